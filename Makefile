@@ -1,0 +1,57 @@
+# Everything a person or CI runs here. `make` alone lists it.
+
+PROVIDER := csi-secrets-store-provider-alibabacloud
+EMULATOR := alibabacloud-emulator
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/csi-provider
+VENV := $(CACHE)/official-clients-$(firstword $(shell sha256sum e2e/emulator/tests/requirements.txt))
+DENY_VERSION := 0.20.2
+FUZZ_VERSION := 0.13.2
+DENY := $(CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
+FUZZ := $(CACHE)/cargo-fuzz-$(FUZZ_VERSION)/bin/cargo-fuzz
+DEBUG := $(or $(CARGO_TARGET_DIR),target)/debug
+
+.PHONY: help demo test toolchain lint unit official-clients deny fuzz-smoke
+
+help: ## this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
+
+demo: toolchain ## three pods, a rotation and a refusal, on this machine, in seconds
+	cargo build --locked --quiet --bin $(PROVIDER) --example demo
+	cargo build --locked --quiet --package $(EMULATOR)
+	$(DEBUG)/examples/demo
+
+test: lint unit official-clients ## everything that a change must pass before review
+
+lint: toolchain
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+unit: toolchain
+	cargo test --locked --workspace
+
+# The official Python SDKs, unmodified, against the emulator.
+official-clients: $(VENV)/ready toolchain
+	cargo build --locked --quiet --package $(EMULATOR)
+	$(VENV)/bin/python e2e/emulator/tests/official_clients.py $(DEBUG)/$(EMULATOR)
+
+$(VENV)/ready: e2e/emulator/tests/requirements.txt
+	python3 -m venv --clear $(VENV)
+	$(VENV)/bin/pip install --quiet --requirement $<
+	touch $@
+
+deny: $(DENY) ## licences, sources, banned and duplicate crates
+	$(DENY) --locked --workspace --config .cargo/deny.toml check bans licenses sources
+
+$(DENY):
+	cargo install --locked --quiet --root $(CACHE)/cargo-deny-$(DENY_VERSION) cargo-deny@$(DENY_VERSION)
+
+fuzz-smoke: $(FUZZ) ## a minute of each fuzz target, without sanitizers so that stable Rust will do
+	cd e2e/fuzz && for target in $$($(FUZZ) list --fuzz-dir .); do \
+	  $(FUZZ) run --fuzz-dir . --sanitizer none $$target -- -max_total_time=60 -print_final_stats=1 || exit 1; done
+
+$(FUZZ):
+	cargo install --locked --quiet --root $(CACHE)/cargo-fuzz-$(FUZZ_VERSION) cargo-fuzz@$(FUZZ_VERSION)
+
+# The version and components in rust-toolchain.toml; rustup may be set not to install by itself.
+toolchain:
+	@rustup show active-toolchain >/dev/null 2>&1 || rustup toolchain install

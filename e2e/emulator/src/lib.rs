@@ -1,0 +1,54 @@
+//! Stands in for Alibaba Cloud STS, KMS, OOS and instance metadata, and for the few calls of a
+//! Kubernetes API server that belong with them.
+
+mod arn;
+mod authentication;
+mod change;
+mod clock;
+mod cloud;
+pub mod config;
+mod control;
+mod emulator;
+mod encoding;
+mod error;
+mod faults;
+pub mod fetch;
+mod gateway;
+mod identity;
+mod journal;
+mod jwt;
+mod kms;
+mod kubernetes;
+mod listeners;
+mod metadata;
+mod oidc;
+mod oos;
+mod policy;
+mod random;
+mod reply;
+mod request;
+mod secret;
+mod secret_view;
+mod server;
+mod sessions;
+mod settings;
+pub mod signature;
+pub mod stdout;
+mod steering;
+mod sts;
+mod sync;
+mod tls;
+mod vault;
+
+pub use change::ChangeError;
+pub use config::{Batch, Config, ConfigError};
+pub use emulator::{Addresses, Emulator, Options, StartError};
+pub use encoding::Pair;
+pub use error::ApiError;
+pub use faults::{Fault, FaultEffect};
+pub use journal::{PrincipalRecord, RequestRecord};
+pub use jwt::KeyError;
+pub use policy::{Document, Effect, OneOrMany, Operator, Principals, Statement};
+pub use request::{ApiRequest, Service};
+pub use tls::TlsError;
+pub use vault::VaultError;

@@ -1,0 +1,27 @@
+//! The provider as its users meet it: over its socket, with the driver's own requests and rules,
+//! against a cloud that verifies signatures, tokens and policies.
+
+#![expect(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test that cannot go on should stop where it is"
+)]
+
+#[path = "../driver/mod.rs"]
+mod driver;
+mod world;
+
+mod architecture;
+mod basics;
+mod faults;
+mod grpc_go;
+mod identity;
+mod objects;
+mod process;
+mod sessions;
+mod table;
+mod wire;

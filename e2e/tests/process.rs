@@ -1,0 +1,290 @@
+//! The program as a process: configuration, signals, exit status, its socket's life, its logs.
+
+use std::{
+    io::Read,
+    net::TcpListener,
+    os::unix::fs::{FileTypeExt, PermissionsExt},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use emulator::{Emulator, Fault, FaultEffect};
+use tempfile::TempDir;
+
+use crate::{
+    driver::{Driver, PodVolume},
+    world::{AUDIENCE, OIDC_PROVIDER, canaries, cloud},
+};
+
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_csi-secrets-store-provider-alibabacloud"));
+    command.env_clear();
+    command
+}
+
+fn run(arguments: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
+    let Output { status, stdout, stderr } =
+        program().args(arguments).envs(environment.iter().copied()).output().unwrap();
+    let said = [stdout, stderr].concat();
+    (status.code().unwrap(), String::from_utf8(said).unwrap())
+}
+
+#[test]
+fn all_mistakes_of_the_configuration_are_told_together_with_exit_64() {
+    let (status, said) = run(
+        &[
+            "--region=Hangzhou",
+            "--healthz-port=http",
+            "--allowed-identities=pod,root",
+            "--default-identity=provider",
+            "--kms-endpoint=https://kms.example",
+            "--ca-file=/no/such/file",
+            "--oidc-provider-arn=acs:ram::1:oidc-provider/a",
+            "--mount-timeout=600",
+            "--resolve=kms.example",
+        ],
+        &[
+            ("ALICLOUD_ROLE_ARN", "acs:ram::1:role/a"),
+            ("ALIBABA_CLOUD_ROLE_ARN", "acs:ram::1:role/b"),
+            ("ALICLOUD_ROLE_SESSION_EXPIRATION", "60"),
+            ("ALICLOUD_ACCOUNT_ID", "1"),
+            ("ALICLOUD_CLUSTER_ID", "b"),
+            ("SECRET_ACCESS_KEY", "planted-secret-access-key"),
+            ("ALIBABACLOUD_PROVIDER_LOG_FORMAT", "xml"),
+        ],
+    );
+    assert_eq!(status, 64, "{said}");
+    for part in [
+        "--region must be a region id",
+        "--healthz-port must be a port",
+        "--allowed-identities must be any of",
+        "--default-identity is provider, which --allowed-identities does not allow",
+        "--kms-endpoint must be a host name",
+        "--ca-file: /no/such/file cannot be read",
+        "--oidc-provider-arn is another provider",
+        "--mount-timeout must be a number of seconds",
+        "--resolve must be HOST=IP",
+        "ALICLOUD_ROLE_ARN and ALIBABA_CLOUD_ROLE_ARN are set and differ",
+        "ALICLOUD_ROLE_SESSION_EXPIRATION (--role-session-expiration) must be",
+        "SECRET_ACCESS_KEY is set, ACCESS_KEY_ID is not",
+        "ALIBABACLOUD_PROVIDER_LOG_FORMAT (--log-format) must be text or json",
+    ] {
+        assert!(said.contains(part), "no {part:?} in {said}");
+    }
+    assert!(!said.contains("planted"), "{said}");
+}
+
+#[test]
+fn help_teaches_and_shows_no_value_of_the_environment() {
+    let secret =
+        [("SECRET_ACCESS_KEY", "planted-key"), ("ALIBABACLOUD_PROVIDER_REGION", "planted")];
+    let (status, help) = run(&["--help"], &secret);
+    assert_eq!(status, 0);
+    for part in [
+        "--provider-volume",
+        "--healthz-port",
+        "--healthz-path",
+        "--region",
+        "--max-concurrent-kms-secret-pulls",
+        "--max-concurrent-oos-secret-pulls",
+        "--allowed-identities",
+        "ALIBABACLOUD_PROVIDER_",
+        "ALICLOUD_OIDC_PROVIDER_ARN",
+        "ACCESS_KEY_ID",
+    ] {
+        assert!(help.contains(part), "no {part} in {help}");
+    }
+    assert!(!help.contains("planted"), "{help}");
+    assert_eq!(run(&["--version"], &[]).0, 0);
+    let (status, said) = run(&["--regoin=cn-hangzhou"], &[]);
+    assert_eq!(status, 64);
+    assert!(said.contains("--region"), "{said}");
+}
+
+#[test]
+fn what_cannot_be_started_is_said_with_exit_1() {
+    let directory = TempDir::new().unwrap();
+    let volume = format!("--provider-volume={}", directory.path().display());
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let arguments = [&volume, "--region=cn-hangzhou", "--healthz-address=127.0.0.1"];
+    let (status, said) = run(&[&arguments[..], &["--healthz-port", &port]].concat(), &[]);
+    assert_eq!(status, 1, "{said}");
+    assert!(said.contains(&format!("port {port}")), "{said}");
+
+    std::fs::write(directory.path().join("alibabacloud.sock"), "not a socket").unwrap();
+    let (status, said) = run(&[&arguments[..], &["--healthz-port=0"]].concat(), &[]);
+    assert_eq!(status, 1, "{said}");
+    assert!(said.contains("alibabacloud.sock"), "{said}");
+
+    let nobody = format!("--metadata-endpoint=127.0.0.1:{port}");
+    drop(taken);
+    let (status, said) = run(&[&volume, &nobody, "--healthz-port=0"], &[]);
+    assert_eq!(status, 1, "{said}");
+    assert!(said.contains("no --region is given"), "{said}");
+}
+
+/// The program, started the way an operator does.
+struct Running {
+    child: Child,
+    socket: PathBuf,
+    /// Read all the time: a full pipe would stop the program at its next line.
+    log: Option<JoinHandle<String>>,
+}
+
+impl Running {
+    async fn start(emulator: &Emulator, directory: &Path, more: &[&str]) -> Self {
+        let ca = directory.join("ca.pem");
+        std::fs::write(&ca, emulator.ca_pem()).unwrap();
+        let volume = directory.join("providers");
+        let mut child = program()
+            .arg(format!("--provider-volume={}", volume.display()))
+            .args(["--healthz-port=0", "--healthz-address=127.0.0.1", "--region=cn-hangzhou"])
+            .args(["--log-level=trace", "--service-account-lookup=false"])
+            .arg(format!("--oidc-provider-arn={OIDC_PROVIDER}"))
+            .arg(format!("--resolve=*.aliyuncs.com={}", emulator.https_addr()))
+            .args(more)
+            // Where OpenSSL's users put theirs.
+            .env("SSL_CERT_FILE", &ca)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stderr = child.stderr.take().unwrap();
+        let log = std::thread::spawn(move || {
+            let mut log = String::new();
+            stderr.read_to_string(&mut log).unwrap();
+            log
+        });
+        Self { child, socket: volume.join("alibabacloud.sock"), log: Some(log) }
+    }
+
+    async fn driver(&mut self) -> Driver {
+        let ready = async {
+            loop {
+                if let Ok(driver) = Driver::connect(&self.socket).await
+                    && driver.version().await.is_ok()
+                {
+                    return driver;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), ready).await.expect("it does not serve")
+    }
+
+    fn terminate(&self) {
+        let pid = rustix::process::Pid::from_raw(self.child.id() as i32).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+
+    /// Exit status and all that it logged.
+    async fn ended(mut self) -> (i32, String) {
+        let ended = tokio::task::spawn_blocking(move || {
+            let status = self.child.wait().unwrap().code().unwrap_or(-1);
+            (status, self.log.take().unwrap().join().unwrap())
+        });
+        tokio::time::timeout(Duration::from_secs(40), ended)
+            .await
+            .expect("it does not end")
+            .unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn pod(emulator: &Emulator) -> PodVolume {
+    let volume = PodVolume::new("shop", "web", "web-1")
+        .objects("- objectName: web/plain\n- objectName: web/db\n  jmesPath: [{path: password, objectAlias: password}]\n")
+        .parameter("roleArn", "acs:ram::1234567890123456:role/web");
+    let hour = Duration::from_secs(3600);
+    let token = emulator.pod_token("shop", "web", "web-1", "uid", AUDIENCE, hour);
+    volume.token(AUDIENCE, &token, "2126-01-01T00:00:00Z")
+}
+
+#[tokio::test]
+async fn sigterm_finishes_what_is_in_flight_and_leaves_nothing_behind() {
+    let emulator = cloud(&[]).await;
+    let directory = TempDir::new().unwrap();
+    let mut running = Running::start(&emulator, directory.path(), &["--log-format=json"]).await;
+    let driver = running.driver().await;
+    let kind = std::fs::symlink_metadata(&running.socket).unwrap();
+    assert!(kind.file_type().is_socket());
+    assert_eq!(kind.permissions().mode() & 0o777, 0o600);
+    let volume = pod(&emulator);
+    driver.mount(&volume).await.unwrap();
+    emulator.add_fault(Fault {
+        service: Some("kms".to_owned()),
+        effect: FaultEffect::Latency { ms: 1500 },
+        ..Fault::default()
+    });
+    emulator.clear_requests();
+    let slow = tokio::spawn({
+        let (driver, volume) = (driver.clone(), volume.clone());
+        async move { driver.mount(&volume).await }
+    });
+    // In flight for sure: the provider counts it.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    running.terminate();
+    assert_eq!(slow.await.unwrap().unwrap().text("password"), "planted-password-web");
+    let socket = running.socket.clone();
+    let (status, log) = running.ended().await;
+    assert_eq!(status, 0, "{log}");
+    assert!(!socket.exists());
+    // A real process, at trace level, in JSON.
+    assert!(
+        log.lines().filter(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()).count()
+            > 50
+    );
+    assert!(log.contains("\"level\":\"TRACE\""));
+    let leaked = canaries(&emulator).into_iter().find(|canary| log.contains(canary.as_str()));
+    assert_eq!(leaked, None);
+}
+
+/// A rollout: the new process takes the socket over while the old one still drains, and the old
+/// one's end does not take it away.
+#[tokio::test]
+async fn a_successor_keeps_its_socket() {
+    let emulator = cloud(&[]).await;
+    let directory = TempDir::new().unwrap();
+    let mut old = Running::start(&emulator, directory.path(), &[]).await;
+    let on_old = old.driver().await;
+    let mut new = Running::start(&emulator, directory.path(), &[]).await;
+    let before = std::fs::symlink_metadata(&old.socket).unwrap();
+    let replaced = async {
+        use std::os::unix::fs::MetadataExt;
+        while std::fs::symlink_metadata(&new.socket).unwrap().ino() == before.ino() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), replaced).await.unwrap();
+    on_old.mount(&pod(&emulator)).await.unwrap();
+    old.terminate();
+    assert_eq!(old.ended().await.0, 0);
+    let driver = new.driver().await;
+    driver.mount(&pod(&emulator)).await.unwrap();
+    new.terminate();
+    assert_eq!(new.ended().await.0, 0);
+}
+
+/// Killed without a word: the dead socket is in nobody's way.
+#[tokio::test]
+async fn a_stale_socket_is_replaced() {
+    let emulator = cloud(&[]).await;
+    let directory = TempDir::new().unwrap();
+    let mut first = Running::start(&emulator, directory.path(), &[]).await;
+    first.driver().await;
+    let socket = first.socket.clone();
+    drop(first);
+    assert!(socket.exists());
+    let mut second = Running::start(&emulator, directory.path(), &[]).await;
+    second.driver().await.mount(&pod(&emulator)).await.unwrap();
+    second.terminate();
+    assert_eq!(second.ended().await.0, 0);
+}

@@ -1,0 +1,312 @@
+//! A provider, a cloud and a driver, each its own, in one process; and everything that any of them
+//! said, searched for what must never be said.
+
+use std::{
+    io::Write,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{Mutex, Once},
+    time::Duration,
+};
+
+use aho_corasick::AhoCorasick;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use emulator::{Config as CloudConfig, Emulator, RequestRecord};
+use provider::{
+    app::App,
+    config::{Config, flags::Flags},
+};
+use tempfile::TempDir;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tonic::Status;
+
+use crate::driver::{Driver, PodVolume, Volume};
+
+pub const OIDC_PROVIDER: &str =
+    "acs:ram::1234567890123456:oidc-provider/ack-rrsa-c0123456789abcdef";
+pub const AUDIENCE: &str = "sts.aliyuncs.com";
+
+/// How a world differs from the usual one.
+#[derive(Clone, Default)]
+pub struct Setup {
+    flags: Vec<String>,
+    environment: Vec<(String, String)>,
+    no_oidc_provider: bool,
+    own_token: bool,
+    public_ca_for_instances: bool,
+    cloud: Vec<(&'static str, &'static str)>,
+}
+
+impl Setup {
+    pub fn flag(mut self, name: &str, value: &str) -> Self {
+        self.flags.push(format!("--{name}={value}"));
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn without_oidc_provider(mut self) -> Self {
+        self.no_oidc_provider = true;
+        self
+    }
+
+    /// A token file of the provider's own ServiceAccount.
+    pub fn own_token(mut self) -> Self {
+        self.own_token = true;
+        self
+    }
+
+    /// Another text in the cloud's configuration.
+    pub fn cloud(mut self, old: &'static str, new: &'static str) -> Self {
+        self.cloud.push((old, new));
+        self
+    }
+
+    /// Trust for KMS instances as it is built in.
+    pub fn built_in_instance_ca(mut self) -> Self {
+        self.public_ca_for_instances = true;
+        self
+    }
+
+    pub async fn start(self) -> World {
+        World::start_with(self).await
+    }
+}
+
+pub struct World {
+    pub emulator: Emulator,
+    pub driver: Driver,
+    pub admin: SocketAddr,
+    directory: TempDir,
+    shutdown: CancellationToken,
+    serving: AbortOnDropHandle<Result<(), String>>,
+    heard: Mutex<Vec<String>>,
+    logs_from: usize,
+}
+
+impl World {
+    pub async fn start() -> Self {
+        Setup::default().start().await
+    }
+
+    async fn start_with(setup: Setup) -> Self {
+        let logs_from = capture_logs();
+        let directory = TempDir::new().unwrap();
+        let emulator = cloud(&setup.cloud).await;
+        let config = configure(&emulator, directory.path(), &setup).unwrap();
+        let app = App::bind(config).await.unwrap();
+        let admin = app.admin_address().unwrap();
+        let shutdown = CancellationToken::new();
+        let serving = AbortOnDropHandle::new(tokio::spawn(app.serve(shutdown.clone())));
+        let driver = Driver::connect(&socket(directory.path())).await.unwrap();
+        Self {
+            emulator,
+            driver,
+            admin,
+            directory,
+            shutdown,
+            serving,
+            heard: Mutex::default(),
+            logs_from,
+        }
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        socket(self.directory.path())
+    }
+
+    /// A place of this world's own on the disk.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// A volume of a pod in namespace `shop`, with a fresh token.
+    pub fn pod(&self, service_account: &str, pod: &str) -> PodVolume {
+        let volume = PodVolume::new("shop", service_account, pod);
+        let token = self.token(&volume, AUDIENCE);
+        volume.token(AUDIENCE, &token, "2126-01-01T00:00:00Z")
+    }
+
+    pub fn token(&self, volume: &PodVolume, audience: &str) -> String {
+        let PodVolume { namespace, service_account, pod, uid, .. } = volume;
+        let hour = Duration::from_secs(3600);
+        self.emulator.pod_token(namespace, service_account, pod, uid, audience, hour)
+    }
+
+    /// What ServiceAccount shop/web gets for these objects.
+    pub async fn web(&self, objects: &str) -> Result<Volume, Status> {
+        self.mount(&self.pod("web", "web-1").objects(objects)).await
+    }
+
+    pub async fn mount(&self, volume: &PodVolume) -> Result<Volume, Status> {
+        let outcome = self.driver.mount(volume).await;
+        if let Err(status) = &outcome {
+            self.heard.lock().unwrap().push(format!("{status:?}"));
+            assert!(status.message().len() <= 900, "{}", status.message().len());
+            assert_not_forbidden(status);
+        }
+        outcome
+    }
+
+    /// The calls that were made to the cloud for one operation.
+    pub fn calls(&self, action: &str) -> Vec<RequestRecord> {
+        self.emulator.requests().into_iter().filter(|r| r.action == action).collect()
+    }
+
+    pub async fn metrics(&self) -> String {
+        self.get("/metrics").await.1
+    }
+
+    pub async fn get(&self, path: &str) -> (u16, String) {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut stream = tokio::net::TcpStream::connect(self.admin).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
+    }
+
+    /// Ends the provider as SIGTERM would, and holds all that was said against all that is secret.
+    pub async fn finish(self) {
+        let metrics = self.metrics().await;
+        self.heard.lock().unwrap().push(metrics);
+        self.shutdown.cancel();
+        self.serving.await.unwrap().unwrap();
+        let canaries = canaries(&self.emulator);
+        let searcher = AhoCorasick::new(&canaries).unwrap();
+        let logs = LOGS.lock().unwrap();
+        let said = self.heard.lock().unwrap().join("\n");
+        for (place, text) in
+            [("log", &logs[self.logs_from..]), ("errors and metrics", said.as_bytes())]
+        {
+            if let Some(found) = searcher.find(text) {
+                let around = found.start().saturating_sub(300)..(found.end() + 80).min(text.len());
+                panic!(
+                    "{place} holds {:?}: {}",
+                    canaries[found.pattern().as_usize()],
+                    String::from_utf8_lossy(&text[around])
+                );
+            }
+        }
+        assert!(logs.len() > self.logs_from, "no logs were captured");
+    }
+}
+
+pub async fn cloud(changes: &[(&str, &str)]) -> Emulator {
+    let mut yaml = include_str!("cloud.yaml").to_owned();
+    for (old, new) in changes {
+        assert!(yaml.contains(old), "{old}");
+        yaml = yaml.replace(old, new);
+    }
+    Emulator::start(CloudConfig::from_yaml(&yaml).unwrap()).await.unwrap()
+}
+
+/// After one of these, kubelet keeps the directory and the driver starts the pod on it, empty.
+pub fn assert_not_forbidden(status: &Status) {
+    use tonic::Code::*;
+    let forbidden = [Unavailable, DeadlineExceeded, ResourceExhausted, Aborted, Cancelled];
+    assert!(!forbidden.contains(&status.code()), "{status:?}");
+}
+
+pub fn configure(
+    emulator: &Emulator,
+    directory: &Path,
+    setup: &Setup,
+) -> Result<Config, Vec<String>> {
+    let write = |name: &str, text: &str| {
+        let path = directory.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let mut arguments = vec![
+        "provider".to_owned(),
+        format!("--provider-volume={}", directory.join("providers").display()),
+        "--healthz-address=127.0.0.1".to_owned(),
+        "--healthz-port=0".to_owned(),
+        format!("--ca-file={}", write("ca.pem", &emulator.ca_pem())),
+        format!("--kubernetes-api=http://{}", emulator.kubernetes_addr()),
+        format!("--resolve=*.aliyuncs.com={}", emulator.https_addr()),
+        format!("--metadata-endpoint={}", emulator.metadata_addr()),
+    ];
+    if !setup.flags.iter().any(|flag| flag.starts_with("--region")) {
+        arguments.push("--region=cn-hangzhou".to_owned());
+    }
+    if !setup.public_ca_for_instances {
+        let pem = write("kms-ca.pem", &emulator.instance_ca_pem());
+        arguments.push(format!("--kms-ca-file={pem}"));
+    }
+    if !setup.no_oidc_provider {
+        arguments.push(format!("--oidc-provider-arn={OIDC_PROVIDER}"));
+    }
+    if setup.own_token {
+        let hour = Duration::from_secs(3600);
+        let token =
+            emulator.pod_token("kube-system", "provider", "provider-x", "uid", AUDIENCE, hour);
+        arguments.push(format!("--oidc-token-file={}", write("token", &format!("{token}\n"))));
+    }
+    arguments.extend(setup.flags.clone());
+    let flags = Flags::parse(arguments.into_iter().map(Into::into)).unwrap();
+    Config::parse(&flags, &|name| {
+        setup.environment.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone())
+    })
+}
+
+fn socket(directory: &Path) -> PathBuf {
+    directory.join("providers/alibabacloud.sock")
+}
+
+/// All secret texts that the cloud ever held or gave out, in every coat they could wear.
+pub fn canaries(emulator: &Emulator) -> Vec<String> {
+    // Shorter ones turn up by chance.
+    let long = emulator.issued_secrets().into_iter().filter(|secret| secret.len() >= 10);
+    let mut canaries = Vec::new();
+    for secret in long {
+        let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let percent: String = secret
+            .bytes()
+            .map(|byte| match byte {
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                    char::from(byte).to_string()
+                }
+                other => format!("%{other:02X}"),
+            })
+            .collect();
+        let base64 = STANDARD.encode(&secret);
+        canaries.extend([base64.trim_end_matches('=').to_owned(), hex, percent, secret]);
+    }
+    canaries.push("planted-".to_owned());
+    canaries
+}
+
+static LOGS: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+struct Capture;
+
+impl Write for Capture {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        LOGS.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Everything, of every library, at trace level; returns where the log is now.
+fn capture_logs() -> usize {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let logs = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .with_writer(|| Capture);
+        logs.try_init().unwrap();
+    });
+    LOGS.lock().unwrap().len()
+}

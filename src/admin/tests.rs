@@ -1,0 +1,194 @@
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixListener;
+use tonic::{Request as Call, Response as Answer, Status};
+
+use super::*;
+use crate::{
+    pb::{
+        MountRequest, MountResponse, VersionResponse, csi_driver_provider_server::CsiDriverProvider,
+    },
+    server::{self, Socket},
+};
+
+const NAME: &str = "alibabacloud.sock";
+
+#[tokio::test]
+async fn liveness_is_a_call_through_the_path() {
+    let port = Port::start("/healthz");
+    let stop = port.provide(Ok(()));
+    assert_eq!(port.get("/healthz").await, (200, "ok".to_owned()));
+
+    stop.cancel();
+    while port.dir.path().join(NAME).exists() {
+        time::sleep(Duration::from_millis(10)).await;
+    }
+    let (code, reason) = port.get("/healthz").await;
+    assert_eq!(code, 503);
+    assert!(reason.contains("cannot connect to") && reason.contains("No such file"), "{reason}");
+}
+
+#[tokio::test]
+async fn liveness_tells_what_version_answered() {
+    let port = Port::start("/healthz");
+    let _stop = port.provide(Err(Status::internal("broken")));
+    let (code, reason) = port.get("/healthz").await;
+    assert_eq!(code, 503);
+    assert!(reason.starts_with("Version answered ") && reason.ends_with(": broken"), "{reason}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_does_not_answer_is_not_alive() {
+    let port = Port::start("/healthz");
+    let _deaf = UnixListener::bind(port.dir.path().join(NAME)).unwrap();
+    let start = time::Instant::now();
+    let (code, reason) = port.get("/healthz").await;
+    assert_eq!(code, 503);
+    assert!(reason.starts_with("no answer through") && reason.ends_with("in 5 s"), "{reason}");
+    assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn the_health_path_is_configurable_and_others_are_listed() {
+    let port = Port::start("/live/{x");
+    let _stop = port.provide(Ok(()));
+    assert_eq!(port.get("/live/{x").await.0, 200);
+    let (code, body) = port.get("/healthz").await;
+    assert_eq!((code, body.as_str()), (404, "not here; try /live/{x, /readyz or /metrics\n"));
+}
+
+#[tokio::test]
+async fn readiness_lists_what_holds_it() {
+    let port = Port::start("/healthz");
+    assert_eq!(port.get("/readyz").await, (200, "ready".to_owned()));
+
+    port.state.readiness.hold("roots", "no root certificates");
+    port.state.readiness.hold("kube", "the API server cannot be reached");
+    port.state.readiness.hold("kube", "the API server answered 403");
+    let both = "kube: the API server answered 403\nroots: no root certificates";
+    assert_eq!(port.get("/readyz").await, (503, both.to_owned()));
+
+    port.state.readiness.release("kube");
+    port.state.readiness.release("roots");
+    assert_eq!(port.get("/readyz").await.0, 200);
+
+    port.state.draining.cancel();
+    let draining = "draining: the provider is shutting down";
+    assert_eq!(port.get("/readyz").await, (503, draining.to_owned()));
+}
+
+#[tokio::test]
+async fn metrics_come_with_their_content_type() {
+    let port = Port::start("/healthz");
+    let answer = port.exchange("/metrics").await.to_lowercase();
+    assert!(answer.contains("content-type: application/openmetrics-text; version=1.0.0"));
+    assert!(answer.ends_with("\r\n\r\n# eof\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_taken_port_is_named() {
+    let taken = net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let error = Admin::bind(address).unwrap_err().to_string();
+    let expected = format!("cannot listen on port {} of 127.0.0.1 for", address.port());
+    assert!(error.starts_with(&expected) && error.contains("in use"), "{error}");
+}
+
+#[tokio::test]
+async fn slow_clients_cannot_keep_a_probe_out() {
+    let port = Port::start("/healthz");
+    let mut slow = Vec::new();
+    for _ in 0..3 * MAX_CONNECTIONS {
+        let mut stream = TcpStream::connect(port.address).await.unwrap();
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nX-Slow: ").await.unwrap();
+        slow.push(stream);
+    }
+    let answer = time::timeout(Duration::from_secs(2), port.get("/readyz")).await;
+    assert_eq!(answer.unwrap().0, 200);
+
+    let mut rest = Vec::new();
+    let ended = slow[0].read_to_end(&mut rest);
+    let _ended = time::timeout(Duration::from_secs(2), ended).await.expect("the oldest gave way");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_client_is_cut_off() {
+    let port = Port::start("/healthz");
+    let mut slow = TcpStream::connect(port.address).await.unwrap();
+    slow.write_all(b"GET /readyz HTTP/1.1\r\nX-Slow: ").await.unwrap();
+    let start = time::Instant::now();
+    // Closed or reset, both will do.
+    let _ended = slow.read_to_end(&mut Vec::new()).await;
+    assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn a_shutdown_frees_the_port() {
+    let port = Port::start("/healthz");
+    port.shutdown.cancel();
+    port.serving.await.unwrap();
+    Admin::bind(port.address).unwrap();
+}
+
+struct Port {
+    dir: TempDir,
+    address: SocketAddr,
+    state: AdminState,
+    shutdown: CancellationToken,
+    serving: tokio::task::JoinHandle<()>,
+}
+
+impl Port {
+    fn start(health_path: &str) -> Self {
+        let dir = TempDir::new().unwrap();
+        let admin = Admin::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let address = admin.local_addr().unwrap();
+        let state = AdminState {
+            health_path: health_path.to_owned(),
+            socket_path: dir.path().join(NAME),
+            readiness: Readiness::default(),
+            draining: CancellationToken::new(),
+            metrics: Arc::new(|| "# EOF\n".to_owned()),
+        };
+        let shutdown = CancellationToken::new();
+        let serving = tokio::spawn(admin.serve(state.clone(), shutdown.clone()));
+        Self { dir, address, state, shutdown, serving }
+    }
+
+    fn provide(&self, version: Result<(), Status>) -> CancellationToken {
+        let socket = Socket::bind(self.dir.path(), NAME).unwrap();
+        let shutdown = CancellationToken::new();
+        let drain = Duration::from_secs(1);
+        tokio::spawn(server::serve(socket, Double(version), shutdown.clone(), drain));
+        shutdown
+    }
+
+    async fn get(&self, path: &str) -> (u16, String) {
+        let answer = self.exchange(path).await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let code = head.split(' ').nth(1).unwrap();
+        (code.parse().unwrap(), body.to_owned())
+    }
+
+    async fn exchange(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+}
+
+struct Double(Result<(), Status>);
+
+#[tonic::async_trait]
+impl CsiDriverProvider for Double {
+    async fn version(&self, _: Call<VersionRequest>) -> Result<Answer<VersionResponse>, Status> {
+        self.0.clone().map(|()| Answer::new(VersionResponse::default()))
+    }
+
+    async fn mount(&self, _: Call<MountRequest>) -> Result<Answer<MountResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+}

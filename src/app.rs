@@ -1,0 +1,111 @@
+//! The running program: builds every part from the configuration and joins them.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+
+use crate::{
+    admin::{Admin, AdminState, Readiness},
+    cloud::{Cloud, endpoint::Service, trust::Clients},
+    config::{Config, MetadataOptions},
+    credentials::{Sessions, metadata::Metadata},
+    identity::kubernetes::ServiceAccounts,
+    mount::Provider,
+    names::Region,
+    server::{self, Socket},
+    telemetry::Metrics,
+};
+
+/// The name that `spec.provider` of a SecretProviderClass has.
+const SOCKET: &str = "alibabacloud.sock";
+
+/// All that can fail at the start has succeeded, and nothing is served yet.
+#[derive(Debug)]
+pub struct App {
+    provider: Provider,
+    socket: Socket,
+    admin: Admin,
+    health_path: String,
+    drain: Duration,
+}
+
+impl App {
+    pub async fn bind(config: Config) -> Result<Self, String> {
+        let MetadataOptions { host, role, without_token } = config.metadata;
+        let metadata = Metadata::new(&host, role, without_token)?;
+        let region = match config.region {
+            Some(region) => region,
+            None => ask_region(&metadata).await?,
+        };
+        let metrics = Arc::new(Metrics::new());
+        let clients = Clients::new(config.trust)?;
+        let cloud = Cloud::new(clients, metrics.clone(), config.kms_calls, config.oos_calls);
+        let cloud = Arc::new(cloud);
+        let endpoints = config.hosts.endpoints(region);
+        let region = &endpoints.region;
+        let sts_region = config.hosts.sts_region.as_ref().unwrap_or(region);
+        let sts = endpoints.of(Service::Sts, sts_region);
+        let admin = Admin::bind(config.admin).map_err(|error| error.to_string())?;
+        let socket = Socket::bind(&config.provider_volume, SOCKET).map_err(|e| e.to_string())?;
+        let allowed: Vec<_> = config.policy.allowed.iter().map(|mode| mode.name()).collect();
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            %region,
+            %sts,
+            kms = %endpoints.of(Service::Kms, region),
+            oos = %endpoints.of(Service::Oos, region),
+            allowed_identities = allowed.join(","),
+            default_identity = %config.policy.default,
+            oidc_provider = config.policy.oidc_provider.as_ref().map_or("none", |arn| arn.as_str()),
+            "starting"
+        );
+        let provider = Provider {
+            sessions: Sessions::new(cloud.clone(), sts, metadata, metrics.clone()),
+            endpoints,
+            policy: config.policy,
+            service_accounts: ServiceAccounts::new(config.api_server),
+            cloud,
+            metrics,
+            limit: config.mount_timeout,
+        };
+        let (health_path, drain) = (config.health_path, config.drain_timeout);
+        Ok(Self { provider, socket, admin, health_path, drain })
+    }
+
+    pub fn admin_address(&self) -> std::io::Result<SocketAddr> {
+        self.admin.local_addr()
+    }
+
+    /// Serves until `shutdown`, then drains.
+    pub async fn serve(self, shutdown: CancellationToken) -> Result<(), String> {
+        let metrics = self.provider.metrics.clone();
+        let state = AdminState {
+            health_path: self.health_path,
+            socket_path: self.socket.path().to_owned(),
+            readiness: Readiness::default(),
+            draining: shutdown.clone(),
+            metrics: Arc::new(move || metrics.text()),
+        };
+        // Probes are answered until the last mount has been.
+        let drained = CancellationToken::new();
+        let admin = tokio::spawn(self.admin.serve(state, drained.clone()));
+        let sweep = AbortOnDropHandle::new(tokio::spawn(self.provider.sessions.clone().sweep()));
+        let served = server::serve(self.socket, self.provider, shutdown, self.drain).await;
+        drop(sweep);
+        drained.cancel();
+        let _ = admin.await;
+        served.map_err(|error| error.to_string())
+    }
+}
+
+async fn ask_region(metadata: &Metadata) -> Result<Region, String> {
+    let asked = metadata.region().await;
+    let region = asked.map_err(|error| {
+        format!(
+            "no --region is given, and the instance cannot be asked for its own: {}",
+            error.what
+        )
+    })?;
+    Region::parse(&region)
+        .ok_or_else(|| "no --region is given, and the instance's own is not a region id".to_owned())
+}

@@ -1,0 +1,280 @@
+//! One call to the cloud: sign, send, classify, and ask again where asking again can help. Knows
+//! nothing of pods or of where keys come from.
+
+pub mod endpoint;
+pub mod kms;
+pub mod oos;
+pub mod sign;
+pub mod trust;
+
+mod failure;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    Request,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT},
+};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep, timeout_at},
+};
+use zeroize::Zeroizing;
+
+pub use failure::{Cause, Failure};
+
+use crate::{secret::Secret, telemetry::Metrics};
+use endpoint::{Endpoint, Service};
+use sign::{Keys, Unsigned};
+use trust::Clients;
+
+/// The official clients' read timeout.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+const MAX_ATTEMPTS: u32 = 8;
+const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
+/// The cloud may ask for a longer pause than a mount can take; it gets this much.
+const LONGEST_HINT: Duration = Duration::from_secs(15);
+
+/// An operation of the cloud.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Api {
+    AssumeRole,
+    AssumeRoleWithOidc,
+    GetSecretParameter,
+    GetSecretParameters,
+    GetSecretValue,
+}
+
+impl Api {
+    pub fn name(self) -> &'static str {
+        match self {
+            Api::AssumeRole => "AssumeRole",
+            Api::AssumeRoleWithOidc => "AssumeRoleWithOIDC",
+            Api::GetSecretParameter => "GetSecretParameter",
+            Api::GetSecretParameters => "GetSecretParameters",
+            Api::GetSecretValue => "GetSecretValue",
+        }
+    }
+
+    fn service(self) -> Service {
+        match self {
+            Api::AssumeRole | Api::AssumeRoleWithOidc => Service::Sts,
+            Api::GetSecretParameter | Api::GetSecretParameters => Service::Oos,
+            Api::GetSecretValue => Service::Kms,
+        }
+    }
+
+    fn version(self) -> &'static str {
+        match self.service() {
+            Service::Sts => "2015-04-01",
+            Service::Kms => "2016-01-20",
+            Service::Oos => "2019-06-01",
+        }
+    }
+}
+
+/// One operation with its parameters.
+pub struct Call<'a> {
+    pub api: Api,
+    pub endpoint: &'a Endpoint,
+    pub query: Vec<(&'a str, &'a str)>,
+    /// Parameters that must stay out of the URL, in form encoding.
+    pub form: Option<Secret<String>>,
+    /// `None` for an anonymous call.
+    pub keys: Option<&'a Keys>,
+    /// Hears of each failure after which the call is made again.
+    pub trouble: Option<&'a (dyn Fn(&Failure) + Sync)>,
+}
+
+impl fmt::Debug for Call<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("api", &self.api)
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+pub struct Cloud {
+    clients: Clients,
+    metrics: Arc<Metrics>,
+    kms_calls: Semaphore,
+    oos_calls: Semaphore,
+}
+
+impl Cloud {
+    pub fn new(
+        clients: Clients,
+        metrics: Arc<Metrics>,
+        kms_calls: usize,
+        oos_calls: usize,
+    ) -> Self {
+        Self {
+            clients,
+            metrics,
+            kms_calls: Semaphore::new(kms_calls),
+            oos_calls: Semaphore::new(oos_calls),
+        }
+    }
+
+    /// The body of a successful answer, or the last failure before `deadline`.
+    pub async fn call(
+        &self,
+        call: &Call<'_>,
+        deadline: Instant,
+    ) -> Result<Secret<Vec<u8>>, Failure> {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let mut failure = match self.attempt(call, deadline).await {
+                Ok(body) => return Ok(body),
+                Err(failure) => failure,
+            };
+            failure.attempts = attempts;
+            let wait = match failure.cause {
+                Cause::NonceUsed if attempts == 1 => Duration::ZERO,
+                _ if failure.passes() && attempts < MAX_ATTEMPTS => {
+                    failure.retry_after.map_or_else(|| backoff(attempts), |d| d.min(LONGEST_HINT))
+                }
+                _ => return Err(failure),
+            };
+            if Instant::now() + wait >= deadline {
+                return Err(failure);
+            }
+            tracing::debug!(
+                api = call.api.name(),
+                host = call.endpoint.host(),
+                cause = failure.label(),
+                attempts,
+                wait_ms = wait.as_millis(),
+                "asking the cloud again"
+            );
+            if let Some(trouble) = call.trouble {
+                trouble(&failure);
+            }
+            sleep(wait).await;
+        }
+    }
+
+    async fn attempt(
+        &self,
+        call: &Call<'_>,
+        deadline: Instant,
+    ) -> Result<Secret<Vec<u8>>, Failure> {
+        let failed = |cause| Failure::new(call.api, call.endpoint, cause);
+        let places = match call.api.service() {
+            Service::Kms => Some(&self.kms_calls),
+            Service::Oos => Some(&self.oos_calls),
+            Service::Sts => None,
+        };
+        let _place = match places {
+            Some(places) => match timeout_at(deadline, places.acquire()).await {
+                // A place that comes free when the time is up comes too late.
+                Ok(place) if Instant::now() < deadline => place.ok(),
+                _ => return Err(failed(Cause::NoPlace)),
+            },
+            None => None,
+        };
+        let started = Instant::now();
+        let until = deadline.min(started + ATTEMPT_TIMEOUT);
+        let request = request(call).ok_or_else(|| failed(Cause::Unsendable))?;
+        let sent = timeout_at(until, self.clients.of(call.endpoint.trust()).send(request)).await;
+        let outcome = match sent {
+            Err(_) => Err(failed(Cause::TimedOut)),
+            Ok(Err(broken)) => Err(failed(Cause::Broken(broken))),
+            Ok(Ok(answer)) if answer.status == 200 => Ok(answer.body),
+            Ok(Ok(answer)) => Err(Failure::refused(call, &answer)),
+        };
+        let label = outcome.as_ref().map_or_else(Failure::label, |_| "OK");
+        self.metrics.cloud_call(call.api.name(), label, started.elapsed());
+        outcome
+    }
+}
+
+/// Full jitter: between nothing and the exponential step.
+pub fn backoff(attempts: u32) -> Duration {
+    let step = FIRST_BACKOFF.saturating_mul(1 << attempts.min(10)).min(LONGEST_BACKOFF);
+    step.mul_f64(random_fraction())
+}
+
+/// Uniform in 0..1.
+pub fn random_fraction() -> f64 {
+    let mut bytes = [0; 4];
+    // Failing to get randomness would abort elsewhere first; half a step is a fair answer.
+    match aws_lc_rs::rand::fill(&mut bytes) {
+        Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),
+        Err(_) => 0.5,
+    }
+}
+
+/// Every attempt has a nonce, a date and so a signature of its own.
+fn request(call: &Call<'_>) -> Option<Request<Full<Bytes>>> {
+    let host = call.endpoint.host();
+    let nonce = nonce()?;
+    let date = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let query = sign::canonical_query(call.query.iter().copied());
+    let body = call.form.as_ref().map_or("", |form| form.expose().as_str());
+    let body_sha256 = sign::sha256_hex(body.as_bytes());
+    let mut fields = vec![
+        ("host", host),
+        ("x-acs-action", call.api.name()),
+        ("x-acs-version", call.api.version()),
+        ("x-acs-date", &date),
+        ("x-acs-signature-nonce", &nonce),
+        ("x-acs-content-sha256", &body_sha256),
+    ];
+    if call.form.is_some() {
+        fields.push(("content-type", "application/x-www-form-urlencoded"));
+    }
+    let mut headers = HeaderMap::new();
+    if let Some(keys) = call.keys {
+        if let Some(token) = &keys.token {
+            fields.push(("x-acs-security-token", token.expose()));
+        }
+        let unsigned = Unsigned {
+            method: "POST",
+            path: "/",
+            query: &query,
+            headers: &fields,
+            body_sha256: &body_sha256,
+        };
+        headers.insert(AUTHORIZATION, sensitive(&sign::authorization(keys, &unsigned))?);
+    }
+    for (name, value) in fields {
+        match name {
+            "host" => headers.insert(HOST, HeaderValue::from_str(value).ok()?),
+            "content-type" => headers.insert(CONTENT_TYPE, HeaderValue::from_str(value).ok()?),
+            other => {
+                let name = hyper::header::HeaderName::from_bytes(other.as_bytes()).ok()?;
+                headers.insert(name, sensitive(value)?)
+            }
+        };
+    }
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+    // Wiped when the last frame of it has been written.
+    let body = Bytes::from_owner(Zeroizing::new(body.as_bytes().to_vec()));
+    let mut request = Request::new(Full::new(body));
+    *request.method_mut() = hyper::Method::POST;
+    *request.uri_mut() = format!("https://{host}/?{query}").parse().ok()?;
+    *request.headers_mut() = headers;
+    Some(request)
+}
+
+const AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+
+fn sensitive(value: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(value).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+fn nonce() -> Option<String> {
+    let mut bytes = [0; 16];
+    aws_lc_rs::rand::fill(&mut bytes).ok()?;
+    Some(bytes.iter().fold(String::with_capacity(32), |nonce, byte| format!("{nonce}{byte:02x}")))
+}

@@ -1,0 +1,227 @@
+//! The hosts a signed request may go to. An `Endpoint` exists only for Alibaba Cloud's own host
+//! names and for those the operator named, so nothing signed can go anywhere else.
+
+use std::fmt;
+
+use crate::{
+    error::quoted,
+    names::{Glob, Region},
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Service {
+    Sts,
+    Kms,
+    Oos,
+}
+
+impl Service {
+    fn host_prefix(self) -> &'static str {
+        match self {
+            Service::Sts => "sts",
+            Service::Kms => "kms",
+            Service::Oos => "oos",
+        }
+    }
+}
+
+/// Which certificates a host is trusted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Trust {
+    /// The system's roots and the operator's.
+    System,
+    /// Alibaba Cloud's private CA for KMS instances.
+    KmsInstance,
+}
+
+/// `host[:port]` of an HTTPS endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    host: String,
+    trust: Trust,
+}
+
+impl Endpoint {
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub fn trust(&self) -> Trust {
+        self.trust
+    }
+
+    fn new(host: String) -> Self {
+        let trust = if is_kms_instance(&host) { Trust::KmsInstance } else { Trust::System };
+        Self { host, trust }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.host)
+    }
+}
+
+/// A host the operator set. `{region}` in it stands for the region that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostTemplate(String);
+
+impl HostTemplate {
+    pub fn parse(text: &str) -> Option<Self> {
+        let example = text.replace("{region}", "cn-hangzhou");
+        let (host, port) = match example.rsplit_once(':') {
+            Some((host, port)) => (host, port.parse::<u16>().is_ok_and(|port| port > 0)),
+            None => (example.as_str(), true),
+        };
+        (port && is_host(host)).then(|| Self(text.to_owned()))
+    }
+}
+
+/// Where each service is, as the operator decided.
+#[derive(Clone, Debug)]
+pub struct Endpoints {
+    pub region: Region,
+    /// Public hosts in place of those inside a VPC.
+    pub public: bool,
+    pub sts: Option<HostTemplate>,
+    pub kms: Option<HostTemplate>,
+    pub oos: Option<HostTemplate>,
+    /// Hosts beyond Alibaba Cloud's that a SecretProviderClass may name.
+    pub allowed: Vec<Glob>,
+}
+
+impl Endpoints {
+    pub fn of(&self, service: Service, region: &Region) -> Endpoint {
+        let explicit = match service {
+            Service::Sts => &self.sts,
+            Service::Kms => &self.kms,
+            Service::Oos => &self.oos,
+        };
+        if let Some(HostTemplate(host)) = explicit {
+            let any_region = host.contains("{region}");
+            if any_region || *region == self.region {
+                return Endpoint::new(host.replace("{region}", region.as_str()));
+            }
+        }
+        let network = if self.public { "" } else { "-vpc" };
+        Endpoint::new(format!("{}{network}.{region}.aliyuncs.com", service.host_prefix()))
+    }
+
+    /// A `kmsEndpoint` of a SecretProviderClass: pod-author input. Also tells the region in its
+    /// name, where it has one.
+    pub fn kms_of_object(&self, host: &str) -> Result<(Endpoint, Option<Region>), String> {
+        if host.contains("://") {
+            return Err("is a URL; write the host name alone".to_owned());
+        }
+        if is_kms_instance(host) && is_host(host) {
+            return Ok((Endpoint::new(host.to_owned()), None));
+        }
+        if let Some(region) = shared_gateway_region(host) {
+            return Ok((Endpoint::new(host.to_owned()), Some(region)));
+        }
+        let listed = self.allowed.iter().any(|glob| glob.matches(host));
+        if listed && HostTemplate::parse(host).is_some() && !host.contains('{') {
+            return Ok((Endpoint::new(host.to_owned()), None));
+        }
+        Err(format!(
+            "{} is not an Alibaba Cloud KMS host (kms.REGION.aliyuncs.com, \
+             kms-vpc.REGION.aliyuncs.com, INSTANCE.cryptoservice.kms.aliyuncs.com) nor one that \
+             the operator listed in --allowed-endpoints",
+            quoted(host)
+        ))
+    }
+}
+
+const INSTANCE_SUFFIX: &str = ".cryptoservice.kms.aliyuncs.com";
+
+fn is_kms_instance(host: &str) -> bool {
+    let name = host.split(':').next().unwrap_or_default();
+    name.strip_suffix(INSTANCE_SUFFIX).is_some_and(|id| !id.is_empty() && !id.contains('.'))
+        && name.len() == host.len()
+}
+
+fn shared_gateway_region(host: &str) -> Option<Region> {
+    let rest = host.strip_suffix(".aliyuncs.com")?;
+    Region::parse(rest.strip_prefix("kms-vpc.").or_else(|| rest.strip_prefix("kms."))?)
+}
+
+fn is_host(text: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    text.len() <= 253 && text.split('.').all(label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoints() -> Endpoints {
+        Endpoints {
+            region: Region::parse("cn-hangzhou").unwrap(),
+            public: false,
+            sts: None,
+            kms: None,
+            oos: None,
+            allowed: vec![Glob::new("*.kms.internal:8443")],
+        }
+    }
+
+    #[test]
+    fn vpc_hosts_unless_the_operator_says_otherwise() {
+        let (here, there) =
+            (Region::parse("cn-hangzhou").unwrap(), Region::parse("cn-beijing").unwrap());
+        let mut set = endpoints();
+        assert_eq!(set.of(Service::Sts, &here).host(), "sts-vpc.cn-hangzhou.aliyuncs.com");
+        assert_eq!(set.of(Service::Oos, &there).host(), "oos-vpc.cn-beijing.aliyuncs.com");
+        set.public = true;
+        assert_eq!(set.of(Service::Kms, &there).host(), "kms.cn-beijing.aliyuncs.com");
+        set.kms = HostTemplate::parse("kms.example:8443");
+        assert_eq!(set.of(Service::Kms, &here).host(), "kms.example:8443");
+        assert_eq!(set.of(Service::Kms, &there).host(), "kms.cn-beijing.aliyuncs.com");
+        set.kms = HostTemplate::parse("kms.{region}.example");
+        assert_eq!(set.of(Service::Kms, &there).host(), "kms.cn-beijing.example");
+    }
+
+    #[test]
+    fn an_object_can_name_only_kms_hosts_or_listed_ones() {
+        let set = endpoints();
+        let instance = set.kms_of_object("kst-hzz1.cryptoservice.kms.aliyuncs.com").unwrap().0;
+        assert_eq!(instance.trust(), Trust::KmsInstance);
+        let (shared, region) = set.kms_of_object("kms.cn-beijing.aliyuncs.com").unwrap();
+        assert_eq!((shared.trust(), region.unwrap().as_str()), (Trust::System, "cn-beijing"));
+        assert!(set.kms_of_object("a.kms.internal:8443").is_ok());
+        for bad in [
+            "evil.com",
+            "kms.cn-beijing.aliyuncs.com.evil.com",
+            "kms.cn-beijing.aliyuncs.com/x",
+            "kms.cn-beijing.aliyuncs.com@evil.com",
+            "kms.cn-beijing.aliyuncs.com:444",
+            "https://kms.cn-beijing.aliyuncs.com",
+            ".cryptoservice.kms.aliyuncs.com",
+            "a.b.cryptoservice.kms.aliyuncs.com",
+            "x.cryptoservice.kms.aliyuncs.com:1",
+            "",
+            "evil.com#.cryptoservice.kms.aliyuncs.com",
+            "a@b.kms.internal:8443",
+            "oss.aliyuncs.com",
+            "sts.cn-beijing.aliyuncs.com",
+            "evil.com/.kms.internal:8443",
+        ] {
+            assert!(set.kms_of_object(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_operators_host_is_a_host() {
+        for good in ["a.example", "127.0.0.1:8443", "kms.{region}.example", "localhost:1"] {
+            assert!(HostTemplate::parse(good).is_some(), "{good}");
+        }
+        for bad in ["", "https://a", "a b", "a:0", "a:x", "a/b", "-a"] {
+            assert!(HostTemplate::parse(bad).is_none(), "{bad}");
+        }
+    }
+}

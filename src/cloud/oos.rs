@@ -1,0 +1,139 @@
+//! OOS encrypted parameters: one by one, or ten at a time.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::Value as Json;
+use tokio::time::Instant;
+
+use super::{Api, Call, Cause, Cloud, Failure, endpoint::Endpoint, kms::Value, sign::Keys};
+use crate::{names::Region, secret::Secret};
+
+/// `GetSecretParameters` takes no more names than this.
+pub const BATCH: usize = 10;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ParameterRef {
+    pub region: Region,
+    pub name: String,
+    pub version: Option<u32>,
+}
+
+impl Cloud {
+    pub async fn get_secret_parameter(
+        &self,
+        endpoint: &Endpoint,
+        keys: &Keys,
+        parameter: &ParameterRef,
+        deadline: Instant,
+    ) -> Result<Value, Failure> {
+        let api = Api::GetSecretParameter;
+        let version = parameter.version.map(|version| version.to_string());
+        let mut query = vec![
+            ("Name", parameter.name.as_str()),
+            ("RegionId", parameter.region.as_str()),
+            ("WithDecryption", "true"),
+        ];
+        query.extend(version.as_deref().map(|version| ("ParameterVersion", version)));
+        let call = Call { api, endpoint, query, form: None, keys: Some(keys), trouble: None };
+        let body = self.call(&call, deadline).await?;
+        serde_json::from_slice::<One>(body.expose())
+            .ok()
+            .and_then(|answer| answer.parameter.value())
+            .map(|(_, value)| value)
+            .ok_or_else(|| Failure::new(api, endpoint, Cause::Garbled))
+    }
+
+    /// The latest versions of up to ten parameters, in the order of `names`; `None` for one that
+    /// does not exist.
+    pub async fn get_secret_parameters(
+        &self,
+        endpoint: &Endpoint,
+        keys: &Keys,
+        region: &Region,
+        names: &[&str],
+        deadline: Instant,
+    ) -> Result<Vec<Option<Value>>, Failure> {
+        let api = Api::GetSecretParameters;
+        let garbled = || Failure::new(api, endpoint, Cause::Garbled);
+        let list = serde_json::to_string(names).map_err(|_| garbled())?;
+        let query = vec![
+            ("Names", list.as_str()),
+            ("RegionId", region.as_str()),
+            ("WithDecryption", "true"),
+        ];
+        let call = Call { api, endpoint, query, form: None, keys: Some(keys), trouble: None };
+        let body = self.call(&call, deadline).await?;
+        let many: Many = serde_json::from_slice(body.expose()).map_err(|_| garbled())?;
+        let missing = many.invalid_parameters.unwrap_or_default();
+        let mut found: Vec<(String, Value)> = Vec::new();
+        for parameter in many.parameters {
+            found.push(parameter.value().ok_or_else(garbled)?);
+        }
+        names
+            .iter()
+            .map(|name| match found.iter().position(|(found, _)| found == name) {
+                Some(at) => Ok(Some(found.swap_remove(at).1)),
+                None if missing.iter().any(|missing| missing == name) => Ok(None),
+                // Neither given nor called missing: not to be taken for either.
+                None => Err(garbled()),
+            })
+            .collect()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct One {
+    parameter: Parameter,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Many {
+    parameters: Vec<Parameter>,
+    invalid_parameters: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Parameter {
+    name: String,
+    /// Null when it was not decrypted.
+    value: Option<Secret<String>>,
+    #[serde(deserialize_with = "version")]
+    parameter_version: Option<u32>,
+}
+
+impl Parameter {
+    fn value(self) -> Option<(String, Value)> {
+        let bytes = Secret::new(self.value?.expose().as_bytes().to_vec());
+        Some((self.name, Value { bytes, version: self.parameter_version?.to_string() }))
+    }
+}
+
+/// An int in one operation's answer, a string in another's metadata.
+fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    Ok(match Json::deserialize(deserializer)? {
+        Json::Number(number) => number.as_u64().and_then(|number| u32::try_from(number).ok()),
+        Json::String(text) => text.parse().ok(),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_ints_or_strings() {
+        for (version, expected) in [("7", Some("7")), ("\"7\"", Some("7")), ("null", None)] {
+            let json = format!(
+                r#"{{"Parameter":{{"Name":"p","Value":"v","ParameterVersion":{version}}}}}"#
+            );
+            let one: One = serde_json::from_str(&json).unwrap();
+            let got = one.parameter.value().map(|(_, value)| value.version);
+            assert_eq!(got.as_deref(), expected);
+        }
+        let null = r#"{"Parameter":{"Name":"p","Value":null,"ParameterVersion":1}}"#;
+        assert!(serde_json::from_str::<One>(null).unwrap().parameter.value().is_none());
+    }
+}

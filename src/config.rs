@@ -1,0 +1,460 @@
+//! Flags and environment become a `Config`. Everything is parsed, every mistake is reported, and
+//! only then is anything refused.
+
+pub mod flags;
+
+use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use crate::{
+    cloud::{
+        endpoint::{Endpoints, HostTemplate},
+        sign::Keys,
+        trust,
+    },
+    credentials::metadata::DEFAULT_HOST,
+    identity::{DefaultMode, Mode, Policy, api_server::ApiServer},
+    names::{Glob, OidcProviderArn, Region, RoleArn},
+    secret::Secret,
+    telemetry::LogFormat,
+};
+use flags::Flags;
+
+#[derive(Debug)]
+pub struct Config {
+    pub provider_volume: PathBuf,
+    pub admin: SocketAddr,
+    pub health_path: String,
+    /// `None`: ask the instance metadata.
+    pub region: Option<Region>,
+    pub hosts: Hosts,
+    pub trust: trust::Options,
+    pub policy: Policy,
+    pub metadata: MetadataOptions,
+    /// Where ServiceAccounts are looked up, unless the operator turned that off.
+    pub api_server: Option<ApiServer>,
+    pub kms_calls: usize,
+    pub oos_calls: usize,
+    pub mount_timeout: Duration,
+    pub drain_timeout: Duration,
+    pub log_format: LogFormat,
+    pub log_level: String,
+}
+
+/// `Endpoints` before the region is known.
+#[derive(Debug)]
+pub struct Hosts {
+    pub public: bool,
+    pub sts: Option<HostTemplate>,
+    pub sts_region: Option<Region>,
+    pub kms: Option<HostTemplate>,
+    pub oos: Option<HostTemplate>,
+    pub allowed: Vec<Glob>,
+}
+
+impl Hosts {
+    pub fn endpoints(&self, region: Region) -> Endpoints {
+        let Self { public, sts, kms, oos, allowed, .. } = self;
+        Endpoints {
+            region,
+            public: *public,
+            sts: sts.clone(),
+            kms: kms.clone(),
+            oos: oos.clone(),
+            allowed: allowed.clone(),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct MetadataOptions {
+    pub host: String,
+    pub role: Option<String>,
+    pub without_token: bool,
+}
+
+/// Below the two minutes that kubelet gives a volume.
+const LONGEST_MOUNT_SECONDS: u64 = 110;
+
+impl Config {
+    /// `environment` stands for the process's, so that a test can have its own.
+    pub fn parse(
+        flags: &Flags,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, Vec<String>> {
+        let mut settings = Settings { flags, environment, mistakes: Vec::new() };
+        let config = settings.config();
+        match settings.mistakes.as_slice() {
+            [] => Ok(config),
+            _ => Err(settings.mistakes),
+        }
+    }
+}
+
+/// Reads one setting at a time, remembering what was wrong with it.
+struct Settings<'a> {
+    flags: &'a Flags,
+    environment: &'a dyn Fn(&str) -> Option<String>,
+    mistakes: Vec<String>,
+}
+
+impl Settings<'_> {
+    fn config(&mut self) -> Config {
+        let policy = self.policy();
+        let address =
+            self.parsed("healthz-address", &[], |text| text.parse().ok(), "an IP address");
+        let address = address.unwrap_or(std::net::IpAddr::from([0, 0, 0, 0]));
+        let port = self.parsed("healthz-port", &[], |text| text.parse().ok(), "a port");
+        let path = self.parsed(
+            "healthz-path",
+            &[],
+            |text| text.starts_with('/').then(|| text.to_owned()),
+            "a path that starts with /",
+        );
+        let seconds = |most: u64| {
+            move |text: &str| {
+                let seconds = text.parse().ok().filter(|s| (1..=most).contains(s));
+                seconds.map(Duration::from_secs)
+            }
+        };
+        Config {
+            provider_volume: self
+                .text("provider-volume", &[])
+                .unwrap_or_else(|| "/var/run/secrets-store-csi-providers".to_owned())
+                .into(),
+            admin: SocketAddr::new(address, port.unwrap_or(8989)),
+            health_path: path.unwrap_or_else(|| "/healthz".to_owned()),
+            region: self.parsed(
+                "region",
+                &["ALIBABA_CLOUD_REGION_ID"],
+                Region::parse,
+                "a region id such as cn-hangzhou",
+            ),
+            hosts: self.hosts(),
+            trust: trust::Options {
+                ca_pem: self.pem("ca-file"),
+                kms_ca_pem: self.pem("kms-ca-file"),
+                resolve: self.list("resolve", fixed_address, "HOST=IP or HOST=IP:PORT"),
+            },
+            metadata: self.metadata(),
+            api_server: self.api_server(),
+            kms_calls: self.count("max-concurrent-kms-secret-pulls", 64),
+            oos_calls: self.count("max-concurrent-oos-secret-pulls", 16),
+            mount_timeout: self
+                .parsed(
+                    "mount-timeout",
+                    &[],
+                    seconds(LONGEST_MOUNT_SECONDS),
+                    "a number of seconds from 1 to 110",
+                )
+                .unwrap_or(Duration::from_secs(90)),
+            drain_timeout: self
+                .parsed("drain-timeout", &[], seconds(600), "a number of seconds from 1 to 600")
+                .unwrap_or(Duration::from_secs(25)),
+            log_format: self
+                .parsed("log-format", &[], log_format, "text or json")
+                .unwrap_or(LogFormat::Text),
+            log_level: self.text("log-level", &[]).unwrap_or_else(|| "info".to_owned()),
+            policy,
+        }
+    }
+
+    fn policy(&mut self) -> Policy {
+        let allowed: BTreeSet<Mode> = self
+            .list("allowed-identities", Mode::parse, &format!("any of {}", Mode::list()))
+            .into_iter()
+            .collect();
+        let allowed = if allowed.is_empty() { BTreeSet::from([Mode::Pod]) } else { allowed };
+        let default = self
+            .parsed(
+                "default-identity",
+                &[],
+                |text| match text {
+                    "auto" => Some(DefaultMode::Auto),
+                    mode => Mode::parse(mode).map(DefaultMode::Mode),
+                },
+                &format!("auto or one of {}", Mode::list()),
+            )
+            .unwrap_or(DefaultMode::Mode(Mode::Pod));
+        if let DefaultMode::Mode(mode) = default
+            && !allowed.contains(&mode)
+        {
+            self.mistakes.push(format!(
+                "--default-identity is {mode}, which --allowed-identities does not allow: add it \
+                 there, or choose another default"
+            ));
+        }
+        let lifetime = self.parsed(
+            "role-session-expiration",
+            &["ALICLOUD_ROLE_SESSION_EXPIRATION"],
+            // What STS accepts (alibaba-cloud-api: DurationSeconds).
+            |text| text.parse().ok().filter(|s| (900..=43_200).contains(s)),
+            "a number of seconds from 900 to 43200",
+        );
+        Policy {
+            default,
+            allowed,
+            cross_account_roles: self.list(
+                "allowed-cross-account-roles",
+                |text| text.starts_with("acs:ram::").then(|| Glob::new(text)),
+                "patterns of role ARNs, such as acs:ram::123456789012:role/*",
+            ),
+            oidc_provider: self.oidc_provider(),
+            role: self.parsed(
+                "role-arn",
+                &["ALICLOUD_ROLE_ARN", "ALIBABA_CLOUD_ROLE_ARN"],
+                RoleArn::parse,
+                &format!("of the form {}", RoleArn::FORM),
+            ),
+            token_file: self
+                .text(
+                    "oidc-token-file",
+                    &["ALICLOUD_OIDC_TOKEN_FILE", "ALIBABA_CLOUD_OIDC_TOKEN_FILE"],
+                )
+                .map(PathBuf::from),
+            keys: self.keys(),
+            ecs_metadata: !self.is_true("ALIBABA_CLOUD_ECS_METADATA_DISABLED"),
+            session_name: self.parsed(
+                "role-session-name",
+                &["ALICLOUD_ROLE_SESSION_NAME", "ALIBABA_CLOUD_ROLE_SESSION_NAME"],
+                session_name,
+                "2 to 64 characters of A-Z a-z 0-9 . @ - _",
+            ),
+            session_lifetime: Duration::from_secs(lifetime.unwrap_or(3600)),
+        }
+    }
+
+    fn oidc_provider(&mut self) -> Option<OidcProviderArn> {
+        let arn = self.parsed(
+            "oidc-provider-arn",
+            &["ALICLOUD_OIDC_PROVIDER_ARN", "ALIBABA_CLOUD_OIDC_PROVIDER_ARN"],
+            OidcProviderArn::parse,
+            &format!("of the form {}", OidcProviderArn::FORM),
+        );
+        let account = self.text("account-id", &["ALICLOUD_ACCOUNT_ID"]);
+        let cluster = self.text("cluster-id", &["ALICLOUD_CLUSTER_ID"]);
+        let of_cluster = match (account, cluster) {
+            (Some(account), Some(cluster)) => {
+                let made = OidcProviderArn::of_cluster(&account, &cluster);
+                if made.is_none() {
+                    self.mistakes.push(
+                        "--account-id and --cluster-id do not make an OIDC provider's ARN: the \
+                         account id is a number, the cluster id letters and digits"
+                            .to_owned(),
+                    );
+                }
+                made
+            }
+            _ => None,
+        };
+        match (&arn, &of_cluster) {
+            (Some(arn), Some(made)) if arn != made => {
+                self.mistakes.push(
+                    "--oidc-provider-arn is another provider than --account-id and --cluster-id \
+                     name: keep one"
+                        .to_owned(),
+                );
+                None
+            }
+            _ => arn.or(of_cluster),
+        }
+    }
+
+    fn keys(&mut self) -> Option<Arc<Keys>> {
+        let id = self.env(&["ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_ID"]);
+        let secret = self.env(&["SECRET_ACCESS_KEY", "ALIBABA_CLOUD_ACCESS_KEY_SECRET"]);
+        let token = self.env(&["ALIBABA_CLOUD_SECURITY_TOKEN"]).map(Secret::new);
+        match (id, secret.map(Secret::new)) {
+            (Some(id), Some(secret)) => Some(Arc::new(Keys { id, secret, token })),
+            (None, None) => None,
+            (Some(_), None) => {
+                self.mistakes.push("ACCESS_KEY_ID is set, SECRET_ACCESS_KEY is not".to_owned());
+                None
+            }
+            (None, Some(_)) => {
+                self.mistakes.push("SECRET_ACCESS_KEY is set, ACCESS_KEY_ID is not".to_owned());
+                None
+            }
+        }
+    }
+
+    fn hosts(&mut self) -> Hosts {
+        let host = "a host name, with :PORT and {region} if needed, and without https://";
+        let public = self.flag("public-endpoints").unwrap_or_else(|| {
+            self.env(&["ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED"])
+                .is_some_and(|text| text.eq_ignore_ascii_case("false"))
+        });
+        let sts_region = self.env(&["ALIBABA_CLOUD_STS_REGION"]);
+        let sts_region = sts_region.and_then(|text| {
+            let region = Region::parse(&text);
+            if region.is_none() {
+                self.mistakes.push("ALIBABA_CLOUD_STS_REGION is not a region id".to_owned());
+            }
+            region
+        });
+        Hosts {
+            public,
+            sts: self.parsed(
+                "sts-endpoint",
+                &["ALIBABA_CLOUD_STS_ENDPOINT"],
+                HostTemplate::parse,
+                host,
+            ),
+            sts_region,
+            kms: self.parsed("kms-endpoint", &[], HostTemplate::parse, host),
+            oos: self.parsed("oos-endpoint", &[], HostTemplate::parse, host),
+            allowed: self.list(
+                "allowed-endpoints",
+                |text| (!text.contains("://")).then(|| Glob::new(text)),
+                "host names or patterns of them",
+            ),
+        }
+    }
+
+    fn metadata(&mut self) -> MetadataOptions {
+        MetadataOptions {
+            host: self.text("metadata-endpoint", &[]).unwrap_or_else(|| DEFAULT_HOST.to_owned()),
+            role: self.parsed(
+                "ecs-role-name",
+                &["ALIBABA_CLOUD_ECS_METADATA"],
+                |text| crate::error::identifier(text).map(str::to_owned),
+                "a RAM role's name",
+            ),
+            without_token: !self.is_true("ALIBABA_CLOUD_IMDSV1_DISABLED"),
+        }
+    }
+
+    fn api_server(&mut self) -> Option<ApiServer> {
+        let on = self.flag("service-account-lookup").unwrap_or(true);
+        let given = self.parsed(
+            "kubernetes-api",
+            &[],
+            ApiServer::at,
+            "http://HOST:PORT or https://HOST:PORT",
+        );
+        // Kubernetes sets both in every pod.
+        let host = self.env(&["KUBERNETES_SERVICE_HOST"]);
+        let port = self.env(&["KUBERNETES_SERVICE_PORT"]);
+        let own = ApiServer::in_cluster(
+            host.as_deref().unwrap_or("kubernetes.default.svc"),
+            port.as_deref().unwrap_or("443"),
+        );
+        on.then(|| given.unwrap_or(own))
+    }
+
+    /// From the flag, else its own variable, else the official names, which must agree.
+    fn text(&mut self, flag: &str, official: &[&str]) -> Option<String> {
+        self.flags
+            .get(flag)
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned)
+            .or_else(|| self.env(&[&flags::variable(flag)]))
+            .or_else(|| self.env(official))
+    }
+
+    fn env(&mut self, names: &[&str]) -> Option<String> {
+        let mut set = names.iter().filter_map(|name| {
+            let value = (self.environment)(name)?.trim().to_owned();
+            (!value.is_empty()).then_some((*name, value))
+        });
+        let (first, value) = set.next()?;
+        if let Some((other, _)) = set.find(|(_, other)| *other != value) {
+            self.mistakes.push(format!("{first} and {other} are set and differ: keep one"));
+        }
+        Some(value)
+    }
+
+    fn parsed<T>(
+        &mut self,
+        flag: &str,
+        official: &[&str],
+        parse: impl Fn(&str) -> Option<T>,
+        form: &str,
+    ) -> Option<T> {
+        let text = self.text(flag, official)?;
+        let parsed = parse(&text);
+        if parsed.is_none() {
+            self.mistakes.push(self.named(flag, official, &format!("must be {form}")));
+        }
+        parsed
+    }
+
+    fn list<T>(&mut self, flag: &str, parse: impl Fn(&str) -> Option<T>, form: &str) -> Vec<T> {
+        let text = self.text(flag, &[]).unwrap_or_default();
+        let mut items = Vec::new();
+        for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+            match parse(item) {
+                Some(item) => items.push(item),
+                None => {
+                    let what = format!("must be {form}, separated by commas");
+                    self.mistakes.push(self.named(flag, &[], &what));
+                    break;
+                }
+            }
+        }
+        items
+    }
+
+    fn flag(&mut self, flag: &str) -> Option<bool> {
+        self.parsed(
+            flag,
+            &[],
+            |text| match text.to_ascii_lowercase().as_str() {
+                "true" => Some(true),
+                "false" => Some(false),
+                _ => None,
+            },
+            "true or false",
+        )
+    }
+
+    fn count(&mut self, flag: &str, default: usize) -> usize {
+        let parse = |text: &str| text.parse().ok().filter(|n| (1..=10_000).contains(n));
+        self.parsed(flag, &[], parse, "a number from 1 to 10000").unwrap_or(default)
+    }
+
+    fn is_true(&mut self, name: &str) -> bool {
+        self.env(&[name]).is_some_and(|text| text.eq_ignore_ascii_case("true"))
+    }
+
+    fn pem(&mut self, flag: &str) -> Option<Vec<u8>> {
+        let path = self.text(flag, &[])?;
+        let read =
+            std::fs::read(&path).map_err(|error| format!("cannot be read: {}", error.kind()));
+        let checked = read.and_then(|pem| crate::http::certificates(&pem).map(|_| pem));
+        checked.map_err(|what| self.mistakes.push(format!("--{flag}: {path} {what}"))).ok()
+    }
+
+    /// Which of its names a setting came by is not always known to who has to correct it.
+    fn named(&self, flag: &str, official: &[&str], what: &str) -> String {
+        let given = self.flags.get(flag).is_some();
+        let variable = flags::variable(flag);
+        let by_variable = (self.environment)(&variable).is_some();
+        let official = official.iter().find(|name| (self.environment)(name).is_some());
+        match (given, by_variable, official) {
+            (true, _, _) | (_, _, None) if !by_variable || given => format!("--{flag} {what}"),
+            (_, true, _) => format!("{variable} (--{flag}) {what}"),
+            (_, _, Some(name)) => format!("{name} (--{flag}) {what}"),
+            _ => format!("--{flag} {what}"),
+        }
+    }
+}
+
+fn fixed_address(text: &str) -> Option<(Glob, SocketAddr)> {
+    let (host, address) = text.split_once('=')?;
+    let address =
+        address.parse().or_else(|_| address.parse().map(|ip| SocketAddr::new(ip, 0))).ok()?;
+    (!host.is_empty()).then(|| (Glob::new(host), address))
+}
+
+fn log_format(text: &str) -> Option<LogFormat> {
+    match text {
+        "text" => Some(LogFormat::Text),
+        "json" => Some(LogFormat::Json),
+        _ => None,
+    }
+}
+
+fn session_name(text: &str) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || ".@-_".contains(c);
+    ((2..=64).contains(&text.len()) && text.chars().all(plain)).then(|| text.to_owned())
+}

@@ -1,0 +1,337 @@
+//! Step 3: an identity becomes a RAM session. Sessions are kept, renewed ahead of their end, asked
+//! for once however many mounts wait, and never shared between logins that differ in anything.
+
+pub mod metadata;
+mod sts;
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use aws_lc_rs::digest::{Context, SHA256};
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    cloud::{self, Cloud, endpoint::Endpoint, sign::Keys},
+    error::{Class, Error},
+    flight::{Flights, Running, lock},
+    names::{OidcProviderArn, RoleArn},
+    secret::Secret,
+    telemetry::Metrics,
+};
+use metadata::Metadata;
+
+/// How a session is come by.
+#[derive(Clone, Debug)]
+pub enum Login {
+    /// Long-lived keys: there is no session.
+    Keys(Arc<Keys>),
+    /// AssumeRoleWithOIDC.
+    Oidc {
+        role: RoleArn,
+        provider: OidcProviderArn,
+        token: Arc<Secret<String>>,
+        name: String,
+        lifetime: Duration,
+    },
+    /// AssumeRole, from another login.
+    Assume { base: Box<Login>, role: RoleArn, name: String, lifetime: Duration },
+    /// The role of the machine.
+    EcsRole,
+}
+
+/// Keys to sign with, and until when.
+#[derive(Debug)]
+pub struct Session {
+    pub keys: Keys,
+    /// When to have a successor.
+    renew_at: Instant,
+    /// When to stop using it, a little before the cloud does.
+    ends_at: Instant,
+}
+
+/// Either a session or keys that need none.
+#[derive(Clone, Debug)]
+pub enum Proof {
+    Keys(Arc<Keys>),
+    Session(Arc<Session>),
+}
+
+impl Proof {
+    pub fn keys(&self) -> &Keys {
+        match self {
+            Proof::Keys(keys) => keys,
+            Proof::Session(session) => &session.keys,
+        }
+    }
+}
+
+/// At most this much ahead of its end a session is renewed; shorter ones at three quarters.
+const LONGEST_MARGIN: Duration = Duration::from_secs(15 * 60);
+/// After a renewal failed, while the old session still serves.
+const RENEW_PAUSE: Duration = Duration::from_secs(30);
+/// For all attempts of one login; a mount may stop waiting earlier.
+const LOGIN_LIMIT: Duration = Duration::from_secs(45);
+const MAX_HELD: usize = 4096;
+const SWEEP_EVERY: Duration = Duration::from_secs(30);
+
+/// A digest of everything that a session depends on, its proof included: two logins with one key
+/// are one login.
+type SessionKey = [u8; 32];
+
+#[derive(Clone, Debug)]
+pub struct Sessions(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    cloud: Arc<Cloud>,
+    sts: Endpoint,
+    metadata: Metadata,
+    metrics: Arc<Metrics>,
+    held: Mutex<HashMap<SessionKey, Held>>,
+    flights: Arc<Flights<SessionKey, Result<Arc<Session>, Error>>>,
+    /// What the logins under way met so far.
+    trouble: Mutex<HashMap<SessionKey, Error>>,
+}
+
+#[derive(Debug)]
+struct Held {
+    session: Arc<Session>,
+    renew_not_before: Instant,
+}
+
+impl Sessions {
+    pub fn new(
+        cloud: Arc<Cloud>,
+        sts: Endpoint,
+        metadata: Metadata,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            cloud,
+            sts,
+            metadata,
+            metrics,
+            held: Mutex::default(),
+            flights: Arc::default(),
+            trouble: Mutex::default(),
+        }))
+    }
+
+    /// A session that is valid now. One that is due for renewal is returned as it is, and renewed
+    /// meanwhile.
+    pub async fn prove(&self, login: &Login, deadline: Instant) -> Result<Proof, Error> {
+        if let Login::Keys(keys) = login {
+            return Ok(Proof::Keys(keys.clone()));
+        }
+        let key = login.key(&self.0.sts);
+        let now = Instant::now();
+        let held = lock(&self.0.held).get(&key).map(|held| {
+            let due = held.session.renew_at.max(held.renew_not_before) <= now;
+            (held.session.clone(), due)
+        });
+        if let Some((session, due)) = held
+            && session.ends_at > now
+        {
+            if due {
+                drop(self.log_in(key, login));
+            }
+            return Ok(Proof::Session(session));
+        }
+        match timeout_at(deadline, self.log_in(key, login)).await {
+            Ok(Some(session)) => session.map(Proof::Session),
+            Ok(None) => Err(Error::new(Class::Internal, "getting a RAM session failed inside")),
+            Err(_) => Err(lock(&self.0.trouble).get(&key).cloned().unwrap_or_else(|| {
+                let what =
+                    format!("{} has not answered in the mount's time", login.asked(&self.0.sts));
+                Error::new(Class::Internal, what)
+                    .about(login.who())
+                    .fix("check DNS, routes and --public-endpoints; the mount is tried again")
+            })),
+        }
+    }
+
+    /// Drops a session that the cloud refused, unless it has been replaced already.
+    pub fn refused(&self, login: &Login, proof: &Proof) {
+        let Proof::Session(session) = proof else { return };
+        let mut held = lock(&self.0.held);
+        let key = login.key(&self.0.sts);
+        if held.get(&key).is_some_and(|held| Arc::ptr_eq(&held.session, session)) {
+            held.remove(&key);
+        }
+    }
+
+    /// Wipes sessions at their end; runs for ever.
+    pub async fn sweep(self) {
+        let mut ticks = tokio::time::interval(SWEEP_EVERY);
+        loop {
+            ticks.tick().await;
+            let now = Instant::now();
+            let mut held = lock(&self.0.held);
+            held.retain(|_, held| held.session.ends_at > now);
+            self.0.metrics.sessions(held.len());
+        }
+    }
+
+    fn log_in(&self, key: SessionKey, login: &Login) -> Running<Result<Arc<Session>, Error>> {
+        let (sessions, login) = (self.clone(), login.clone());
+        self.0.flights.join(key, move || async move {
+            let trouble = |error| {
+                lock(&sessions.0.trouble).insert(key, error);
+            };
+            let outcome = sessions.ask(&login, Instant::now() + LOGIN_LIMIT, &trouble).await;
+            lock(&sessions.0.trouble).remove(&key);
+            sessions.keep(key, outcome)
+        })
+    }
+
+    fn keep(
+        &self,
+        key: SessionKey,
+        outcome: Result<Session, Error>,
+    ) -> Result<Arc<Session>, Error> {
+        let now = Instant::now();
+        let mut held = lock(&self.0.held);
+        match outcome {
+            Ok(session) => {
+                let session = Arc::new(session);
+                if held.len() >= MAX_HELD {
+                    held.retain(|_, held| held.session.ends_at > now);
+                }
+                if held.len() < MAX_HELD {
+                    let new = Held { session: session.clone(), renew_not_before: now };
+                    held.insert(key, new);
+                }
+                self.0.metrics.sessions(held.len());
+                Ok(session)
+            }
+            Err(error) => {
+                if let Some(held) = held.get_mut(&key) {
+                    held.renew_not_before = now + RENEW_PAUSE;
+                    tracing::warn!(%error, "renewing a RAM session failed; the old one serves on");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Boxed because a chained login asks for its base's session first.
+    fn ask<'a>(
+        &'a self,
+        login: &'a Login,
+        deadline: Instant,
+        trouble: sts::Trouble<'a>,
+    ) -> Pin<Box<dyn Future<Output = Result<Session, Error>> + Send + 'a>> {
+        Box::pin(async move {
+            let Inner { cloud, sts, metadata, .. } = &*self.0;
+            match login {
+                Login::Keys(_) => Err(Error::new(Class::Internal, "keys need no session")),
+                Login::EcsRole => metadata.session(deadline).await,
+                Login::Oidc { role, provider, token, name, lifetime } => {
+                    let request = sts::WithOidc { role, provider, token, name, lifetime };
+                    sts::assume_role_with_oidc(cloud, sts, &request, deadline, trouble).await
+                }
+                Login::Assume { base, role, name, lifetime } => {
+                    let request = sts::Assume { role, name, lifetime };
+                    let mut proof = self.prove(base, deadline).await?;
+                    let mut first = true;
+                    loop {
+                        let keys = proof.keys();
+                        let asked = sts::assume_role(cloud, sts, keys, &request, deadline, trouble);
+                        match asked.await {
+                            Ok(session) => return Ok(session),
+                            Err(failure)
+                                if first && failure.cause == cloud::Cause::SessionRefused =>
+                            {
+                                first = false;
+                                self.refused(base, &proof);
+                                proof = self.prove(base, deadline).await?;
+                            }
+                            Err(failure) => return Err(sts::told(&failure, role)),
+                        }
+                    }
+                }
+            }
+        })
+    }
+}
+
+impl Session {
+    /// `lifetime` from now on.
+    fn new(keys: Keys, lifetime: Duration) -> Self {
+        let now = Instant::now();
+        // Pods that started together should not renew together.
+        let margin =
+            (lifetime / 4).min(LONGEST_MARGIN).mul_f64(0.8 + 0.2 * cloud::random_fraction());
+        let last = (lifetime / 20).min(Duration::from_secs(60));
+        Self {
+            keys,
+            renew_at: now + lifetime.saturating_sub(margin),
+            ends_at: now + lifetime.saturating_sub(last),
+        }
+    }
+}
+
+impl Login {
+    /// Who the cloud will see, for errors: a role, or an access key's id.
+    pub fn who(&self) -> String {
+        match self {
+            Login::Keys(keys) => format!("access key {}", keys.id),
+            Login::Oidc { role, .. } | Login::Assume { role, .. } => format!("role {role}"),
+            Login::EcsRole => "the instance's role".to_owned(),
+        }
+    }
+
+    /// Where a session is asked for.
+    fn asked(&self, sts: &Endpoint) -> String {
+        match self {
+            Login::EcsRole => "instance metadata".to_owned(),
+            _ => format!("STS at {sts}"),
+        }
+    }
+
+    fn key(&self, sts: &Endpoint) -> SessionKey {
+        let mut digest = Context::new(&SHA256);
+        self.feed(&mut digest);
+        feed(&mut digest, sts.host());
+        let mut key = [0; 32];
+        key.copy_from_slice(digest.finish().as_ref());
+        key
+    }
+
+    fn feed(&self, digest: &mut Context) {
+        match self {
+            Login::Keys(keys) => {
+                feed(digest, "keys");
+                feed(digest, &keys.id);
+                feed(digest, keys.secret.expose());
+            }
+            Login::EcsRole => feed(digest, "ecs-role"),
+            Login::Oidc { role, provider, token, name, lifetime } => {
+                feed(digest, "oidc");
+                feed(digest, role.as_str());
+                feed(digest, provider.as_str());
+                feed(digest, token.expose());
+                feed(digest, name);
+                feed(digest, &lifetime.as_secs().to_string());
+            }
+            Login::Assume { base, role, name, lifetime } => {
+                feed(digest, "assume");
+                base.feed(digest);
+                feed(digest, role.as_str());
+                feed(digest, name);
+                feed(digest, &lifetime.as_secs().to_string());
+            }
+        }
+    }
+}
+
+/// With its length, so that no two lists of fields read the same.
+fn feed(digest: &mut Context, field: &str) {
+    digest.update(&field.len().to_le_bytes());
+    digest.update(field.as_bytes());
+}

@@ -1,0 +1,179 @@
+//! STS: AssumeRoleWithOIDC and AssumeRole. The token travels in the form body, so that no URL and
+//! no access log on the way ever has it.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::Session;
+use crate::{
+    cloud::{
+        Api, Call, Cause, Cloud, Failure,
+        endpoint::Endpoint,
+        sign::{Keys, percent_encode},
+    },
+    error::Error,
+    names::{OidcProviderArn, RoleArn},
+    secret::Secret,
+};
+
+pub(super) struct WithOidc<'a> {
+    pub(super) role: &'a RoleArn,
+    pub(super) provider: &'a OidcProviderArn,
+    pub(super) token: &'a Secret<String>,
+    pub(super) name: &'a str,
+    pub(super) lifetime: &'a Duration,
+}
+
+pub(super) struct Assume<'a> {
+    pub(super) role: &'a RoleArn,
+    pub(super) name: &'a str,
+    pub(super) lifetime: &'a Duration,
+}
+
+/// Hears what went wrong so far, for those who stop waiting before it is over.
+pub(super) type Trouble<'a> = &'a (dyn Fn(Error) + Sync);
+
+/// Shaped like the official Go client's call: operation in the query, the rest in the form.
+pub(super) async fn assume_role_with_oidc(
+    cloud: &Cloud,
+    sts: &Endpoint,
+    request: &WithOidc<'_>,
+    deadline: Instant,
+    trouble: Trouble<'_>,
+) -> Result<Session, Error> {
+    let api = Api::AssumeRoleWithOidc;
+    let seconds = request.lifetime.as_secs().to_string();
+    let form = form(&[
+        ("DurationSeconds", &seconds),
+        ("OIDCProviderArn", request.provider.as_str()),
+        ("OIDCToken", request.token.expose()),
+        ("RoleArn", request.role.as_str()),
+        ("RoleSessionName", request.name),
+    ]);
+    let timestamp = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let query = vec![
+        ("Action", api.name()),
+        ("Format", "JSON"),
+        ("Timestamp", &timestamp),
+        ("Version", "2015-04-01"),
+    ];
+    let told_of = |failure: &Failure| trouble(told(failure, request.role));
+    let call =
+        Call { api, endpoint: sts, query, form: Some(form), keys: None, trouble: Some(&told_of) };
+    session(cloud, &call, *request.lifetime, deadline)
+        .await
+        .map_err(|failure| told(&failure, request.role))
+}
+
+pub(super) async fn assume_role(
+    cloud: &Cloud,
+    sts: &Endpoint,
+    keys: &Keys,
+    request: &Assume<'_>,
+    deadline: Instant,
+    trouble: Trouble<'_>,
+) -> Result<Session, Failure> {
+    let seconds = request.lifetime.as_secs().to_string();
+    let query = vec![
+        ("DurationSeconds", seconds.as_str()),
+        ("RoleArn", request.role.as_str()),
+        ("RoleSessionName", request.name),
+    ];
+    let told_of = |failure: &Failure| trouble(told(failure, request.role));
+    let call = Call {
+        api: Api::AssumeRole,
+        endpoint: sts,
+        query,
+        form: None,
+        keys: Some(keys),
+        trouble: Some(&told_of),
+    };
+    session(cloud, &call, *request.lifetime, deadline).await
+}
+
+/// A refusal in the words of a mount's error. What only the mount knows about trust is added there.
+pub(super) fn told(failure: &Failure, role: &RoleArn) -> Error {
+    let fix = match (failure.cause, failure.code()) {
+        (_, Some("AuthenticationFail.OIDCToken.Expired")) => {
+            "the token is too old for STS: check the node's clock; kubelet renews the token"
+        }
+        (_, Some(code)) if code.starts_with("AuthenticationFail.OIDCToken") => {
+            "the registered OIDC provider must have this cluster's issuer, keys and the client id \
+             sts.aliyuncs.com"
+        }
+        (Cause::NotFound, _) => "create the role or correct its name",
+        (Cause::Denied, _) => {
+            "the caller needs sts:AssumeRole on the role, and the role's trust policy must name \
+             the caller"
+        }
+        _ => "",
+    };
+    failure.error(format!("role {role}"), fix)
+}
+
+async fn session(
+    cloud: &Cloud,
+    call: &Call<'_>,
+    asked: Duration,
+    deadline: Instant,
+) -> Result<Session, Failure> {
+    let body = cloud.call(call, deadline).await?;
+    serde_json::from_slice::<Answer>(body.expose())
+        .ok()
+        .and_then(|answer| answer.credentials.session(asked))
+        .ok_or_else(|| Failure::new(call.api, call.endpoint, Cause::Garbled))
+}
+
+fn form(fields: &[(&str, &str)]) -> Secret<String> {
+    // Room for all of it at once: a buffer that grew would leave copies behind.
+    let longest: usize = fields.iter().map(|(k, v)| k.len() + 3 * v.len() + 2).sum();
+    let mut form = String::with_capacity(longest);
+    for (name, value) in fields {
+        if !form.is_empty() {
+            form.push('&');
+        }
+        form.push_str(name);
+        form.push('=');
+        percent_encode(&mut form, value);
+    }
+    Secret::new(form)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Answer {
+    credentials: RawSession,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct RawSession {
+    access_key_id: String,
+    access_key_secret: Secret<String>,
+    security_token: Secret<String>,
+    expiration: String,
+}
+
+impl RawSession {
+    /// A clock that is behind must not make a session look longer than what was asked for.
+    pub(super) fn session(self, longest: Duration) -> Option<Session> {
+        let expires: jiff::Timestamp = self.expiration.parse().ok()?;
+        let left = expires.duration_since(jiff::Timestamp::now());
+        let left = Duration::try_from(left).ok()?.min(longest);
+        let whole = [&self.access_key_id, self.access_key_secret.expose()];
+        if left.is_zero()
+            || whole.iter().any(|part| part.is_empty())
+            || self.security_token.expose().is_empty()
+        {
+            return None;
+        }
+        let keys = Keys {
+            id: self.access_key_id,
+            secret: self.access_key_secret,
+            token: Some(self.security_token),
+        };
+        Some(Session::new(keys, left))
+    }
+}

@@ -1,0 +1,370 @@
+//! Step 2: who this mount is, decided once and before the first call. Nothing here tries one
+//! identity and falls back to another: a mode that cannot be used fails the mount.
+
+pub mod api_server;
+pub mod kubernetes;
+
+use std::{collections::BTreeSet, fmt, path::PathBuf, sync::Arc, time::Duration};
+
+use crate::{
+    cloud::sign::{self, Keys},
+    credentials::Login,
+    error::{Class, Error, Errors, quoted},
+    names::{Glob, OidcProviderArn, RoleArn},
+    request::{Mount, NodePublishKeys, Pod, STS_AUDIENCE, TokenInput, Wish},
+    secret::Secret,
+};
+use kubernetes::ServiceAccounts;
+
+/// How a mount can prove itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mode {
+    Pod,
+    Provider,
+    RamRole,
+    NodePublishSecret,
+    AccessKey,
+    EcsRole,
+}
+
+impl Mode {
+    /// In the order in which the official provider tries them.
+    pub const ALL: [Mode; 6] = [
+        Mode::Pod,
+        Mode::Provider,
+        Mode::RamRole,
+        Mode::NodePublishSecret,
+        Mode::AccessKey,
+        Mode::EcsRole,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Pod => "pod",
+            Mode::Provider => "provider",
+            Mode::RamRole => "ram-role",
+            Mode::NodePublishSecret => "node-publish-secret",
+            Mode::AccessKey => "access-key",
+            Mode::EcsRole => "ecs-role",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.name() == text)
+    }
+
+    pub fn list() -> String {
+        Self::ALL.map(Mode::name).join(", ")
+    }
+
+    /// Whether pods that use it are one and the same to the cloud.
+    fn shared(self) -> bool {
+        !matches!(self, Mode::Pod | Mode::NodePublishSecret)
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What a SecretProviderClass that says nothing gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DefaultMode {
+    Mode(Mode),
+    /// The first that is configured; whether it works is not tried.
+    Auto,
+}
+
+impl fmt::Display for DefaultMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DefaultMode::Mode(mode) => mode.fmt(f),
+            DefaultMode::Auto => f.write_str("auto"),
+        }
+    }
+}
+
+/// What the operator set up and allows.
+#[derive(Debug)]
+pub struct Policy {
+    pub default: DefaultMode,
+    pub allowed: BTreeSet<Mode>,
+    /// Roles that a shared identity may be led on to.
+    pub cross_account_roles: Vec<Glob>,
+    pub oidc_provider: Option<OidcProviderArn>,
+    /// Role of the modes `provider` and `ram-role`.
+    pub role: Option<RoleArn>,
+    pub token_file: Option<PathBuf>,
+    pub keys: Option<Arc<Keys>>,
+    pub ecs_metadata: bool,
+    /// In place of the pod's name, for `provider` and `ram-role`.
+    pub session_name: Option<String>,
+    /// 900 s up to the role's maximum.
+    pub session_lifetime: Duration,
+}
+
+/// A mount's one identity.
+#[derive(Debug)]
+pub struct Identity {
+    pub mode: Mode,
+    pub login: Login,
+    /// The name under which sessions of this mount show up in ActionTrail.
+    pub session_name: String,
+    /// What would mend a refusal of this identity by STS.
+    pub trust_fix: String,
+}
+
+/// The lifetime that every RAM role allows unless its owner shortened it.
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(3600);
+
+pub async fn choose(
+    mount: &Mount,
+    policy: &Policy,
+    service_accounts: &ServiceAccounts,
+) -> Result<Identity, Errors> {
+    let mode = mode(mount, policy)?;
+    if mode != Mode::Pod && mount.role.is_some() {
+        return Err(Error::invalid(
+            "parameter roleArn",
+            format!("has a meaning for identity pod alone; this mount's is {mode}"),
+        )
+        .fix("remove it, or set identity: pod")
+        .into());
+    }
+    check_cross_account(mount, mode, policy)?;
+    let own_name = session_name(&mount.pod);
+    let operator_name = || policy.session_name.clone().unwrap_or_else(|| own_name.clone());
+    let mut trust_fix = format!("check the trust policy of the {mode} identity's role");
+    let login = match mode {
+        Mode::Pod => {
+            let provider = oidc_provider(policy, mode)?;
+            let token = pod_token(&mount.token)?;
+            let role = service_accounts.role(&mount.pod, mount.role.as_ref(), provider).await?;
+            trust_fix = format!(
+                "the trust policy of {role} must allow {} with oidc:aud {STS_AUDIENCE} and \
+                 oidc:sub system:serviceaccount:{}:{}",
+                provider.as_str(),
+                mount.pod.namespace,
+                mount.pod.service_account
+            );
+            Login::Oidc {
+                role,
+                provider: provider.clone(),
+                token,
+                name: own_name.clone(),
+                lifetime: DEFAULT_LIFETIME,
+            }
+        }
+        Mode::Provider => Login::Oidc {
+            role: needed(&policy.role, mode, "--role-arn")?.clone(),
+            provider: oidc_provider(policy, mode)?.clone(),
+            token: provider_token(needed(&policy.token_file, mode, "--oidc-token-file")?).await?,
+            name: operator_name(),
+            lifetime: policy.session_lifetime,
+        },
+        Mode::RamRole => Login::Assume {
+            base: Box::new(Login::Keys(needed(&policy.keys, mode, "ACCESS_KEY_ID")?.clone())),
+            role: needed(&policy.role, mode, "--role-arn")?.clone(),
+            name: operator_name(),
+            lifetime: policy.session_lifetime,
+        },
+        Mode::AccessKey => Login::Keys(needed(&policy.keys, mode, "ACCESS_KEY_ID")?.clone()),
+        Mode::NodePublishSecret => Login::Keys(published_keys(&mount.node_publish_keys)?),
+        Mode::EcsRole if policy.ecs_metadata => Login::EcsRole,
+        Mode::EcsRole => return Err(unusable(mode, "instance metadata is disabled here").into()),
+    };
+    Ok(Identity { mode, login, session_name: own_name, trust_fix })
+}
+
+impl Identity {
+    /// How to become a role of another account from here.
+    pub fn led_on_to(&self, role: &RoleArn) -> Login {
+        Login::Assume {
+            base: Box::new(self.login.clone()),
+            role: role.clone(),
+            name: self.session_name.clone(),
+            lifetime: DEFAULT_LIFETIME,
+        }
+    }
+}
+
+fn mode(mount: &Mount, policy: &Policy) -> Result<Mode, Error> {
+    let mode = match (mount.identity, policy.default) {
+        (Wish::Mode(mode), _) => mode,
+        (Wish::AnyButPod, DefaultMode::Mode(Mode::Pod)) => {
+            return Err(Error::invalid(
+                "parameter usePodServiceAccountToken",
+                "is \"false\", but the pod's identity is the only one this provider uses unasked",
+            )
+            .fix("remove it, or ask the operator for --default-identity=auto"));
+        }
+        (Wish::Unsaid | Wish::AnyButPod, DefaultMode::Mode(mode)) => mode,
+        (Wish::Unsaid | Wish::AnyButPod, DefaultMode::Auto) => first_configured(mount, policy)?,
+    };
+    if policy.allowed.contains(&mode) {
+        return Ok(mode);
+    }
+    let allowed: Vec<_> = policy.allowed.iter().map(|mode| mode.name()).collect();
+    Err(Error::new(
+        Class::Denied,
+        format!("identity {mode} is not allowed here (allowed: {})", allowed.join(", ")),
+    )
+    .fix(format!(
+        "the operator can allow it with --allowed-identities={},{mode}",
+        allowed.join(",")
+    )))
+}
+
+/// As in the official provider, the pod's own identity has to be asked for: every mount there
+/// carries a token, so its presence says nothing.
+fn first_configured(mount: &Mount, policy: &Policy) -> Result<Mode, Error> {
+    let has_role = policy.role.is_some();
+    let configured = |mode: &Mode| match mode {
+        Mode::Pod => false,
+        Mode::Provider => has_role && policy.oidc_provider.is_some() && policy.token_file.is_some(),
+        Mode::RamRole => has_role && policy.keys.is_some(),
+        Mode::NodePublishSecret => !matches!(mount.node_publish_keys, NodePublishKeys::Absent),
+        Mode::AccessKey => policy.keys.is_some(),
+        Mode::EcsRole => policy.ecs_metadata,
+    };
+    Mode::ALL.into_iter().find(configured).ok_or_else(|| {
+        Error::new(Class::Unusable, "no identity is configured here")
+            .fix("set identity: pod in the SecretProviderClass")
+    })
+}
+
+/// A pod author writes `crossAccountRoleArn`: with keys that are not the pod's own, the operator
+/// has to have agreed to the role.
+fn check_cross_account(mount: &Mount, mode: Mode, policy: &Policy) -> Result<(), Errors> {
+    let refused = mount.objects.iter().filter_map(|object| {
+        let role = object.read.cross_account_role.as_ref()?;
+        let listed = policy.cross_account_roles.iter().any(|glob| glob.matches(role.as_str()));
+        if !mode.shared() || listed {
+            return None;
+        }
+        let subject = format!("{}, field crossAccountRoleArn", object.label);
+        let what = format!("identity {mode} is shared by pods and may not be led on to {role}");
+        let fix = "the operator can allow roles with --allowed-cross-account-roles";
+        Some(Error::new(Class::Denied, what).about(subject).fix(fix))
+    });
+    Errors::of(refused.collect()).map_or(Ok(()), Err)
+}
+
+fn needed<'a, T>(set: &'a Option<T>, mode: Mode, flag: &str) -> Result<&'a T, Error> {
+    set.as_ref().ok_or_else(|| unusable(mode, &format!("the operator has not set {flag}")))
+}
+
+fn oidc_provider(policy: &Policy, mode: Mode) -> Result<&OidcProviderArn, Error> {
+    needed(&policy.oidc_provider, mode, "--oidc-provider-arn (or --account-id and --cluster-id)")
+}
+
+fn unusable(mode: Mode, what: &str) -> Error {
+    Error::new(Class::Unusable, format!("identity {mode} cannot be used: {what}"))
+}
+
+fn pod_token(input: &TokenInput) -> Result<Arc<Secret<String>>, Error> {
+    let unproven = |what: String| {
+        Error::new(Class::Unauthenticated, format!("identity pod cannot be used: {what}"))
+    };
+    let enable = format!(
+        "the CSIDriver object must list {STS_AUDIENCE} in tokenRequests (driver chart: \
+         tokenRequests[0].audience)"
+    );
+    match input {
+        TokenInput::Absent => {
+            Err(unproven("the driver sent no ServiceAccount token".to_owned()).fix(enable))
+        }
+        TokenInput::OtherAudiences(audiences) => {
+            let list: Vec<_> = audiences.iter().map(|audience| quoted(audience)).collect();
+            let what = format!("the driver sent tokens for {} only", list.join(", "));
+            Err(unproven(what).fix(enable))
+        }
+        TokenInput::Token(token) => match token.expires {
+            Some(expires) if expires <= jiff::Timestamp::now() => Err(unproven(format!(
+                "the pod's token expired at {expires}"
+            ))
+            .fix("kubelet renews it; if this stays, check the clocks of node and API server")),
+            _ => Ok(token.jwt.clone()),
+        },
+    }
+}
+
+/// Read at each mount: kubelet replaces the file as it renews the token.
+async fn provider_token(file: &std::path::Path) -> Result<Arc<Secret<String>>, Error> {
+    let failed = |what: &str| unusable(Mode::Provider, &format!("{} {what}", file.display()));
+    let text = tokio::fs::read_to_string(file).await.map(Secret::new);
+    let text = text.map_err(|error| failed(&format!("cannot be read: {}", error.kind())))?;
+    match text.expose().trim() {
+        "" => Err(failed("is empty")),
+        token => Ok(Arc::new(Secret::new(token.to_owned()))),
+    }
+}
+
+fn published_keys(keys: &NodePublishKeys) -> Result<Arc<Keys>, Error> {
+    let mode = Mode::NodePublishSecret;
+    let fix = "the pod's volume needs a nodePublishSecretRef to a Secret with the entries \
+               access_key and access_secret";
+    match keys {
+        NodePublishKeys::Keys(keys) => Ok(keys.clone()),
+        NodePublishKeys::Absent => Err(unusable(mode, "the mount brought no Secret").fix(fix)),
+        NodePublishKeys::Lacks(entry) => {
+            Err(unusable(mode, &format!("the Secret has no entry {entry}")).fix(fix))
+        }
+    }
+}
+
+/// Tells namespace, ServiceAccount and pod, within STS's `[A-Za-z0-9.@_-]{2,64}`. Names have no
+/// `@`, so two pods cannot have one name; what is cut is stood for by a hash.
+fn session_name(pod: &Pod) -> String {
+    const LONGEST: usize = 64;
+    const HASH: usize = 10;
+    let full = format!("{}@{}@{}", pod.namespace, pod.service_account, pod.name);
+    let clean: String = full
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || "@.-_".contains(c) { c } else { '_' })
+        .collect();
+    if clean.len() <= LONGEST && clean == full {
+        return clean;
+    }
+    let hash: String = sign::sha256_hex(full.as_bytes()).chars().take(HASH).collect();
+    let kept: String = clean.chars().take(LONGEST - HASH - 1).collect();
+    format!("{kept}_{hash}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(namespace: &str, service_account: &str, name: &str) -> Pod {
+        let own = str::to_owned;
+        Pod {
+            namespace: own(namespace),
+            name: own(name),
+            uid: String::new(),
+            service_account: own(service_account),
+        }
+    }
+
+    #[test]
+    fn session_names_tell_the_pod_and_stay_apart() {
+        assert_eq!(session_name(&pod("shop", "web", "web-1")), "shop@web@web-1");
+        let long =
+            |tail: &str| session_name(&pod("shop", "web", &format!("{}{tail}", "x".repeat(80))));
+        assert_eq!(long("a").len(), 64);
+        assert_ne!(long("a"), long("b"));
+        assert!(long("a").starts_with("shop@web@xxx"));
+        let odd = session_name(&pod("shöp", "w b", "p"));
+        assert!(odd.chars().all(|c| c.is_ascii_alphanumeric() || "@.-_".contains(c)), "{odd}");
+        assert_ne!(odd, session_name(&pod("shäp", "w b", "p")));
+    }
+
+    #[test]
+    fn mode_names_round_trip() {
+        for mode in Mode::ALL {
+            assert_eq!(Mode::parse(mode.name()), Some(mode));
+        }
+        assert_eq!(Mode::parse("Pod"), None);
+    }
+}

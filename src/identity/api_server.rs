@@ -1,0 +1,151 @@
+//! The one question to the Kubernetes API: a ServiceAccount's annotations.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
+
+use http_body_util::Full;
+use hyper::{
+    Request,
+    header::{ACCEPT, AUTHORIZATION, HeaderValue},
+};
+use rustls::RootCertStore;
+use serde::Deserialize;
+
+use crate::{
+    flight::lock,
+    http::{self, Broken, Client},
+    secret::Secret,
+};
+
+/// Where kubelet puts a pod's own token and the cluster's CA.
+const ACCOUNT_DIR: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+#[derive(Debug)]
+pub struct ApiServer {
+    url: String,
+    account: Option<PathBuf>,
+    client: Mutex<Option<Arc<Client>>>,
+}
+
+/// Why there are no annotations.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The API server answered with this HTTP status.
+    Status(u16),
+    /// It was not asked, or its answer makes no sense.
+    Unasked(&'static str),
+}
+
+impl ApiServer {
+    /// The cluster's own, with the token and CA of this pod.
+    pub fn in_cluster(host: &str, port: &str) -> Self {
+        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        Self {
+            url: format!("https://{host}:{port}"),
+            account: Some(ACCOUNT_DIR.into()),
+            client: Mutex::default(),
+        }
+    }
+
+    /// One that needs no token, such as `kubectl proxy`.
+    pub fn at(url: &str) -> Option<Self> {
+        let url = url.trim_end_matches('/');
+        let authority = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"))?;
+        (!authority.is_empty() && !authority.contains(['/', '?', '#', '@'])).then(|| Self {
+            url: url.to_owned(),
+            account: None,
+            client: Mutex::default(),
+        })
+    }
+
+    /// `namespace` and `name` are Kubernetes names, and so need no encoding.
+    pub async fn service_account(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<BTreeMap<String, String>, Refused> {
+        let url = format!("{}/api/v1/namespaces/{namespace}/serviceaccounts/{name}", self.url);
+        let request = Request::get(url).header(ACCEPT, "application/json").body(Full::default());
+        let mut request = request.map_err(|_| Refused::Unasked("its address is not one"))?;
+        if let Some(token) = self.token().await? {
+            request.headers_mut().insert(AUTHORIZATION, token);
+        }
+        let client = self.client()?;
+        let answer = client.send(request).await.map_err(|broken| {
+            // The CA may have been replaced: it is read again for the next connection.
+            *lock(&self.client) = None;
+            match broken {
+                Broken::Connection(what) => Refused::Unasked(what),
+                Broken::Certificate => Refused::Unasked("its certificate is not the cluster's"),
+            }
+        })?;
+        if answer.status != 200 {
+            return Err(Refused::Status(answer.status));
+        }
+        serde_json::from_slice::<ServiceAccount>(answer.body.expose())
+            .map(|account| account.metadata.annotations.unwrap_or_default())
+            .map_err(|_| Refused::Unasked("its answer is not a ServiceAccount"))
+    }
+
+    /// Read for each question, of which there are few: kubelet replaces the file.
+    async fn token(&self) -> Result<Option<HeaderValue>, Refused> {
+        let Some(folder) = &self.account else { return Ok(None) };
+        let text = tokio::fs::read_to_string(folder.join("token")).await.map(Secret::new);
+        let text = text.map_err(|_| Refused::Unasked("this pod has no ServiceAccount token"))?;
+        let header = Secret::new(format!("Bearer {}", text.expose().trim()));
+        let mut header = HeaderValue::from_str(header.expose())
+            .map_err(|_| Refused::Unasked("this pod's ServiceAccount token is not one"))?;
+        header.set_sensitive(true);
+        Ok(Some(header))
+    }
+
+    fn client(&self) -> Result<Arc<Client>, Refused> {
+        let mut kept = lock(&self.client);
+        if let Some(client) = &*kept {
+            return Ok(client.clone());
+        }
+        let mut roots = RootCertStore::empty();
+        match &self.account {
+            Some(folder) => {
+                let pem = std::fs::read(folder.join("ca.crt"))
+                    .map_err(|_| Refused::Unasked("this pod has no cluster CA"))?;
+                http::trust(&mut roots, &pem)
+                    .map_err(|_| Refused::Unasked("this pod's cluster CA is not PEM"))?;
+            }
+            None => {
+                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            }
+        }
+        let client =
+            Client::plain_too(roots).map_err(|_| Refused::Unasked("TLS cannot be set up"))?;
+        Ok(kept.insert(Arc::new(client)).clone())
+    }
+}
+
+#[derive(Deserialize)]
+struct ServiceAccount {
+    metadata: Metadata,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    annotations: Option<BTreeMap<String, String>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        assert_eq!(ApiServer::in_cluster("10.0.0.1", "443").url, "https://10.0.0.1:443");
+        assert_eq!(ApiServer::in_cluster("fd00::1", "443").url, "https://[fd00::1]:443");
+        assert!(ApiServer::at("http://127.0.0.1:8001/").is_some());
+        for bad in ["127.0.0.1:8001", "ftp://x", "http://", "http://a/b", "http://u@a"] {
+            assert!(ApiServer::at(bad).is_none(), "{bad}");
+        }
+    }
+}

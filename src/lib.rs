@@ -1,0 +1,37 @@
+//! Secrets of Alibaba Cloud as files of a pod, by way of the Secrets Store CSI Driver.
+//!
+//! ```text
+//! driver -> server -> mount: request -> identity -> credentials -> fetch -> project -> response
+//! ```
+//!
+//! `ARCHITECTURE.md` follows one request through these files.
+
+pub mod admin;
+pub mod app;
+pub mod cloud;
+pub mod config;
+pub mod credentials;
+pub mod error;
+pub mod fetch;
+pub mod flight;
+pub mod http;
+pub mod identity;
+pub mod mount;
+pub mod names;
+pub mod project;
+pub mod request;
+pub mod response;
+pub mod secret;
+pub mod server;
+pub mod telemetry;
+pub mod yaml;
+
+/// The driver's contract, generated from `proto/service.proto`.
+pub mod pb {
+    #![expect(
+        missing_debug_implementations,
+        clippy::allow_attributes_without_reason,
+        reason = "generated; a derived Debug would print secrets"
+    )]
+    tonic::include_proto!("v1alpha1");
+}

@@ -1,0 +1,76 @@
+//! The process: flags, logs, runtime, signals, exit status.
+
+use std::{io::Write, process::ExitCode};
+
+use provider::{
+    app::App,
+    config::{Config, flags::Flags},
+    server, telemetry,
+};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// `EX_USAGE` of sysexits.h.
+const USAGE: u8 = 64;
+
+fn main() -> ExitCode {
+    let flags = match Flags::parse(std::env::args_os()) {
+        Ok(flags) => flags,
+        Err(error) => {
+            // Its text holds names of flags; values come in as text and are not judged there.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
+        }
+    };
+    let config = match Config::parse(&flags, &|name| std::env::var(name).ok()) {
+        Ok(config) => config,
+        Err(mistakes) => return refuse(&mistakes),
+    };
+    if let Err(what) = telemetry::log(config.log_format, &config.log_level) {
+        return refuse(&[format!("--log-level {what}")]);
+    }
+    server::withhold_panic_messages();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("no threads to run on: {error}")),
+    };
+    match runtime.block_on(run(config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+async fn run(config: Config) -> Result<(), String> {
+    let shutdown = CancellationToken::new();
+    let unheard = |error| format!("signals cannot be heard: {error}");
+    let mut terminate = signal(SignalKind::terminate()).map_err(unheard)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(unheard)?;
+    let heard = shutdown.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        heard.cancel();
+    });
+    let bound = tokio::select! {
+        bound = App::bind(config) => bound?,
+        () = shutdown.cancelled() => return Ok(()),
+    };
+    bound.serve(shutdown).await
+}
+
+fn refuse(mistakes: &[String]) -> ExitCode {
+    let mut text = String::from("The configuration is wrong:\n");
+    for mistake in mistakes {
+        text.push_str(&format!("  - {mistake}\n"));
+    }
+    text.push_str("See --help.\n");
+    let _ = std::io::stderr().write_all(text.as_bytes());
+    ExitCode::from(USAGE)
+}
+
+fn fail(error: &str) -> ExitCode {
+    tracing::error!(error, "stopping");
+    ExitCode::FAILURE
+}

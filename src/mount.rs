@@ -1,0 +1,176 @@
+//! The pipeline: request -> identity -> credentials -> fetch -> project -> response. This file
+//! calls the steps in order, keeps the mount's time, and tells the outcome; it decides nothing.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, timeout_at};
+use tonic::{Code, Request, Response, Status};
+
+use crate::{
+    cloud::{Cloud, endpoint::Endpoints},
+    credentials::Sessions,
+    error::{Class, Error, Errors},
+    fetch::fetch,
+    identity::{self, Policy, kubernetes::ServiceAccounts},
+    pb::{self, csi_driver_provider_server::CsiDriverProvider},
+    project::project,
+    request,
+    response::respond,
+    server::Deadline,
+    telemetry::Metrics,
+};
+
+#[derive(Debug)]
+pub struct Provider {
+    pub endpoints: Endpoints,
+    pub policy: Policy,
+    pub service_accounts: ServiceAccounts,
+    pub sessions: Sessions,
+    pub cloud: Arc<Cloud>,
+    pub metrics: Arc<Metrics>,
+    /// The longest that a mount may take.
+    pub limit: Duration,
+}
+
+/// Kept back from the caller's time, so that it hears our answer and not its own clock.
+const KEPT_BACK: Duration = Duration::from_secs(2);
+
+impl Provider {
+    async fn answer(
+        &self,
+        request: pb::MountRequest,
+        deadline: Instant,
+        seen: &mut Seen,
+    ) -> Result<pb::MountResponse, Errors> {
+        let mount = request::parse(request, &self.endpoints)?;
+        seen.pod = Some(mount.pod.clone());
+        let identity = identity::choose(&mount, &self.policy, &self.service_accounts).await?;
+        seen.identity = identity.mode.name();
+        let values =
+            fetch(&self.cloud, &self.sessions, &identity, &mount.objects, deadline).await?;
+        let projection = project(&mount.objects, &values)?;
+        self.metrics.optional_missing(projection.left_out);
+        Ok(respond(projection)?)
+    }
+
+    fn deadline(&self, caller: Option<Instant>) -> Instant {
+        let now = Instant::now();
+        let own = now + self.limit;
+        caller.map_or(own, |caller| {
+            let left = caller.saturating_duration_since(now);
+            own.min(now + left.saturating_sub(KEPT_BACK.min(left / 5)))
+        })
+    }
+}
+
+/// What is known of a mount by the time it is told about.
+#[derive(Debug)]
+struct Seen {
+    pod: Option<request::Pod>,
+    identity: &'static str,
+}
+
+#[tonic::async_trait]
+impl CsiDriverProvider for Provider {
+    async fn version(
+        &self,
+        _: Request<pb::VersionRequest>,
+    ) -> Result<Response<pb::VersionResponse>, Status> {
+        Ok(Response::new(pb::VersionResponse {
+            version: "v1alpha1".to_owned(),
+            runtime_name: env!("CARGO_PKG_NAME").to_owned(),
+            runtime_version: env!("CARGO_PKG_VERSION").to_owned(),
+        }))
+    }
+
+    async fn mount(
+        &self,
+        request: Request<pb::MountRequest>,
+    ) -> Result<Response<pb::MountResponse>, Status> {
+        let started = Instant::now();
+        let _in_flight = self.metrics.mount_in_flight();
+        let deadline = self.deadline(request.extensions().get::<Deadline>().map(|d| d.0));
+        let mut seen = Seen { pod: None, identity: "undecided" };
+        // Each step keeps the deadline by itself and says what it waited for; this is the belt.
+        let answer = self.answer(request.into_inner(), deadline, &mut seen);
+        let outcome = match timeout_at(deadline, answer).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Error::new(Class::Internal, "the mount ran out of time")
+                .fix("it is tried again")
+                .into()),
+        };
+        let took = started.elapsed();
+        self.tell(&seen, &outcome, took);
+        outcome.map(Response::new).map_err(Status::from)
+    }
+}
+
+impl Provider {
+    fn tell(&self, seen: &Seen, outcome: &Result<pb::MountResponse, Errors>, took: Duration) {
+        let Seen { pod, identity } = seen;
+        let name = |part: fn(&request::Pod) -> &str| pod.as_ref().map_or("", part);
+        let (namespace, service_account) = (name(|p| &p.namespace), name(|p| &p.service_account));
+        let (pod, uid) = (name(|p| &p.name), name(|p| &p.uid));
+        let took_ms = took.as_millis();
+        let code = match outcome {
+            Ok(response) => {
+                let files = response.files.len();
+                tracing::info!(
+                    namespace,
+                    pod,
+                    uid,
+                    service_account,
+                    identity,
+                    files,
+                    took_ms,
+                    "mounted"
+                );
+                "OK"
+            }
+            Err(errors) => {
+                let code = code_name(errors.class().code());
+                let error = errors.message();
+                tracing::warn!(
+                    namespace,
+                    pod,
+                    uid,
+                    service_account,
+                    identity,
+                    code,
+                    took_ms,
+                    error,
+                    "mount failed"
+                );
+                code
+            }
+        };
+        self.metrics.mount(identity, code, took);
+    }
+}
+
+/// As gRPC's documentation and every other provider's metrics write it.
+fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::NotFound => "NOT_FOUND",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        _ => "INTERNAL",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_class_has_a_name_for_its_code() {
+        use Class::*;
+        let names: std::collections::BTreeSet<_> =
+            [Invalid, Denied, Unauthenticated, NotFound, Unusable, Internal]
+                .map(|class| code_name(class.code()))
+                .into();
+        assert_eq!(names.len(), 6);
+    }
+}

@@ -1,0 +1,197 @@
+//! Alibaba Cloud's names, typed once: regions, resource names, role ARNs, and globs over them.
+
+use std::fmt;
+
+/// A region id such as `cn-hangzhou`. It becomes part of a host name, so nothing else gets in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Region(String);
+
+impl Region {
+    pub fn parse(text: &str) -> Option<Self> {
+        let parts: Vec<&str> = text.split('-').collect();
+        let plain = |part: &&str| {
+            !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        };
+        (text.len() <= 40 && parts.len() >= 2 && parts.iter().all(plain))
+            .then(|| Self(text.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// `acs:kms:{region}:{account}:secret/{name}`: says which region's endpoint has the secret.
+pub fn secret_arn_region(arn: &str) -> Result<Region, &'static str> {
+    let parts: Vec<&str> = arn.splitn(5, ':').collect();
+    let ["acs", service, region, account, resource] = parts.as_slice() else {
+        return Err("is not of the form acs:kms:REGION:ACCOUNT:secret/NAME");
+    };
+    if *service != "kms" {
+        return Err("is an ARN of another service than kms");
+    }
+    if !is_account(account) || resource.strip_prefix("secret/").is_none_or(str::is_empty) {
+        return Err("is not of the form acs:kms:REGION:ACCOUNT:secret/NAME");
+    }
+    Region::parse(region).ok_or("has no valid region")
+}
+
+/// `acs:ram::{account}:role/{name}`
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RoleArn(String);
+
+impl RoleArn {
+    pub const FORM: &'static str = "acs:ram::ACCOUNT:role/NAME";
+
+    pub fn parse(text: &str) -> Option<Self> {
+        let (account, name) = text.strip_prefix("acs:ram::")?.split_once(":role/")?;
+        (is_account(account) && is_role_name(name)).then(|| Self(text.to_owned()))
+    }
+
+    pub fn of(account: &str, name: &str) -> Option<Self> {
+        Self::parse(&format!("acs:ram::{account}:role/{name}"))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RoleArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// `acs:ram::{account}:oidc-provider/{name}`
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct OidcProviderArn(String);
+
+impl OidcProviderArn {
+    pub const FORM: &'static str = "acs:ram::ACCOUNT:oidc-provider/NAME";
+
+    pub fn parse(text: &str) -> Option<Self> {
+        let (account, name) = text.strip_prefix("acs:ram::")?.split_once(":oidc-provider/")?;
+        (is_account(account) && is_role_name(name)).then(|| Self(text.to_owned()))
+    }
+
+    /// The provider that ACK registers for a cluster.
+    pub fn of_cluster(account: &str, cluster: &str) -> Option<Self> {
+        Self::parse(&format!("acs:ram::{account}:oidc-provider/ack-rrsa-{cluster}"))
+    }
+
+    pub fn account(&self) -> &str {
+        self.0.split(':').nth(3).unwrap_or_default()
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A pattern in which `*` stands for any text and `?` for one character.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Glob(String);
+
+impl Glob {
+    pub fn new(pattern: &str) -> Self {
+        Self(pattern.to_owned())
+    }
+
+    pub fn matches(&self, text: &str) -> bool {
+        let (pattern, text) = (self.0.as_bytes(), text.as_bytes());
+        let (mut p, mut t) = (0, 0);
+        let mut star: Option<(usize, usize)> = None;
+        while let Some(byte) = text.get(t) {
+            match pattern.get(p) {
+                Some(b'*') => {
+                    star = Some((p, t));
+                    p += 1;
+                }
+                Some(b'?') => (p, t) = (p + 1, t + 1),
+                Some(same) if same == byte => (p, t) = (p + 1, t + 1),
+                _ => match star {
+                    Some((at, from)) => {
+                        star = Some((at, from + 1));
+                        (p, t) = (at + 1, from + 1);
+                    }
+                    None => return false,
+                },
+            }
+        }
+        pattern.iter().skip(p).all(|byte| *byte == b'*')
+    }
+}
+
+fn is_account(text: &str) -> bool {
+    (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// RAM allows 1 to 64 of these in a role's name; a provider's name has up to 128.
+fn is_role_name(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'@');
+    (1..=128).contains(&text.len()) && text.bytes().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regions_can_only_be_host_name_parts() {
+        for good in ["cn-hangzhou", "ap-southeast-1", "cn-heyuan-acdr-1"] {
+            assert_eq!(Region::parse(good).unwrap().as_str(), good);
+        }
+        let long = "cn-".repeat(20);
+        for bad in ["", "cn", "cn-", "-cn", "CN-hangzhou", "cn-a.evil.com", "cn-a/", &long] {
+            assert_eq!(Region::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn arns_are_taken_apart_strictly() {
+        assert_eq!(
+            secret_arn_region("acs:kms:cn-beijing:123:secret/a/b").unwrap().as_str(),
+            "cn-beijing"
+        );
+        for bad in [
+            "acs:kms:cn-beijing:123:key/x",
+            "acs:oos:cn-beijing:123:secret/x",
+            "acs:kms::1:secret/x",
+            "acs:kms:cn-beijing:x:secret/x",
+            "acs:kms:cn-beijing:1:secret/",
+            "acs:kms",
+        ] {
+            assert!(secret_arn_region(bad).is_err(), "{bad}");
+        }
+        assert!(RoleArn::parse("acs:ram::123:role/app").is_some());
+        for bad in ["acs:ram::123:user/app", "acs:ram::x:role/app", "acs:ram::1:role/a b", "role"] {
+            assert_eq!(RoleArn::parse(bad), None, "{bad}");
+        }
+        let provider = OidcProviderArn::of_cluster("123", "c1").unwrap();
+        assert_eq!(provider.as_str(), "acs:ram::123:oidc-provider/ack-rrsa-c1");
+        assert_eq!(provider.account(), "123");
+    }
+
+    #[test]
+    fn globs() {
+        for (pattern, text, expected) in [
+            ("acs:ram::1:role/*", "acs:ram::1:role/app", true),
+            ("acs:ram::1:role/*", "acs:ram::12:role/app", false),
+            ("a*b*c", "axxbyyc", true),
+            ("a*b*c", "axxbyy", false),
+            ("a?c", "abc", true),
+            ("a?c", "ac", false),
+            ("*", "", true),
+            ("", "x", false),
+        ] {
+            assert_eq!(Glob::new(pattern).matches(text), expected, "{pattern} {text}");
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Where a secret's bytes land in the volume: the driver's own rules for paths and modes, applied
+//! before the driver does, because its errors come late and are hidden during rotation.
+
+use std::{collections::BTreeMap, fmt};
+
+/// A file's path inside the volume.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RelPath(String);
+
+/// The driver's limits (its `atomic_writer.go`), which are Linux's.
+const MAX_ELEMENT_BYTES: usize = 255;
+const MAX_PATH_BYTES: usize = 4096;
+
+impl RelPath {
+    pub fn parse(path: &str) -> Result<Self, &'static str> {
+        if path.is_empty() {
+            return Err("is empty");
+        }
+        if path.starts_with('/') {
+            return Err("is an absolute path");
+        }
+        if path.len() > MAX_PATH_BYTES {
+            return Err("is longer than 4096 bytes");
+        }
+        if path.chars().any(char::is_control) {
+            return Err("holds a control character");
+        }
+        if path.starts_with("..") {
+            return Err("starts with \"..\"");
+        }
+        for element in path.split('/') {
+            match element {
+                "" => return Err("has an empty element (a double or trailing slash)"),
+                "." => return Err("has an element \".\""),
+                ".." => return Err("has an element \"..\""),
+                long if long.len() > MAX_ELEMENT_BYTES => {
+                    return Err("has an element longer than 255 bytes");
+                }
+                _ => {}
+            }
+        }
+        Ok(Self(path.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RelPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Permission bits of a file, 0 to 0o777.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileMode(u16);
+
+impl FileMode {
+    /// The bits as the driver's `permission` gives them: a decimal number.
+    pub fn from_bits(bits: u32) -> Option<Self> {
+        u16::try_from(bits).ok().filter(|bits| (1..=0o777).contains(bits)).map(Self)
+    }
+
+    /// As people write it: "0400", "644".
+    pub fn parse_octal(text: &str) -> Option<Self> {
+        let octal = matches!(text.len(), 3..=4) && text.bytes().all(|b| b.is_ascii_digit());
+        octal.then(|| u32::from_str_radix(text, 8).ok()).flatten().and_then(Self::from_bits)
+    }
+
+    pub fn bits(self) -> i32 {
+        i32::from(self.0)
+    }
+}
+
+/// How a name becomes a path: `pathTranslation`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathTranslation {
+    /// Each `/` becomes this character, so that all files lie side by side.
+    Slash(char),
+    /// Slashes make directories; leading ones are dropped.
+    Off,
+}
+
+impl PathTranslation {
+    pub fn parse(text: Option<&str>) -> Result<Self, &'static str> {
+        match text.unwrap_or_default() {
+            "" => Ok(Self::Slash('_')),
+            off if off.eq_ignore_ascii_case("false") => Ok(Self::Off),
+            "/" => Err("\"/\" would change nothing; write \"False\" to keep directories"),
+            one => match one.as_bytes() {
+                [byte] if byte.is_ascii_graphic() => Ok(Self::Slash(char::from(*byte))),
+                _ => Err("must be \"False\" or one printable ASCII character"),
+            },
+        }
+    }
+
+    pub fn apply(self, name: &str) -> Result<RelPath, &'static str> {
+        match self {
+            Self::Slash(with) => RelPath::parse(&name.replace('/', &with.to_string())),
+            Self::Off => RelPath::parse(name.trim_start_matches('/')),
+        }
+    }
+}
+
+/// The files of one volume so far, each with who asked for it.
+#[derive(Debug, Default)]
+pub struct Layout {
+    taken: BTreeMap<RelPath, String>,
+}
+
+impl Layout {
+    /// Reserves a path, or says what is in the way: the same file, or a file where a directory has
+    /// to be.
+    pub fn place(&mut self, path: &RelPath, owner: &str) -> Result<(), String> {
+        if let Some(first) = self.taken.get(path) {
+            return Err(format!("writes the same file \"{path}\" as {first}"));
+        }
+        let parents = path.as_str().match_indices('/').filter_map(|(at, _)| path.0.get(..at));
+        for parent in parents {
+            if let Some(first) = self.taken.get(&RelPath(parent.to_owned())) {
+                return Err(format!(
+                    "needs \"{parent}\" as a directory; {first} writes it as a file"
+                ));
+            }
+        }
+        let inside = RelPath(format!("{path}/"));
+        if let Some((below, first)) = self.taken.range(inside.clone()..).next()
+            && below.0.starts_with(&inside.0)
+        {
+            return Err(format!("writes the file \"{path}\"; {first} needs it as a directory"));
+        }
+        self.taken.insert(path.clone(), owner.to_owned());
+        Ok(())
+    }
+
+    pub fn len(&self) -> usize {
+        self.taken.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.taken.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_that_the_driver_refuses_are_refused() {
+        let long = "x".repeat(256);
+        let deep = format!("{}x", "a/".repeat(2100));
+        for bad in [
+            "", "/a", "..", "../a", "a/../b", "..data", "..foo", "./a", "a//b", "a/", "a/./b", ".",
+            "a\0b", "a\nb", &long, &deep,
+        ] {
+            assert!(RelPath::parse(bad).is_err(), "{bad}");
+        }
+        for good in ["a", "a/b", "a/..b", ".a", "a b", "é", "acs:kms:r:1:secret_x"] {
+            assert_eq!(RelPath::parse(good).unwrap().as_str(), good);
+        }
+    }
+
+    #[test]
+    fn modes_are_octal_text() {
+        for (text, bits) in [("0400", 0o400), ("644", 0o644), ("0777", 0o777)] {
+            assert_eq!(FileMode::parse_octal(text).unwrap().bits(), bits);
+        }
+        for bad in ["", "4", "0o400", "0888", "01777", "10000", "+400", "0000", "r--"] {
+            assert_eq!(FileMode::parse_octal(bad), None, "{bad}");
+        }
+        assert_eq!(FileMode::from_bits(420).unwrap().bits(), 0o644);
+        assert_eq!(FileMode::from_bits(0o1777), None);
+    }
+
+    #[test]
+    fn translation_follows_the_official_provider() {
+        let apply = |t: Option<&str>, name: &str| {
+            PathTranslation::parse(t).unwrap().apply(name).map(|p| p.as_str().to_owned())
+        };
+        assert_eq!(apply(None, "a/b").unwrap(), "a_b");
+        assert_eq!(apply(Some(""), "/a/b").unwrap(), "_a_b");
+        assert_eq!(apply(Some("-"), "a/b").unwrap(), "a-b");
+        assert_eq!(apply(Some("fAlse"), "//a/b").unwrap(), "a/b");
+        assert!(apply(Some("."), "//a").is_err());
+        for bad in ["/", "ab", "é", " ", "true"] {
+            assert!(PathTranslation::parse(Some(bad)).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn colliding_files_are_named_with_their_owners() {
+        let path = |text: &str| RelPath::parse(text).unwrap();
+        let mut layout = Layout::default();
+        layout.place(&path("a"), "objects[1]").unwrap();
+        layout.place(&path("a-b"), "objects[1]").unwrap();
+        layout.place(&path("d/e"), "objects[2]").unwrap();
+        assert!(layout.place(&path("a"), "x").unwrap_err().contains("objects[1]"));
+        assert!(layout.place(&path("a/b"), "x").unwrap_err().contains("as a file"));
+        assert!(layout.place(&path("d"), "x").unwrap_err().contains("as a directory"));
+        layout.place(&path("d/f"), "objects[3]").unwrap();
+        assert_eq!(layout.len(), 4);
+    }
+}

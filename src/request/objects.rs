@@ -1,0 +1,344 @@
+//! The `objects` parameter: YAML that a person wrote becomes typed objects, and every mistake in it
+//! is told with its item and field.
+
+use serde_json::{Map, Value};
+
+use super::{
+    file::{FileMode, Layout, PathTranslation, RelPath},
+    unknown,
+};
+use crate::{
+    cloud::{
+        endpoint::{Endpoint, Endpoints, Service},
+        kms::SecretRef,
+        oos::ParameterRef,
+    },
+    error::{Error, quoted},
+    names::{Region, RoleArn, secret_arn_region},
+    project::jmespath::Expression,
+    yaml,
+};
+
+pub const MAX_OBJECTS: usize = 500;
+/// Objects and their extracts together.
+const MAX_FILES: usize = 2_000;
+const MAX_ERRORS: usize = 20;
+
+/// One secret and the files it becomes.
+#[derive(Debug)]
+pub struct Object {
+    /// How errors name it: its place in the list, from 1, and its name.
+    pub label: String,
+    pub read: Read,
+    pub file: RelPath,
+    pub mode: FileMode,
+    pub encoding: Encoding,
+    /// Leave it out when it does not exist.
+    pub optional: bool,
+    pub extracts: Vec<Extract>,
+}
+
+/// What to read, as whom: two objects with the same `Read` are fetched once.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Read {
+    pub endpoint: Endpoint,
+    pub source: Source,
+    pub cross_account_role: Option<RoleArn>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    Kms(SecretRef),
+    Oos(ParameterRef),
+}
+
+/// How the stored text stands for the file's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    Utf8,
+    Base64,
+    Hex,
+}
+
+/// A part of a JSON or YAML secret in a file of its own.
+#[derive(Debug)]
+pub struct Extract {
+    pub path: Expression,
+    pub file: RelPath,
+    pub mode: FileMode,
+}
+
+/// What holds for all objects of a mount.
+#[derive(Debug)]
+pub struct Context<'a> {
+    pub endpoints: &'a Endpoints,
+    pub region: &'a Region,
+    pub translation: PathTranslation,
+    /// For objects without `filePermission`.
+    pub mode: FileMode,
+}
+
+const FIELDS: [&str; 11] = [
+    "crossAccountRoleArn",
+    "filePermission",
+    "jmesPath",
+    "kmsEndpoint",
+    "objectAlias",
+    "objectEncoding",
+    "objectName",
+    "objectType",
+    "objectVersion",
+    "objectVersionLabel",
+    "optional",
+];
+const EXTRACT_FIELDS: [&str; 3] = ["filePermission", "objectAlias", "path"];
+
+pub fn parse(text: &str, context: &Context<'_>) -> Result<Vec<Object>, Vec<Error>> {
+    let whole = |what: String| vec![Error::invalid("parameter objects", what)];
+    if text.trim().is_empty() {
+        return Err(whole("is missing or empty: it lists what to mount".to_owned()));
+    }
+    let items = match yaml::parse(text) {
+        Ok(Value::Array(items)) => items,
+        Ok(_) => return Err(whole("is not a YAML list; start each object with \"- \"".to_owned())),
+        Err(malformed) => return Err(whole(malformed.to_string())),
+    };
+    if items.is_empty() {
+        return Err(whole("is an empty list".to_owned()));
+    }
+    if items.len() > MAX_OBJECTS {
+        return Err(whole(format!("has {} objects; {MAX_OBJECTS} are the most", items.len())));
+    }
+    let mut layout = Layout::default();
+    let mut objects = Vec::with_capacity(items.len());
+    let mut errors = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        match object(index + 1, item, context, &mut layout) {
+            Ok(object) => objects.push(object),
+            Err(error) => errors.push(error),
+        }
+        if errors.len() == MAX_ERRORS {
+            break;
+        }
+    }
+    if layout.len() > MAX_FILES {
+        errors.push(Error::invalid(
+            "parameter objects",
+            format!("makes {} files; {MAX_FILES} are the most", layout.len()),
+        ));
+    }
+    if errors.is_empty() { Ok(objects) } else { Err(errors) }
+}
+
+/// The fields of one item, with the label that its errors carry.
+struct Fields<'a> {
+    label: String,
+    map: &'a Map<String, Value>,
+}
+
+impl<'a> Fields<'a> {
+    fn of(label: String, value: &'a Value, known: &[&str]) -> Result<Self, Error> {
+        let map = match value {
+            Value::Object(map) => map,
+            Value::Null => return Err(Error::invalid(label, "is null: remove the lone \"-\"")),
+            _ => return Err(Error::invalid(label, "is not a mapping of fields")),
+        };
+        let fields = Self { label, map };
+        match map.keys().find(|name| !known.contains(&name.as_str())) {
+            Some(name) => Err(fields.wrong(&quoted(name), unknown("field", name, known))),
+            None => Ok(fields),
+        }
+    }
+
+    fn wrong(&self, field: &str, what: impl Into<String>) -> Error {
+        Error::invalid(format!("{}, field {field}", self.label), what)
+    }
+
+    /// A text, or a whole number as its author wrote it. Null and "" are as good as absent, as in
+    /// the official provider.
+    fn text(&self, field: &str) -> Result<Option<String>, Error> {
+        match self.map.get(field) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) if text.is_empty() => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(Value::Number(number)) if number.is_u64() => Ok(Some(number.to_string())),
+            Some(Value::Bool(_) | Value::Number(_)) => {
+                Err(self.wrong(field, "is not a text; put it in quotes"))
+            }
+            Some(_) => Err(self.wrong(field, "is not a text")),
+        }
+    }
+
+    fn flag(&self, field: &str) -> Result<bool, Error> {
+        match self.map.get(field) {
+            None | Some(Value::Null) => Ok(false),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(Value::String(text)) if text == "true" => Ok(true),
+            Some(Value::String(text)) if text == "false" => Ok(false),
+            Some(_) => Err(self.wrong(field, "must be true or false")),
+        }
+    }
+
+    fn mode(&self, default: FileMode) -> Result<FileMode, Error> {
+        let mode = match self.map.get("filePermission") {
+            None | Some(Value::Null) => Some(default),
+            Some(Value::String(text)) => FileMode::parse_octal(text),
+            // 400 without quotes may be meant as 0400 or as the number.
+            Some(_) => None,
+        };
+        mode.ok_or_else(|| {
+            self.wrong("filePermission", "must be an octal mode in quotes, such as \"0400\"")
+        })
+    }
+
+    fn path(&self, field: &str, name: &str, context: &Context<'_>) -> Result<RelPath, Error> {
+        let path = context.translation.apply(name);
+        path.map_err(|what| self.wrong(field, format!("as a file path {what}")))
+    }
+}
+
+fn object(
+    number: usize,
+    item: &Value,
+    context: &Context<'_>,
+    layout: &mut Layout,
+) -> Result<Object, Error> {
+    let mut fields = Fields::of(format!("object {number}"), item, &FIELDS)?;
+    let Some(name) = fields.text("objectName")? else {
+        return Err(fields.wrong("objectName", "is missing"));
+    };
+    fields.label = format!("object {number} {}", quoted(&name));
+    // Names have up to 192 characters; an ARN adds its prefix (alibaba-cloud-api: KMS).
+    if name.len() > 300 || name.chars().any(char::is_control) {
+        return Err(fields.wrong("objectName", "is too long or holds a control character"));
+    }
+    let read = read(&fields, &name, context)?;
+    let encoding = match fields.text("objectEncoding")?.as_deref() {
+        None | Some("utf-8") => Encoding::Utf8,
+        Some("base64") => Encoding::Base64,
+        Some("hex") => Encoding::Hex,
+        Some(_) => {
+            return Err(fields.wrong("objectEncoding", "must be utf-8, base64 or hex"));
+        }
+    };
+    let mode = fields.mode(context.mode)?;
+    let optional = fields.flag("optional")?;
+    let alias = fields.text("objectAlias")?;
+    let named_by = if alias.is_some() { "objectAlias" } else { "objectName" };
+    let file = fields.path(named_by, alias.as_deref().unwrap_or(&name), context)?;
+    layout
+        .place(&file, &fields.label)
+        .map_err(|what| fields.wrong(named_by, what).fix("give it another objectAlias"))?;
+    let extracts = extracts(&fields, mode, context, layout)?;
+    Ok(Object { label: fields.label, read, file, mode, encoding, optional, extracts })
+}
+
+fn read(fields: &Fields<'_>, name: &str, context: &Context<'_>) -> Result<Read, Error> {
+    let cross_account_role = fields
+        .text("crossAccountRoleArn")?
+        .map(|arn| {
+            RoleArn::parse(&arn).ok_or_else(|| {
+                let form = format!("is not of the form {}", RoleArn::FORM);
+                fields.wrong("crossAccountRoleArn", form)
+            })
+        })
+        .transpose()?;
+    let (endpoint, source) = match fields.text("objectType")?.as_deref() {
+        None | Some("kms") => kms(fields, name, context)?,
+        Some("oos") => oos(fields, name, context)?,
+        Some(_) => return Err(fields.wrong("objectType", "must be kms or oos")),
+    };
+    Ok(Read { endpoint, source, cross_account_role })
+}
+
+fn kms(
+    fields: &Fields<'_>,
+    name: &str,
+    context: &Context<'_>,
+) -> Result<(Endpoint, Source), Error> {
+    let arn_region = if name.starts_with("acs:") {
+        Some(secret_arn_region(name).map_err(|what| fields.wrong("objectName", what))?)
+    } else {
+        None
+    };
+    let endpoint = match fields.text("kmsEndpoint")? {
+        None => context.endpoints.of(Service::Kms, arn_region.as_ref().unwrap_or(context.region)),
+        Some(host) => {
+            let (endpoint, host_region) = context
+                .endpoints
+                .kms_of_object(&host)
+                .map_err(|what| fields.wrong("kmsEndpoint", what))?;
+            if let (Some(arn), Some(host)) = (&arn_region, &host_region)
+                && arn != host
+            {
+                let what = format!("is in {host}, the ARN in objectName in {arn}");
+                return Err(fields.wrong("kmsEndpoint", what));
+            }
+            endpoint
+        }
+    };
+    let secret = SecretRef {
+        name: name.to_owned(),
+        version_id: fields.text("objectVersion")?,
+        stage: fields.text("objectVersionLabel")?,
+    };
+    Ok((endpoint, Source::Kms(secret)))
+}
+
+fn oos(
+    fields: &Fields<'_>,
+    name: &str,
+    context: &Context<'_>,
+) -> Result<(Endpoint, Source), Error> {
+    if name.starts_with("acs:") {
+        return Err(fields.wrong("objectName", "of an OOS parameter is its name, not an ARN"));
+    }
+    for field in ["kmsEndpoint", "objectVersionLabel"] {
+        if fields.text(field)?.is_some() {
+            return Err(fields.wrong(field, "has no meaning for objectType oos"));
+        }
+    }
+    let version = fields
+        .text("objectVersion")?
+        .map(|text| {
+            text.parse().ok().filter(|version| *version > 0).ok_or_else(|| {
+                fields.wrong("objectVersion", "of an OOS parameter is a number from 1")
+            })
+        })
+        .transpose()?;
+    let endpoint = context.endpoints.of(Service::Oos, context.region);
+    let region = context.region.clone();
+    Ok((endpoint, Source::Oos(ParameterRef { region, name: name.to_owned(), version })))
+}
+
+fn extracts(
+    fields: &Fields<'_>,
+    mode: FileMode,
+    context: &Context<'_>,
+    layout: &mut Layout,
+) -> Result<Vec<Extract>, Error> {
+    let items = match fields.map.get("jmesPath") {
+        None | Some(Value::Null) => return Ok(Vec::new()),
+        Some(Value::Array(items)) if items.is_empty() => {
+            return Err(fields.wrong("jmesPath", "is an empty list"));
+        }
+        Some(Value::Array(items)) => items,
+        Some(_) => return Err(fields.wrong("jmesPath", "is not a list of path and objectAlias")),
+    };
+    let mut extracts = Vec::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        let label = format!("{}, jmesPath {}", fields.label, index + 1);
+        let entry = Fields::of(label, item, &EXTRACT_FIELDS)?;
+        let Some(path) = entry.text("path")? else {
+            return Err(entry.wrong("path", "is missing"));
+        };
+        let Some(alias) = entry.text("objectAlias")? else {
+            return Err(entry.wrong("objectAlias", "is missing"));
+        };
+        let path = Expression::parse(&path).map_err(|what| entry.wrong("path", what))?;
+        let file = entry.path("objectAlias", &alias, context)?;
+        layout.place(&file, &entry.label).map_err(|what| entry.wrong("objectAlias", what))?;
+        extracts.push(Extract { path, file, mode: entry.mode(mode)? });
+    }
+    Ok(extracts)
+}

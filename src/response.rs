@@ -1,0 +1,100 @@
+//! Step 6: the answer to the driver. The only place where secret bytes leave their type.
+
+use prost::Message;
+
+use crate::{
+    error::{Class, Error},
+    pb,
+    project::Projection,
+};
+
+/// The driver's default `--max-call-recv-msg-size`. A larger answer would fail there with a code
+/// that starts the pod on an empty directory.
+const MAX_RESPONSE_BYTES: usize = 4_194_304;
+
+/// The driver takes an answer without files for "nothing to do" and one without versions for an
+/// error: when every object is optional and none exists, this file says so.
+const NOTHING: &str = ".no-objects";
+
+pub fn respond(projection: Projection) -> Result<pb::MountResponse, Error> {
+    let mut response = pb::MountResponse::default();
+    for file in projection.files {
+        response
+            .object_version
+            .push(pb::ObjectVersion { id: file.path.to_string(), version: file.version });
+        response.files.push(pb::File {
+            path: file.path.to_string(),
+            mode: file.mode.bits(),
+            contents: file.bytes.into_bytes(),
+        });
+    }
+    if response.files.is_empty() {
+        let version = format!("{} optional objects missing", projection.left_out);
+        response.object_version.push(pb::ObjectVersion { id: NOTHING.to_owned(), version });
+        response.files.push(pb::File {
+            path: NOTHING.to_owned(),
+            mode: 0o444,
+            contents: Vec::new(),
+        });
+    }
+    let size = response.encoded_len();
+    if size <= MAX_RESPONSE_BYTES {
+        return Ok(response);
+    }
+    let mut largest: Vec<_> =
+        response.files.iter().map(|file| (file.contents.len(), &file.path)).collect();
+    largest.sort_unstable_by(|a, b| b.cmp(a));
+    let named: Vec<_> =
+        largest.iter().take(3).map(|(size, path)| format!("\"{path}\" {size} bytes")).collect();
+    Err(Error::new(
+        Class::Invalid,
+        format!(
+            "{} files make an answer of {size} bytes; the driver takes {MAX_RESPONSE_BYTES} \
+             (largest: {})",
+            response.files.len(),
+            named.join(", ")
+        ),
+    )
+    .fix("mount fewer objects in one volume"))
+}
+
+impl Drop for pb::File {
+    fn drop(&mut self) {
+        zeroize::Zeroize::zeroize(&mut self.contents);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        project::OutFile,
+        request::file::{FileMode, RelPath},
+        secret::Secret,
+    };
+
+    fn of(sizes: &[usize]) -> Projection {
+        let file = |(n, size): (usize, &usize)| OutFile {
+            path: RelPath::parse(&format!("f{n}")).unwrap(),
+            mode: FileMode::from_bits(0o644).unwrap(),
+            bytes: Secret::new(vec![b'x'; *size]),
+            version: "1".to_owned(),
+        };
+        Projection { files: sizes.iter().enumerate().map(file).collect(), left_out: 0 }
+    }
+
+    #[test]
+    fn an_answer_the_driver_would_refuse_is_refused_here_with_sizes() {
+        let fitting = MAX_RESPONSE_BYTES - 100;
+        assert!(respond(of(&[fitting])).is_ok());
+        let error = respond(of(&[10, MAX_RESPONSE_BYTES])).err().unwrap().to_string();
+        assert!(error.contains("\"f1\" 4194304 bytes"), "{error}");
+    }
+
+    #[test]
+    fn nothing_at_all_is_a_file_that_says_so() {
+        let response = respond(Projection { files: Vec::new(), left_out: 2 }).unwrap();
+        assert_eq!(response.files.len(), 1);
+        assert_eq!(response.object_version[0].version, "2 optional objects missing");
+    }
+}

@@ -1,0 +1,174 @@
+//! What operators see: metrics with bounded labels, and how logs are written.
+
+use std::time::Duration;
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
+    registry::Registry,
+};
+use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+
+/// From a mount answered from memory to one that used its whole deadline.
+const SECONDS: [f64; 12] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 20.0, 90.0];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct MountLabels {
+    identity: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    api: &'static str,
+    code: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ApiLabels {
+    api: &'static str,
+}
+
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    mounts: Family<MountLabels, Counter>,
+    mount_seconds: Histogram,
+    mounts_in_flight: Gauge,
+    cloud_calls: Family<CallLabels, Counter>,
+    cloud_seconds: Family<ApiLabels, Histogram, fn() -> Histogram>,
+    optional_missing: Counter,
+    sessions: Gauge,
+}
+
+impl Metrics {
+    pub fn new() -> Self {
+        let metrics = Self {
+            registry: Registry::with_prefix("csi_provider_alibabacloud"),
+            mounts: Family::default(),
+            mount_seconds: histogram(),
+            mounts_in_flight: Gauge::default(),
+            cloud_calls: Family::default(),
+            cloud_seconds: Family::new_with_constructor(histogram),
+            optional_missing: Counter::default(),
+            sessions: Gauge::default(),
+        };
+        metrics.registered()
+    }
+
+    /// `outcome` is "OK" or a gRPC code's name.
+    pub fn mount(&self, identity: &'static str, outcome: &'static str, took: Duration) {
+        self.mounts.get_or_create(&MountLabels { identity, outcome }).inc();
+        self.mount_seconds.observe(took.as_secs_f64());
+    }
+
+    /// Counts a mount as in flight for as long as the guard lives.
+    pub fn mount_in_flight(&self) -> impl Drop + use<> {
+        self.mounts_in_flight.inc();
+        InFlight(self.mounts_in_flight.clone())
+    }
+
+    /// `code` is "OK", a known error code, or a word for why there was none.
+    pub fn cloud_call(&self, api: &'static str, code: &'static str, took: Duration) {
+        self.cloud_calls.get_or_create(&CallLabels { api, code }).inc();
+        self.cloud_seconds.get_or_create(&ApiLabels { api }).observe(took.as_secs_f64());
+    }
+
+    pub fn optional_missing(&self, objects: usize) {
+        self.optional_missing.inc_by(u64::try_from(objects).unwrap_or(u64::MAX));
+    }
+
+    pub fn sessions(&self, held: usize) {
+        self.sessions.set(i64::try_from(held).unwrap_or(i64::MAX));
+    }
+
+    /// OpenMetrics text.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        // Writing to a String cannot fail.
+        let _ = text::encode(&mut out, &self.registry);
+        out
+    }
+
+    fn registered(mut self) -> Self {
+        let registry = &mut self.registry;
+        registry.register(
+            "build",
+            "The program's version",
+            Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]),
+        );
+        registry.register(
+            "mounts",
+            "Mounts answered, by identity mode and outcome",
+            self.mounts.clone(),
+        );
+        registry.register(
+            "mount_duration_seconds",
+            "Time from a mount request to its answer",
+            self.mount_seconds.clone(),
+        );
+        registry.register(
+            "mounts_in_flight",
+            "Mounts being worked on",
+            self.mounts_in_flight.clone(),
+        );
+        registry.register(
+            "cloud_calls",
+            "Calls to Alibaba Cloud, attempts counted singly, by API and error code",
+            self.cloud_calls.clone(),
+        );
+        registry.register(
+            "cloud_call_duration_seconds",
+            "Time of one attempt of a call",
+            self.cloud_seconds.clone(),
+        );
+        registry.register(
+            "optional_objects_missing",
+            "Objects left out of a mount because they are optional and do not exist",
+            self.optional_missing.clone(),
+        );
+        registry.register("sessions", "RAM sessions held", self.sessions.clone());
+        self
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn histogram() -> Histogram {
+    Histogram::new(SECONDS)
+}
+
+struct InFlight(Gauge);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Logs go to standard error; standard output is for what a command answers.
+pub fn log(format: LogFormat, filter: &str) -> Result<(), String> {
+    let filter: Targets = filter.parse().map_err(|_| {
+        "is not a log filter such as \"info\" or \"info,provider=debug\"".to_owned()
+    })?;
+    let logs = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry();
+    let set = match format {
+        LogFormat::Text => registry.with(logs.with_ansi(false).with_filter(filter)).try_init(),
+        LogFormat::Json => {
+            registry.with(logs.json().flatten_event(true).with_filter(filter)).try_init()
+        }
+    };
+    set.map_err(|_| "logging is set up already".to_owned())
+}
