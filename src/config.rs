@@ -2,6 +2,7 @@
 //! only then is anything refused.
 
 pub mod flags;
+mod settings;
 
 use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -18,6 +19,7 @@ use crate::{
     telemetry::LogFormat,
 };
 use flags::Flags;
+use settings::Settings;
 
 #[derive(Debug)]
 pub struct Config {
@@ -81,20 +83,11 @@ impl Config {
         flags: &Flags,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, Vec<String>> {
-        let mut settings = Settings { flags, environment, mistakes: Vec::new() };
+        let mut settings = Settings::new(flags, environment);
         let config = settings.config();
-        match settings.mistakes.as_slice() {
-            [] => Ok(config),
-            _ => Err(settings.mistakes),
-        }
+        let mistakes = settings.mistakes();
+        if mistakes.is_empty() { Ok(config) } else { Err(mistakes) }
     }
-}
-
-/// Reads one setting at a time, remembering what was wrong with it.
-struct Settings<'a> {
-    flags: &'a Flags,
-    environment: &'a dyn Fn(&str) -> Option<String>,
-    mistakes: Vec<String>,
 }
 
 impl Settings<'_> {
@@ -178,7 +171,7 @@ impl Settings<'_> {
         if let DefaultMode::Mode(mode) = default
             && !allowed.contains(&mode)
         {
-            self.mistakes.push(format!(
+            self.wrong(format!(
                 "--default-identity is {mode}, which --allowed-identities does not allow: add it \
                  there, or choose another default"
             ));
@@ -236,7 +229,7 @@ impl Settings<'_> {
             (Some(account), Some(cluster)) => {
                 let made = OidcProviderArn::of_cluster(&account, &cluster);
                 if made.is_none() {
-                    self.mistakes.push(
+                    self.wrong(
                         "--account-id and --cluster-id do not make an OIDC provider's ARN: the \
                          account id is a number, the cluster id letters and digits"
                             .to_owned(),
@@ -248,7 +241,7 @@ impl Settings<'_> {
         };
         match (&arn, &of_cluster) {
             (Some(arn), Some(made)) if arn != made => {
-                self.mistakes.push(
+                self.wrong(
                     "--oidc-provider-arn is another provider than --account-id and --cluster-id \
                      name: keep one"
                         .to_owned(),
@@ -267,11 +260,11 @@ impl Settings<'_> {
             (Some(id), Some(secret)) => Some(Arc::new(Keys { id, secret, token })),
             (None, None) => None,
             (Some(_), None) => {
-                self.mistakes.push("ACCESS_KEY_ID is set, SECRET_ACCESS_KEY is not".to_owned());
+                self.wrong("ACCESS_KEY_ID is set, SECRET_ACCESS_KEY is not".to_owned());
                 None
             }
             (None, Some(_)) => {
-                self.mistakes.push("SECRET_ACCESS_KEY is set, ACCESS_KEY_ID is not".to_owned());
+                self.wrong("SECRET_ACCESS_KEY is set, ACCESS_KEY_ID is not".to_owned());
                 None
             }
         }
@@ -287,7 +280,7 @@ impl Settings<'_> {
         let sts_region = sts_region.and_then(|text| {
             let region = Region::parse(&text);
             if region.is_none() {
-                self.mistakes.push("ALIBABA_CLOUD_STS_REGION is not a region id".to_owned());
+                self.wrong("ALIBABA_CLOUD_STS_REGION is not a region id".to_owned());
             }
             region
         });
@@ -339,103 +332,6 @@ impl Settings<'_> {
             port.as_deref().unwrap_or("443"),
         );
         on.then(|| given.unwrap_or(own))
-    }
-
-    /// From the flag, else its own variable, else the official names, which must agree.
-    fn text(&mut self, flag: &str, official: &[&str]) -> Option<String> {
-        self.flags
-            .get(flag)
-            .filter(|text| !text.is_empty())
-            .map(str::to_owned)
-            .or_else(|| self.env(&[&flags::variable(flag)]))
-            .or_else(|| self.env(official))
-    }
-
-    fn env(&mut self, names: &[&str]) -> Option<String> {
-        let mut set = names.iter().filter_map(|name| {
-            let value = (self.environment)(name)?.trim().to_owned();
-            (!value.is_empty()).then_some((*name, value))
-        });
-        let (first, value) = set.next()?;
-        if let Some((other, _)) = set.find(|(_, other)| *other != value) {
-            self.mistakes.push(format!("{first} and {other} are set and differ: keep one"));
-        }
-        Some(value)
-    }
-
-    fn parsed<T>(
-        &mut self,
-        flag: &str,
-        official: &[&str],
-        parse: impl Fn(&str) -> Option<T>,
-        form: &str,
-    ) -> Option<T> {
-        let text = self.text(flag, official)?;
-        let parsed = parse(&text);
-        if parsed.is_none() {
-            self.mistakes.push(self.named(flag, official, &format!("must be {form}")));
-        }
-        parsed
-    }
-
-    fn list<T>(&mut self, flag: &str, parse: impl Fn(&str) -> Option<T>, form: &str) -> Vec<T> {
-        let text = self.text(flag, &[]).unwrap_or_default();
-        let mut items = Vec::new();
-        for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
-            match parse(item) {
-                Some(item) => items.push(item),
-                None => {
-                    let what = format!("must be {form}, separated by commas");
-                    self.mistakes.push(self.named(flag, &[], &what));
-                    break;
-                }
-            }
-        }
-        items
-    }
-
-    fn flag(&mut self, flag: &str) -> Option<bool> {
-        self.parsed(
-            flag,
-            &[],
-            |text| match text.to_ascii_lowercase().as_str() {
-                "true" => Some(true),
-                "false" => Some(false),
-                _ => None,
-            },
-            "true or false",
-        )
-    }
-
-    fn count(&mut self, flag: &str, default: usize) -> usize {
-        let parse = |text: &str| text.parse().ok().filter(|n| (1..=10_000).contains(n));
-        self.parsed(flag, &[], parse, "a number from 1 to 10000").unwrap_or(default)
-    }
-
-    fn is_true(&mut self, name: &str) -> bool {
-        self.env(&[name]).is_some_and(|text| text.eq_ignore_ascii_case("true"))
-    }
-
-    fn pem(&mut self, flag: &str) -> Option<Vec<u8>> {
-        let path = self.text(flag, &[])?;
-        let read =
-            std::fs::read(&path).map_err(|error| format!("cannot be read: {}", error.kind()));
-        let checked = read.and_then(|pem| crate::http::certificates(&pem).map(|_| pem));
-        checked.map_err(|what| self.mistakes.push(format!("--{flag}: {path} {what}"))).ok()
-    }
-
-    /// Which of its names a setting came by is not always known to who has to correct it.
-    fn named(&self, flag: &str, official: &[&str], what: &str) -> String {
-        let given = self.flags.get(flag).is_some();
-        let variable = flags::variable(flag);
-        let by_variable = (self.environment)(&variable).is_some();
-        let official = official.iter().find(|name| (self.environment)(name).is_some());
-        match (given, by_variable, official) {
-            (true, _, _) | (_, _, None) if !by_variable || given => format!("--{flag} {what}"),
-            (_, true, _) => format!("{variable} (--{flag}) {what}"),
-            (_, _, Some(name)) => format!("{name} (--{flag}) {what}"),
-            _ => format!("--{flag} {what}"),
-        }
     }
 }
 

@@ -1,0 +1,119 @@
+//! Reads one setting at a time, from wherever it is given, and remembers what was wrong with it.
+
+use super::flags::{self, Flags};
+use crate::http;
+
+pub(super) struct Settings<'a> {
+    flags: &'a Flags,
+    environment: &'a dyn Fn(&str) -> Option<String>,
+    mistakes: Vec<String>,
+}
+
+/// A setting as it is given, with what its giver calls it.
+struct Given {
+    name: String,
+    text: String,
+}
+
+impl<'a> Settings<'a> {
+    pub(super) fn new(flags: &'a Flags, environment: &'a dyn Fn(&str) -> Option<String>) -> Self {
+        Self { flags, environment, mistakes: Vec::new() }
+    }
+
+    pub(super) fn mistakes(self) -> Vec<String> {
+        self.mistakes
+    }
+
+    pub(super) fn wrong(&mut self, mistake: impl Into<String>) {
+        self.mistakes.push(mistake.into());
+    }
+
+    pub(super) fn text(&mut self, flag: &str, official: &[&str]) -> Option<String> {
+        self.given(flag, official).map(|given| given.text)
+    }
+
+    /// The first of these variables that is set; those that are must agree.
+    pub(super) fn env(&mut self, names: &[&str]) -> Option<String> {
+        self.variable(names).map(|given| given.text)
+    }
+
+    pub(super) fn is_true(&mut self, name: &str) -> bool {
+        self.env(&[name]).is_some_and(|text| text.eq_ignore_ascii_case("true"))
+    }
+
+    pub(super) fn parsed<T>(
+        &mut self,
+        flag: &str,
+        official: &[&str],
+        parse: impl Fn(&str) -> Option<T>,
+        form: &str,
+    ) -> Option<T> {
+        let Given { name, text } = self.given(flag, official)?;
+        let parsed = parse(&text);
+        if parsed.is_none() {
+            self.wrong(format!("{name} must be {form}"));
+        }
+        parsed
+    }
+
+    pub(super) fn list<T>(
+        &mut self,
+        flag: &str,
+        parse: impl Fn(&str) -> Option<T>,
+        form: &str,
+    ) -> Vec<T> {
+        let Some(Given { name, text }) = self.given(flag, &[]) else { return Vec::new() };
+        let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+        let parsed: Option<Vec<T>> = items.map(parse).collect();
+        parsed.unwrap_or_else(|| {
+            self.wrong(format!("{name} must be {form}, separated by commas"));
+            Vec::new()
+        })
+    }
+
+    pub(super) fn flag(&mut self, flag: &str) -> Option<bool> {
+        let parse = |text: &str| match text.to_ascii_lowercase().as_str() {
+            "true" => Some(true),
+            "false" => Some(false),
+            _ => None,
+        };
+        self.parsed(flag, &[], parse, "true or false")
+    }
+
+    pub(super) fn count(&mut self, flag: &str, default: usize) -> usize {
+        let parse = |text: &str| text.parse().ok().filter(|n| (1..=10_000).contains(n));
+        self.parsed(flag, &[], parse, "a number from 1 to 10000").unwrap_or(default)
+    }
+
+    /// The PEM file that a flag names.
+    pub(super) fn pem(&mut self, flag: &str) -> Option<Vec<u8>> {
+        let Given { name, text: path } = self.given(flag, &[])?;
+        let read =
+            std::fs::read(&path).map_err(|error| format!("cannot be read: {}", error.kind()));
+        let checked = read.and_then(|pem| http::certificates(&pem).map(|_| pem));
+        checked.map_err(|what| self.wrong(format!("{name}: {path} {what}"))).ok()
+    }
+
+    /// From the flag, else its own variable, else the official names.
+    fn given(&mut self, flag: &str, official: &[&str]) -> Option<Given> {
+        if let Some(text) = self.flags.get(flag).filter(|text| !text.is_empty()) {
+            return Some(Given { name: format!("--{flag}"), text: text.to_owned() });
+        }
+        let own = self.variable(&[&flags::variable(flag)]);
+        let given = own.or_else(|| self.variable(official))?;
+        Some(Given { name: format!("{} (--{flag})", given.name), ..given })
+    }
+
+    fn variable(&mut self, names: &[&str]) -> Option<Given> {
+        let mut set = names.iter().filter_map(|name| {
+            let text = (self.environment)(name)?.trim().to_owned();
+            (!text.is_empty()).then(|| Given { name: (*name).to_owned(), text })
+        });
+        let first = set.next()?;
+        let other = set.find(|other| other.text != first.text).map(|other| other.name);
+        if let Some(other) = other {
+            self.wrong(format!("{} and {other} are set and differ: keep one", first.name));
+        }
+        Some(first)
+    }
+}
