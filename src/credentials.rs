@@ -180,6 +180,12 @@ impl Sessions {
     fn log_in(&self, key: SessionKey, login: &Login) -> Running<Result<Arc<Session>, Error>> {
         let (sessions, login) = (self.clone(), login.clone());
         self.0.flights.join(key, move || async move {
+            // Another login may have ended between the caller's look and this start.
+            if let Some(held) = lock(&sessions.0.held).get(&key)
+                && held.session.renew_at > Instant::now()
+            {
+                return Ok(held.session.clone());
+            }
             let trouble = |error| {
                 lock(&sessions.0.trouble).insert(key, error);
             };

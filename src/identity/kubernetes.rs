@@ -98,13 +98,15 @@ impl ServiceAccounts {
     async fn annotations(&self, pod: &Pod) -> Found {
         let Some(api) = self.api.clone() else { return Ok(Annotations::default()) };
         let name = (pod.namespace.clone(), pod.service_account.clone());
-        if let Some((until, known)) = lock(&self.cache).get(&name)
-            && *until > Instant::now()
-        {
-            return Ok(known.clone());
+        if let Some(known) = fresh(&self.cache, &name) {
+            return Ok(known);
         }
         let (cache, asked) = (self.cache.clone(), name.clone());
         let found = self.flights.join(name, move || async move {
+            // Another look-up may have ended between our look and this start.
+            if let Some(known) = fresh(&cache, &asked) {
+                return Ok(known);
+            }
             let found = match timeout(TIMEOUT, look_up(&api, &asked)).await {
                 Ok(found) => found?,
                 Err(_) => return Err(failed(&asked, "the API server did not answer in time")),
@@ -123,6 +125,12 @@ impl ServiceAccounts {
             Err(Error::new(Class::Internal, "looking up the ServiceAccount failed inside"))
         })
     }
+}
+
+fn fresh(cache: &Mutex<HashMap<Name, (Instant, Annotations)>>, name: &Name) -> Option<Annotations> {
+    let cache = lock(cache);
+    let (until, known) = cache.get(name)?;
+    (*until > Instant::now()).then(|| known.clone())
 }
 
 async fn look_up(api: &ApiServer, name: &Name) -> Found {
