@@ -1,9 +1,10 @@
-//! JMESPath over a secret's document, behind a guard: the library recurses without limit, so a
-//! three-kilobyte expression of a pod author could end the process.
+//! JMESPath over a secret's document, behind two guards: the library recurses without limit and
+//! builds results without limit, so a kilobyte written by a pod author could end the process by its
+//! depth, or by doubling its input again and again.
 
 use std::fmt;
 
-use jmespath::Variable;
+use jmespath::{Variable, ast::Ast};
 use serde_json::Value;
 
 use crate::secret::Secret;
@@ -14,7 +15,14 @@ const MAX_BYTES: usize = 1024;
 const MAX_NESTING: usize = 48;
 const NESTING: [char; 11] = ['[', '(', '{', '!', '.', '|', '&', '=', '<', '>', '*'];
 
-pub struct Expression(jmespath::Expression<'static>);
+/// What any step of a search may build. The largest secret has 30 KiB.
+const MAX_BUILT_BYTES: usize = 4 << 20;
+
+pub struct Expression {
+    compiled: jmespath::Expression<'static>,
+    /// No intermediate result is more times larger than the document.
+    growth: usize,
+}
 
 impl Expression {
     /// Refuses before compiling what could not be compiled safely.
@@ -28,14 +36,23 @@ impl Expression {
                  = < > *"
             ));
         }
-        jmespath::compile(text)
-            .map(Self)
-            .map_err(|error| format!("is not a JMESPath expression (column {})", error.column + 1))
+        let compiled = jmespath::compile(text).map_err(|error| {
+            format!("is not a JMESPath expression (column {})", error.column + 1)
+        })?;
+        let growth = growth(compiled.as_ast());
+        if growth > MAX_BUILT_BYTES {
+            return Err("could make far more of a secret than it holds".to_owned());
+        }
+        Ok(Self { compiled, growth })
     }
 
     /// The bytes a file gets: a string as it is, a number or boolean as text, the rest as JSON.
     pub(super) fn search(&self, document: &Document) -> Result<Secret<Vec<u8>>, &'static str> {
-        let found = self.0.search(&document.0).map_err(|_| "cannot be applied to this secret")?;
+        if self.growth.saturating_mul(document.bytes) > MAX_BUILT_BYTES {
+            return Err("could make far more of this secret than it holds");
+        }
+        let found = self.compiled.search(&document.root);
+        let found = found.map_err(|_| "cannot be applied to this secret")?;
         let text = match &*found {
             Variable::Null => return Err("finds nothing, or null, in this secret"),
             Variable::Expref(_) => return Err("yields an expression, not a value"),
@@ -52,12 +69,15 @@ impl Expression {
 
 impl fmt::Debug for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Expression").field(&self.0.as_str()).finish()
+        f.debug_tuple("Expression").field(&self.compiled.as_str()).finish()
     }
 }
 
 /// A secret's JSON or YAML, parsed once for all its extracts.
-pub(super) struct Document(Variable);
+pub(super) struct Document {
+    root: Variable,
+    bytes: usize,
+}
 
 impl Document {
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, &'static str> {
@@ -66,12 +86,57 @@ impl Document {
         let value = json().or_else(|| crate::yaml::parse(text).ok());
         match value {
             Some(value @ (Value::Object(_) | Value::Array(_))) => {
-                Variable::try_from(value).map(Self).map_err(|_| "is not a JSON or YAML document")
+                let root = Variable::try_from(value);
+                root.map(|root| Self { root, bytes: bytes.len() })
+                    .map_err(|_| "is not a JSON or YAML document")
             }
             // A password is YAML too, but nothing can be found in it.
             Some(_) | None => Err("is not a JSON or YAML document"),
         }
     }
+}
+
+/// How many times larger than its input, of at least one byte, what an expression builds can be.
+fn growth(ast: &Ast) -> usize {
+    /// A number, a boolean, a type's name: whatever is computed and not copied.
+    const SCALAR: usize = 25;
+    match ast {
+        Ast::Identity { .. } | Ast::Field { .. } | Ast::Index { .. } | Ast::Slice { .. } => 1,
+        Ast::Literal { value, .. } => value.to_string().len().max(1),
+        Ast::Comparison { lhs, rhs, .. } => SCALAR.max(growth(lhs)).max(growth(rhs)),
+        Ast::Not { node, .. } => SCALAR.max(growth(node)),
+        Ast::Expref { ast, .. } => growth(ast),
+        Ast::Flatten { node, .. } | Ast::ObjectValues { node, .. } => growth(node),
+        Ast::And { lhs, rhs, .. } | Ast::Or { lhs, rhs, .. } => growth(lhs).max(growth(rhs)),
+        Ast::Condition { predicate, then, .. } => growth(predicate).max(growth(then)),
+        Ast::Subexpr { lhs, rhs, .. } | Ast::Projection { lhs, rhs, .. } => {
+            growth(lhs).saturating_mul(growth(rhs))
+        }
+        Ast::MultiList { elements, .. } => total(elements.iter().map(growth)),
+        Ast::MultiHash { elements, .. } => {
+            total(elements.iter().map(|pair| pair.key.len().saturating_add(growth(&pair.value))))
+        }
+        Ast::Function { name, args, .. } => {
+            let arguments = || args.iter().map(growth);
+            match (name.as_str(), args.as_slice()) {
+                ("map" | "sort_by" | "max_by" | "min_by", _) => {
+                    arguments().fold(1, usize::saturating_mul)
+                }
+                // The glue comes between all elements.
+                ("join", [Ast::Literal { .. }, _]) => {
+                    arguments().fold(1, |all, one| all.saturating_mul(one.saturating_add(1)))
+                }
+                ("join", _) => usize::MAX,
+                // Escaping turns a control character into six.
+                ("to_string", _) => total(arguments()).saturating_mul(6),
+                _ => SCALAR.max(total(arguments())),
+            }
+        }
+    }
+}
+
+fn total(parts: impl Iterator<Item = usize>) -> usize {
+    parts.fold(0, usize::saturating_add).max(1)
 }
 
 #[cfg(test)]
@@ -117,6 +182,27 @@ mod tests {
             let error = search("a", text).unwrap_err();
             assert!(error.contains("not a JSON or YAML"), "{error}");
         }
+    }
+
+    /// Each of these would take gigabytes of a document of thirty kilobytes.
+    #[test]
+    fn no_expression_can_fill_the_memory() {
+        let document = format!(r#"{{"a":"{0}","l":["{0}"]}}"#, "x".repeat(15_000));
+        let doubled =
+            |start: &str, step: &str, times: usize| format!("{start}{}", step.repeat(times));
+        for path in [
+            doubled("a", "|join('',[@,@])", 15),
+            doubled("l", "|[@,@][]", 14),
+            doubled("@", ".[@,@]", 14),
+            doubled("@", "|{a:@,b:@}", 14),
+            doubled("to_string([a])", "|to_string([@])", 10),
+            "join(a, l)".to_owned(),
+        ] {
+            let error = search(&path, &document).unwrap_err();
+            assert!(error.contains("could make far more"), "{path}: {error}");
+        }
+        let useful = search("join(', ', l)|[@, @]|{both: @}", r#"{"l":["a","b"]}"#);
+        assert_eq!(useful.as_deref(), Ok(r#"{"both":["a, b","a, b"]}"#));
     }
 
     #[test]
