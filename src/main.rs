@@ -1,19 +1,26 @@
 //! The process: flags, logs, runtime, signals, exit status.
 
-use std::{io::Write, process::ExitCode};
+use std::{alloc::System, io::Write, process::ExitCode};
 
 use provider::{
     app::App,
     config::{Config, flags::Flags},
     server, telemetry,
 };
+use rustix::process::{DumpableBehavior, Resource, Rlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use zeroizing_alloc::ZeroAlloc;
+
+/// Wipes what is freed: the copies that libraries make of a secret on its way through.
+#[global_allocator]
+static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 /// `EX_USAGE` of sysexits.h.
 const USAGE: u8 = 64;
 
 fn main() -> ExitCode {
+    leave_no_core();
     let flags = match Flags::parse(std::env::args_os()) {
         Ok(flags) => flags,
         Err(error) => {
@@ -58,6 +65,14 @@ async fn run(config: Config) -> Result<(), String> {
         () = shutdown.cancelled() => return Ok(()),
     };
     bound.serve(shutdown).await
+}
+
+/// A core file would hold every secret of the node's pods, on a disk. A kernel that refuses this
+/// is no reason not to serve them.
+fn leave_no_core() {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let _ = rustix::process::setrlimit(Resource::Core, none);
+    let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
 fn refuse(mistakes: &[String]) -> ExitCode {

@@ -142,7 +142,8 @@ impl Running {
         let mut child = program()
             .arg(format!("--provider-volume={}", volume.display()))
             .args(["--healthz-port=0", "--healthz-address=127.0.0.1", "--region=cn-hangzhou"])
-            .args(["--log-level=trace", "--service-account-lookup=false"])
+            .arg("--service-account-lookup=false")
+            .env("ALIBABACLOUD_PROVIDER_LOG_LEVEL", "trace")
             .arg(format!("--oidc-provider-arn={OIDC_PROVIDER}"))
             .arg(format!("--resolve=*.aliyuncs.com={}", emulator.https_addr()))
             .args(more)
@@ -245,6 +246,21 @@ async fn sigterm_finishes_what_is_in_flight_and_leaves_nothing_behind() {
     assert!(log.contains("\"level\":\"TRACE\""));
     let leaked = canaries(&emulator).into_iter().find(|canary| log.contains(canary.as_str()));
     assert_eq!(leaked, None);
+}
+
+/// A core file would hold every secret of the node's pods, on a disk.
+#[tokio::test]
+async fn the_process_leaves_no_core_file() {
+    let emulator = cloud(&[]).await;
+    let directory = TempDir::new().unwrap();
+    let mut running = Running::start(&emulator, directory.path(), &[]).await;
+    running.driver().await;
+    let limits = format!("/proc/{}/limits", running.child.id());
+    let limits = std::fs::read_to_string(limits).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
+    running.terminate();
+    assert_eq!(running.ended().await.0, 0);
 }
 
 /// A rollout: the new process takes the socket over while the old one still drains, and the old
