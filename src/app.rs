@@ -14,10 +14,14 @@ use crate::{
     names::Region,
     server::{self, Socket},
     telemetry::Metrics,
+    values::Values,
 };
 
 /// The name that `spec.provider` of a SecretProviderClass has.
 const SOCKET: &str = "alibabacloud.sock";
+
+/// How long a session or value that is over may stay in memory.
+const SWEEP_EVERY: Duration = Duration::from_secs(15);
 
 /// All that can fail at the start has succeeded, and nothing is served yet.
 #[derive(Debug)]
@@ -65,6 +69,8 @@ impl App {
             policy: config.policy,
             service_accounts: ServiceAccounts::new(config.api_server),
             cloud,
+            values: Arc::new(Values::new(config.value_cache_bytes, metrics.clone())?),
+            freshness: config.freshness,
             metrics,
             limit: config.mount_timeout,
         };
@@ -89,7 +95,15 @@ impl App {
         // Probes are answered until the last mount has been.
         let drained = CancellationToken::new();
         let admin = tokio::spawn(self.admin.serve(state, drained.clone()));
-        let sweep = AbortOnDropHandle::new(tokio::spawn(self.provider.sessions.clone().sweep()));
+        let (sessions, values) = (self.provider.sessions.clone(), self.provider.values.clone());
+        let sweep = AbortOnDropHandle::new(tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(SWEEP_EVERY);
+            loop {
+                ticks.tick().await;
+                sessions.sweep();
+                values.sweep();
+            }
+        }));
         let served = server::serve(self.socket, self.provider, shutdown, self.drain).await;
         drop(sweep);
         drained.cancel();

@@ -15,8 +15,10 @@ use crate::{
     credentials::metadata::DEFAULT_HOST,
     identity::{DefaultMode, Mode, Policy, api_server::ApiServer},
     names::{Glob, OidcProviderArn, Region, RoleArn},
+    request::parse_interval,
     secret::Secret,
     telemetry::LogFormat,
+    values::Freshness,
 };
 use flags::Flags;
 use settings::Settings;
@@ -37,6 +39,8 @@ pub struct Config {
     pub kms_calls: usize,
     pub oos_calls: usize,
     pub mount_timeout: Duration,
+    pub freshness: Freshness,
+    pub value_cache_bytes: usize,
     pub drain_timeout: Duration,
     pub log_format: LogFormat,
     pub log_level: String,
@@ -140,6 +144,11 @@ impl Settings<'_> {
                     "a number of seconds from 1 to 110",
                 )
                 .unwrap_or(Duration::from_secs(90)),
+            freshness: Freshness {
+                default: self.interval("refresh-interval").unwrap_or_default(),
+                least: self.interval("min-refresh-interval").unwrap_or_default(),
+            },
+            value_cache_bytes: self.count("value-cache-mib", 16) << 20,
             drain_timeout: self
                 .parsed("drain-timeout", &[], seconds(600), "a number of seconds from 1 to 600")
                 .unwrap_or(Duration::from_secs(25)),
@@ -301,6 +310,10 @@ impl Settings<'_> {
                 "host names or patterns of them",
             ),
         }
+    }
+
+    fn interval(&mut self, flag: &str) -> Option<Duration> {
+        self.parsed(flag, &[], parse_interval, "0, or such as 30s, 5m, 1h")
     }
 
     fn metadata(&mut self) -> MetadataOptions {

@@ -77,11 +77,10 @@ const RENEW_PAUSE: Duration = Duration::from_secs(30);
 /// For all attempts of one login; a mount may stop waiting earlier.
 const LOGIN_LIMIT: Duration = Duration::from_secs(45);
 const MAX_HELD: usize = 4096;
-const SWEEP_EVERY: Duration = Duration::from_secs(30);
 
 /// A digest of everything that a session depends on, its proof included: two logins with one key
 /// are one login.
-type SessionKey = [u8; 32];
+pub type LoginKey = [u8; 32];
 
 #[derive(Clone, Debug)]
 pub struct Sessions(Arc<Inner>);
@@ -92,10 +91,10 @@ struct Inner {
     sts: Endpoint,
     metadata: Metadata,
     metrics: Arc<Metrics>,
-    held: Mutex<HashMap<SessionKey, Held>>,
-    flights: Arc<Flights<SessionKey, Result<Arc<Session>, Error>>>,
+    held: Mutex<HashMap<LoginKey, Held>>,
+    flights: Arc<Flights<LoginKey, Result<Arc<Session>, Error>>>,
     /// What the logins under way met so far.
-    trouble: Mutex<HashMap<SessionKey, Error>>,
+    trouble: Mutex<HashMap<LoginKey, Error>>,
 }
 
 #[derive(Debug)]
@@ -155,6 +154,11 @@ impl Sessions {
         }
     }
 
+    /// Tells logins apart, for whatever else must never be shared between them.
+    pub fn key(&self, login: &Login) -> LoginKey {
+        login.key(&self.0.sts)
+    }
+
     /// Drops a session that the cloud refused, unless it has been replaced already.
     pub fn refused(&self, login: &Login, proof: &Proof) {
         let Proof::Session(session) = proof else { return };
@@ -165,19 +169,15 @@ impl Sessions {
         }
     }
 
-    /// Wipes sessions at their end; runs for ever.
-    pub async fn sweep(self) {
-        let mut ticks = tokio::time::interval(SWEEP_EVERY);
-        loop {
-            ticks.tick().await;
-            let now = Instant::now();
-            let mut held = lock(&self.0.held);
-            held.retain(|_, held| held.session.ends_at > now);
-            self.0.metrics.sessions(held.len());
-        }
+    /// Wipes sessions that are over.
+    pub fn sweep(&self) {
+        let now = Instant::now();
+        let mut held = lock(&self.0.held);
+        held.retain(|_, held| held.session.ends_at > now);
+        self.0.metrics.sessions(held.len());
     }
 
-    fn log_in(&self, key: SessionKey, login: &Login) -> Running<Result<Arc<Session>, Error>> {
+    fn log_in(&self, key: LoginKey, login: &Login) -> Running<Result<Arc<Session>, Error>> {
         let (sessions, login) = (self.clone(), login.clone());
         self.0.flights.join(key, move || async move {
             // Another login may have ended between the caller's look and this start.
@@ -195,11 +195,7 @@ impl Sessions {
         })
     }
 
-    fn keep(
-        &self,
-        key: SessionKey,
-        outcome: Result<Session, Error>,
-    ) -> Result<Arc<Session>, Error> {
+    fn keep(&self, key: LoginKey, outcome: Result<Session, Error>) -> Result<Arc<Session>, Error> {
         let now = Instant::now();
         let mut held = lock(&self.0.held);
         match outcome {
@@ -300,7 +296,7 @@ impl Login {
         }
     }
 
-    fn key(&self, sts: &Endpoint) -> SessionKey {
+    fn key(&self, sts: &Endpoint) -> LoginKey {
         let mut digest = Context::new(&SHA256);
         self.feed(&mut digest);
         feed(&mut digest, sts.host());

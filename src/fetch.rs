@@ -5,6 +5,7 @@ use std::{
     collections::{HashMap, HashSet},
     future::Future,
     sync::Arc,
+    time::Duration,
 };
 
 use futures::{StreamExt, stream::FuturesUnordered};
@@ -17,24 +18,46 @@ use crate::{
         kms::Value,
         oos::{BATCH, ParameterRef},
     },
-    credentials::{Login, Proof, Sessions},
+    credentials::{Login, LoginKey, Proof, Sessions},
     error::{Class, Error, Errors},
     identity::Identity,
     names::{Region, RoleArn},
-    request::objects::{Object, Read, Source},
+    request::{
+        Mount,
+        objects::{Object, Read, Source},
+    },
+    values::Values,
 };
 
 /// What the cloud holds for one object; `None` for an optional one that does not exist.
 pub type Fetched = Option<Arc<Value>>;
 
-/// The values in the order of `objects`.
+/// The values in the order of `objects`, from memory if all of them are fresh there.
 pub async fn fetch(
     cloud: &Cloud,
     sessions: &Sessions,
+    values: &Values,
     identity: &Identity,
-    objects: &[Object],
+    mount: &Mount,
+    interval: Duration,
     deadline: Instant,
-) -> Result<Vec<Fetched>, Errors> {
+) -> Result<(Vec<Fetched>, Origin), Errors> {
+    let objects = &mount.objects;
+    let own = sessions.key(&identity.login);
+    let who: Vec<(LoginKey, &Read)> = objects
+        .iter()
+        .map(|object| {
+            let read = &object.read;
+            let led_on = read.cross_account_role.as_ref().map(|role| identity.led_on_to(role));
+            (led_on.map_or(own, |login| sessions.key(&login)), read)
+        })
+        .collect();
+    if let Some(kept) = values.all(&who, interval)
+        // What is missing may be left out of this mount, or not.
+        && kept.iter().zip(objects).all(|(kept, object)| kept.is_some() || object.optional)
+    {
+        return Ok((kept, Origin::Memory));
+    }
     let fetcher = Fetcher { cloud, sessions, identity, deadline };
     // One login, told once if it fails, before many calls that need it.
     let own_reads = objects.iter().any(|object| object.read.cross_account_role.is_none());
@@ -47,19 +70,43 @@ pub async fn fetch(
     while let Some(found) = running.next().await {
         outcomes.extend(found);
     }
-    let mut values = Vec::with_capacity(objects.len());
+    for (login, read) in &who {
+        match outcomes.get(read) {
+            Some(Ok(value)) => values.keep(login, read, &Some(value.clone()), interval),
+            Some(Err(Missed::NotThere(_))) => values.keep(login, read, &None, interval),
+            Some(Err(missed)) if missed.is_refusal() => values.drop_one(login, read),
+            _ => {}
+        }
+    }
+    let mut found = Vec::with_capacity(objects.len());
     let mut errors = Vec::new();
     for object in objects {
         match outcomes.get(&object.read) {
-            Some(Ok(value)) => values.push(Some(value.clone())),
-            Some(Err(Missed::NotThere(_))) if object.optional => values.push(None),
+            Some(Ok(value)) => found.push(Some(value.clone())),
+            Some(Err(Missed::NotThere(_))) if object.optional => found.push(None),
             Some(Err(missed)) => errors.push(missed.error(object, identity)),
             None => {
                 errors.push(Error::new(Class::Internal, "was not asked for").about(&object.label))
             }
         }
     }
-    Errors::of(errors).map_or(Ok(values), Err)
+    Errors::of(errors).map_or(Ok((found, Origin::Cloud)), Err)
+}
+
+/// Where a mount's values came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    Cloud,
+    Memory,
+}
+
+impl Origin {
+    pub fn name(self) -> &'static str {
+        match self {
+            Origin::Cloud => "cloud",
+            Origin::Memory => "memory",
+        }
+    }
 }
 
 /// One call to make, and the reads it answers.
@@ -104,6 +151,19 @@ enum Missed {
 }
 
 impl Missed {
+    /// Whether the cloud said no, as against saying nothing.
+    fn is_refusal(&self) -> bool {
+        let refused =
+            |cause| matches!(cause, Cause::Denied | Cause::Unauthenticated | Cause::SessionRefused);
+        match self {
+            Missed::NotThere(_) => true,
+            Missed::Failed(failure) => refused(failure.cause),
+            Missed::NoSession(error) => {
+                matches!(error.class, Class::Denied | Class::Unauthenticated | Class::NotFound)
+            }
+        }
+    }
+
     fn error(&self, object: &Object, identity: &Identity) -> Error {
         let who = object
             .read

@@ -24,6 +24,7 @@ pub mod response;
 pub mod secret;
 pub mod server;
 pub mod telemetry;
+pub mod values;
 pub mod yaml;
 
 /// The driver's contract, generated from `proto/service.proto`.

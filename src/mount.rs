@@ -18,6 +18,7 @@ use crate::{
     response::respond,
     server::Deadline,
     telemetry::Metrics,
+    values::{Freshness, Values},
 };
 
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub struct Provider {
     pub service_accounts: ServiceAccounts,
     pub sessions: Sessions,
     pub cloud: Arc<Cloud>,
+    pub values: Arc<Values>,
+    pub freshness: Freshness,
     pub metrics: Arc<Metrics>,
     /// The longest that a mount may take.
     pub limit: Duration,
@@ -46,8 +49,12 @@ impl Provider {
         seen.pod = Some(mount.pod.clone());
         let identity = identity::choose(&mount, &self.policy, &self.service_accounts).await?;
         seen.identity = identity.mode.name();
-        let values =
-            fetch(&self.cloud, &self.sessions, &identity, &mount.objects, deadline).await?;
+        let (cloud, sessions, values) = (&self.cloud, &self.sessions, &self.values);
+        let interval = self.freshness.of(mount.refresh);
+        let fetched = fetch(cloud, sessions, values, &identity, &mount, interval, deadline);
+        let (values, from) = fetched.await?;
+        seen.from = from.name();
+        self.metrics.answered(seen.from);
         let projection = project(&mount.objects, &values)?;
         self.metrics.optional_missing(projection.left_out);
         Ok(respond(projection)?)
@@ -68,6 +75,8 @@ impl Provider {
 struct Seen {
     pod: Option<request::Pod>,
     identity: &'static str,
+    /// Where the values came from.
+    from: &'static str,
 }
 
 #[tonic::async_trait]
@@ -90,7 +99,7 @@ impl CsiDriverProvider for Provider {
         let started = Instant::now();
         let _in_flight = self.metrics.mount_in_flight();
         let deadline = self.deadline(request.extensions().get::<Deadline>().map(|d| d.0));
-        let mut seen = Seen { pod: None, identity: "undecided" };
+        let mut seen = Seen { pod: None, identity: "undecided", from: "nowhere" };
         // Each step keeps the deadline by itself and says what it waited for; this is the belt.
         let answer = self.answer(request.into_inner(), deadline, &mut seen);
         let outcome = match timeout_at(deadline, answer).await {
@@ -107,7 +116,7 @@ impl CsiDriverProvider for Provider {
 
 impl Provider {
     fn tell(&self, seen: &Seen, outcome: &Result<pb::MountResponse, Errors>, took: Duration) {
-        let Seen { pod, identity } = seen;
+        let Seen { pod, identity, from } = seen;
         let name = |part: fn(&request::Pod) -> &str| pod.as_ref().map_or("", part);
         let (namespace, service_account) = (name(|p| &p.namespace), name(|p| &p.service_account));
         let (pod, uid) = (name(|p| &p.name), name(|p| &p.uid));
@@ -121,6 +130,7 @@ impl Provider {
                     uid,
                     service_account,
                     identity,
+                    from,
                     files,
                     took_ms,
                     "mounted"

@@ -4,7 +4,7 @@
 pub mod file;
 pub mod objects;
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use serde::Deserialize;
 use zeroize::Zeroize;
@@ -31,6 +31,8 @@ pub struct Mount {
     pub token: TokenInput,
     pub node_publish_keys: NodePublishKeys,
     pub objects: Vec<Object>,
+    /// Parameter `refreshInterval`.
+    pub refresh: Option<Duration>,
 }
 
 /// Who the driver says is asking. Only a token proves it.
@@ -90,8 +92,15 @@ const POD_NAME: &str = "csi.storage.k8s.io/pod.name";
 const POD_UID: &str = "csi.storage.k8s.io/pod.uid";
 const SERVICE_ACCOUNT: &str = "csi.storage.k8s.io/serviceAccount.name";
 
-const PARAMETERS: [&str; 6] =
-    ["identity", "objects", "pathTranslation", "region", "roleArn", "usePodServiceAccountToken"];
+const PARAMETERS: [&str; 7] = [
+    "identity",
+    "objects",
+    "pathTranslation",
+    "refreshInterval",
+    "region",
+    "roleArn",
+    "usePodServiceAccountToken",
+];
 
 type Attributes = BTreeMap<String, Secret<String>>;
 
@@ -114,6 +123,7 @@ pub fn parse(mut request: pb::MountRequest, endpoints: &Endpoints) -> Result<Mou
         &mut errors,
     );
     let region = keep(region(&attributes, endpoints), &mut errors);
+    let refresh = keep(refresh(&attributes), &mut errors);
     let objects = match (mode, translation, region) {
         (Some(mode), Some(translation), Some(region)) => {
             let text = parameter(&attributes, "objects");
@@ -124,7 +134,7 @@ pub fn parse(mut request: pb::MountRequest, endpoints: &Endpoints) -> Result<Mou
         }
         _ => None,
     };
-    match (pod, identity, role, token, node_publish_keys, objects) {
+    match (pod, identity, role, token, node_publish_keys, objects, refresh) {
         (
             Some(pod),
             Some(identity),
@@ -132,8 +142,9 @@ pub fn parse(mut request: pb::MountRequest, endpoints: &Endpoints) -> Result<Mou
             Some(token),
             Some(node_publish_keys),
             Some(objects),
+            Some(refresh),
         ) if errors.is_empty() => {
-            Ok(Mount { pod, identity, role, token, node_publish_keys, objects })
+            Ok(Mount { pod, identity, role, token, node_publish_keys, objects, refresh })
         }
         _ => Err(Errors::of(errors).unwrap_or_else(|| {
             Errors::from(Error::new(crate::error::Class::Internal, "the request was not parsed"))
@@ -283,6 +294,32 @@ fn region(attributes: &Attributes, endpoints: &Endpoints) -> Result<Region, Erro
             Error::invalid("parameter region", "is not a region id such as cn-hangzhou")
         }),
     }
+}
+
+fn refresh(attributes: &Attributes) -> Result<Option<Duration>, Error> {
+    parameter(attributes, "refreshInterval")
+        .map(|text| {
+            parse_interval(text).ok_or_else(|| {
+                Error::invalid("parameter refreshInterval", "must be 0, or such as 30s, 5m, 1h")
+            })
+        })
+        .transpose()
+}
+
+/// `0`, or a number of seconds, minutes or hours, up to a day.
+pub fn parse_interval(text: &str) -> Option<Duration> {
+    if text == "0" {
+        return Some(Duration::ZERO);
+    }
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return None,
+    };
+    let number: u64 = number.parse().ok().filter(|number| *number <= 86_400)?;
+    Some(Duration::from_secs(number * seconds)).filter(|all| all.as_secs() <= 86_400)
 }
 
 /// The driver's `permission`: Go's file mode as a decimal number.

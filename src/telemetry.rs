@@ -30,6 +30,11 @@ struct ApiLabels {
     api: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SourceLabels {
+    source: &'static str,
+}
+
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -40,6 +45,9 @@ pub struct Metrics {
     cloud_seconds: Family<ApiLabels, Histogram, fn() -> Histogram>,
     optional_missing: Counter,
     sessions: Gauge,
+    values: Gauge,
+    value_bytes: Gauge,
+    answered: Family<SourceLabels, Counter>,
 }
 
 impl Metrics {
@@ -53,6 +61,9 @@ impl Metrics {
             cloud_seconds: Family::new_with_constructor(histogram),
             optional_missing: Counter::default(),
             sessions: Gauge::default(),
+            values: Gauge::default(),
+            value_bytes: Gauge::default(),
+            answered: Family::default(),
         };
         metrics.registered()
     }
@@ -81,6 +92,16 @@ impl Metrics {
 
     pub fn sessions(&self, held: usize) {
         self.sessions.set(i64::try_from(held).unwrap_or(i64::MAX));
+    }
+
+    pub fn values(&self, held: usize, bytes: usize) {
+        self.values.set(i64::try_from(held).unwrap_or(i64::MAX));
+        self.value_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// `source` is "memory" or "cloud".
+    pub fn answered(&self, source: &'static str) {
+        self.answered.get_or_create(&SourceLabels { source }).inc();
     }
 
     /// OpenMetrics text.
@@ -129,6 +150,13 @@ impl Metrics {
             self.optional_missing.clone(),
         );
         registry.register("sessions", "RAM sessions held", self.sessions.clone());
+        registry.register("values", "Values held, sealed", self.values.clone());
+        registry.register("value_bytes", "What they take", self.value_bytes.clone());
+        registry.register(
+            "values_answered",
+            "Mounts whose values came from memory, or from the cloud",
+            self.answered.clone(),
+        );
         self
     }
 }

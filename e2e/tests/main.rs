@@ -22,6 +22,7 @@ mod grpc_go;
 mod identity;
 mod objects;
 mod process;
+mod refresh;
 mod sessions;
 mod table;
 mod wire;

@@ -12,6 +12,8 @@ use crate::secret::Secret;
 pub struct Value {
     pub bytes: Secret<Vec<u8>>,
     pub version: String,
+    /// When the cloud will replace it by itself, where it says so.
+    pub rotates_at: Option<jiff::Timestamp>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -56,6 +58,8 @@ struct Answer {
     secret_data: Secret<String>,
     secret_data_type: Option<String>,
     version_id: String,
+    automatic_rotation: Option<String>,
+    next_rotation_date: Option<String>,
 }
 
 impl Answer {
@@ -66,7 +70,9 @@ impl Answer {
             Some("binary") => STANDARD.decode(text).ok()?,
             Some(_) => return None,
         };
-        Some(Value { bytes: Secret::new(bytes), version: self.version_id })
+        let rotates = self.automatic_rotation.as_deref() == Some("Enabled");
+        let rotates_at = self.next_rotation_date.filter(|_| rotates).and_then(|at| at.parse().ok());
+        Some(Value { bytes: Secret::new(bytes), version: self.version_id, rotates_at })
     }
 }
 

@@ -106,7 +106,10 @@ struct Parameter {
 impl Parameter {
     fn value(self) -> Option<(String, Value)> {
         let bytes = Secret::new(self.value?.expose().as_bytes().to_vec());
-        Some((self.name, Value { bytes, version: self.parameter_version?.to_string() }))
+        Some((
+            self.name,
+            Value { bytes, version: self.parameter_version?.to_string(), rotates_at: None },
+        ))
     }
 }
 

@@ -51,6 +51,8 @@ const KEYS: &str = "Identities that pods share";
 const CLOUD: &str = "The cloud's side";
 const OPERATION: &str = "Operation";
 
+const FRESHNESS: &str = "How fresh values are";
+
 const FLAGS: &[Flag] = &[
     flag(
         DRIVER,
@@ -214,6 +216,25 @@ const FLAGS: &[Flag] = &[
     ),
     flag(OPERATION, "healthz-port", "PORT", "Their port [default: 8989]"),
     flag(OPERATION, "healthz-path", "PATH", "Path of the liveness probe [default: /healthz]"),
+    flag(
+        FRESHNESS,
+        "refresh-interval",
+        "INTERVAL",
+        "A mount is answered from memory while all its values are younger than this: 30s, 5m, 1h; \
+         0 asks the cloud every time [default: 0]",
+    ),
+    flag(
+        FRESHNESS,
+        "min-refresh-interval",
+        "INTERVAL",
+        "The least that a SecretProviderClass can ask for with refreshInterval [default: 0]",
+    ),
+    flag(
+        FRESHNESS,
+        "value-cache-mib",
+        "N",
+        "How much memory values may take, sealed; the longest unused go first [default: 16]",
+    ),
     flag(
         OPERATION,
         "drain-timeout",

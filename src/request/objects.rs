@@ -46,6 +46,28 @@ pub struct Read {
     pub cross_account_role: Option<RoleArn>,
 }
 
+impl Read {
+    /// Everything that tells it from another read, part by part.
+    pub fn feed(&self, part: &mut impl FnMut(&str)) {
+        part(self.endpoint.host());
+        part(self.cross_account_role.as_ref().map_or("", RoleArn::as_str));
+        match &self.source {
+            Source::Kms(SecretRef { name, version_id, stage }) => {
+                part("kms");
+                part(name);
+                part(version_id.as_deref().unwrap_or_default());
+                part(stage.as_deref().unwrap_or_default());
+            }
+            Source::Oos(ParameterRef { region, name, version }) => {
+                part("oos");
+                part(region.as_str());
+                part(name);
+                part(&version.map(|version| version.to_string()).unwrap_or_default());
+            }
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
     Kms(SecretRef),

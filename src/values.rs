@@ -1,0 +1,395 @@
+//! Values kept for a while, so that a mount that is repeated every minute does not ask the cloud
+//! every minute. Kept per identity, sealed under a key of this process, bounded, and wiped when
+//! they are no longer fresh.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    digest::{Context, SHA256},
+    rand,
+};
+use tokio::time::Instant;
+
+use crate::{
+    cloud::kms::Value, credentials::LoginKey, flight::lock, request::objects::Read, secret::Secret,
+    telemetry::Metrics,
+};
+
+/// How long values are believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Freshness {
+    /// For a SecretProviderClass without `refreshInterval`; zero turns keeping off.
+    pub default: Duration,
+    /// The least that a SecretProviderClass can ask for.
+    pub least: Duration,
+}
+
+impl Freshness {
+    /// What holds for a mount.
+    pub fn of(self, asked: Option<Duration>) -> Duration {
+        asked.map_or(self.default, |asked| asked.max(self.least))
+    }
+}
+
+/// What was read: `None` if it does not exist.
+pub type Kept = Option<Arc<Value>>;
+
+/// Who read what: nothing is ever found under another identity's key.
+type Key = [u8; 32];
+
+/// A value that rotates by itself is believed for this many intervals, but not past its rotation.
+const MANAGED_INTERVALS: u32 = 6;
+
+pub struct Values {
+    seal: LessSafeKey,
+    room: usize,
+    kept: Mutex<Shelf>,
+    metrics: Arc<Metrics>,
+}
+
+#[derive(Default)]
+struct Shelf {
+    entries: HashMap<Key, Entry>,
+    bytes: usize,
+    uses: u64,
+}
+
+struct Entry {
+    /// Nonce, ciphertext and tag; `None` for what does not exist.
+    sealed: Option<Vec<u8>>,
+    version: String,
+    fetched: Instant,
+    /// When it stops being believed, whatever interval a mount has.
+    ends: Instant,
+    managed: bool,
+    used: u64,
+}
+
+impl Values {
+    /// Keeps at most `room` bytes.
+    pub fn new(room: usize, metrics: Arc<Metrics>) -> Result<Self, String> {
+        let mut key = [0; 32];
+        let unavailable = |_| "no randomness to seal values with".to_owned();
+        rand::fill(&mut key).map_err(unavailable)?;
+        let seal = UnboundKey::new(&AES_256_GCM, &key).map(LessSafeKey::new).map_err(unavailable);
+        zeroize::Zeroize::zeroize(&mut key);
+        Ok(Self { seal: seal?, room, kept: Mutex::default(), metrics })
+    }
+
+    /// All of `reads`, if every one of them is fresh: a mount is answered from memory or fetched,
+    /// never half of each, so that values that change together arrive together.
+    pub fn all(&self, who: &[(LoginKey, &Read)], interval: Duration) -> Option<Vec<Kept>> {
+        if interval.is_zero() {
+            return None;
+        }
+        let now = Instant::now();
+        let mut shelf = lock(&self.kept);
+        shelf.uses += 1;
+        let uses = shelf.uses;
+        let mut found = Vec::with_capacity(who.len());
+        for (login, read) in who {
+            let key = key(login, read);
+            let entry = shelf.entries.get_mut(&key)?;
+            let times = if entry.managed { MANAGED_INTERVALS } else { 1 };
+            let until = entry.fetched + (interval * times).mul_f64(spread(login));
+            if now >= until.min(entry.ends) {
+                return None;
+            }
+            entry.used = uses;
+            found.push(match &entry.sealed {
+                None => None,
+                Some(sealed) => {
+                    let bytes = self.open(&key, sealed)?;
+                    Some(Arc::new(Value {
+                        bytes,
+                        version: entry.version.clone(),
+                        rotates_at: None,
+                    }))
+                }
+            });
+        }
+        Some(found)
+    }
+
+    pub fn keep(&self, login: &LoginKey, read: &Read, value: &Kept, interval: Duration) {
+        if interval.is_zero() {
+            return;
+        }
+        let key = key(login, read);
+        let sealed = value.as_ref().map(|value| self.sealed(&key, value.bytes.expose()));
+        let sealed = match sealed {
+            None => None,
+            Some(Some(sealed)) => Some(sealed),
+            // What cannot be sealed is not kept.
+            Some(None) => return self.drop_one(login, read),
+        };
+        let now = Instant::now();
+        let rotates_at = value.as_ref().and_then(|value| value.rotates_at);
+        let left = rotates_at.map(|at| {
+            let left = at.duration_since(jiff::Timestamp::now());
+            Duration::try_from(left).unwrap_or_default()
+        });
+        let entry = Entry {
+            version: value.as_ref().map_or_else(String::new, |value| value.version.clone()),
+            fetched: now,
+            ends: now
+                + left.unwrap_or(interval * MANAGED_INTERVALS).min(interval * MANAGED_INTERVALS),
+            managed: left.is_some(),
+            used: 0,
+            sealed,
+        };
+        let mut shelf = lock(&self.kept);
+        shelf.uses += 1;
+        let entry = Entry { used: shelf.uses, ..entry };
+        if entry.size() > self.room {
+            return;
+        }
+        shelf.remove(&key);
+        while shelf.bytes + entry.size() > self.room {
+            let oldest = shelf.entries.iter().min_by_key(|(_, entry)| entry.used);
+            let Some(oldest) = oldest.map(|(key, _)| *key) else { break };
+            shelf.remove(&oldest);
+        }
+        shelf.bytes += entry.size();
+        shelf.entries.insert(key, entry);
+        self.metrics.values(shelf.entries.len(), shelf.bytes);
+    }
+
+    /// At once, when the cloud says that this identity may not have it or that it is gone.
+    pub fn drop_one(&self, login: &LoginKey, read: &Read) {
+        let mut shelf = lock(&self.kept);
+        shelf.remove(&key(login, read));
+        self.metrics.values(shelf.entries.len(), shelf.bytes);
+    }
+
+    /// Wipes what is no longer fresh for anyone.
+    pub fn sweep(&self) {
+        let now = Instant::now();
+        let mut shelf = lock(&self.kept);
+        let over: Vec<Key> =
+            shelf.entries.iter().filter(|(_, e)| e.ends <= now).map(|(key, _)| *key).collect();
+        for key in over {
+            shelf.remove(&key);
+        }
+        self.metrics.values(shelf.entries.len(), shelf.bytes);
+    }
+
+    fn sealed(&self, key: &Key, bytes: &[u8]) -> Option<Vec<u8>> {
+        let mut nonce = [0; NONCE_LEN];
+        rand::fill(&mut nonce).ok()?;
+        let mut sealed = Vec::with_capacity(NONCE_LEN + bytes.len() + AES_256_GCM.tag_len());
+        sealed.extend_from_slice(&nonce);
+        sealed.extend_from_slice(bytes);
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let tag = self.seal.seal_in_place_separate_tag(
+            nonce,
+            Aad::from(key),
+            sealed.get_mut(NONCE_LEN..)?,
+        );
+        sealed.extend_from_slice(tag.ok()?.as_ref());
+        Some(sealed)
+    }
+
+    fn open(&self, key: &Key, sealed: &[u8]) -> Option<Secret<Vec<u8>>> {
+        let (nonce, text) = sealed.split_at_checked(NONCE_LEN)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let mut opened = text.to_vec();
+        let length = self.seal.open_in_place(nonce, Aad::from(key), &mut opened).ok()?.len();
+        opened.truncate(length);
+        Some(Secret::new(opened))
+    }
+}
+
+impl fmt::Debug for Values {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Values").field("room", &self.room).finish_non_exhaustive()
+    }
+}
+
+impl Shelf {
+    fn remove(&mut self, key: &Key) {
+        if let Some(entry) = self.entries.remove(key) {
+            self.bytes -= entry.size();
+        }
+    }
+}
+
+impl Entry {
+    fn size(&self) -> usize {
+        /// The map's own cost of an entry.
+        const OVERHEAD: usize = 192;
+        self.sealed.as_ref().map_or(0, Vec::len) + self.version.len() + OVERHEAD
+    }
+}
+
+fn key(login: &LoginKey, read: &Read) -> Key {
+    let mut digest = Context::new(&SHA256);
+    digest.update(login);
+    read.feed(&mut |part| {
+        digest.update(&part.len().to_le_bytes());
+        digest.update(part.as_bytes());
+    });
+    let mut key = [0; 32];
+    key.copy_from_slice(digest.finish().as_ref());
+    key
+}
+
+/// Between 0.8 and 1, the same for all that one identity reads: a node's pods do not line up, and
+/// what a pod read together stays together.
+fn spread(login: &LoginKey) -> f64 {
+    let [first, ..] = login;
+    1.0 - 0.2 * f64::from(*first) / 255.0
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::{
+        cloud::{
+            endpoint::{Endpoints, Service},
+            kms::SecretRef,
+        },
+        names::Region,
+        request::objects::Source,
+    };
+
+    const MINUTE: Duration = Duration::from_secs(60);
+    const WEB: LoginKey = [0; 32];
+    const API: LoginKey = [255; 32];
+
+    fn read(name: &str) -> Read {
+        let region = Region::parse("cn-hangzhou").unwrap();
+        let endpoints = Endpoints {
+            region: region.clone(),
+            public: false,
+            sts: None,
+            kms: None,
+            oos: None,
+            allowed: Vec::new(),
+        };
+        let name = name.to_owned();
+        Read {
+            endpoint: endpoints.of(Service::Kms, &region),
+            source: Source::Kms(SecretRef { name, version_id: None, stage: None }),
+            cross_account_role: None,
+        }
+    }
+
+    fn value(text: &str, rotates_in: Option<Duration>) -> Kept {
+        let bytes = Secret::new(text.as_bytes().to_vec());
+        let rotates_at = rotates_in.map(|left| jiff::Timestamp::now() + left);
+        Some(Arc::new(Value { bytes, version: "v1".to_owned(), rotates_at }))
+    }
+
+    fn values(room: usize) -> Values {
+        Values::new(room, Arc::new(Metrics::new())).unwrap()
+    }
+
+    fn text(values: &Values, who: LoginKey, read: &Read) -> Option<String> {
+        let found = values.all(&[(who, read)], MINUTE)?.remove(0)?;
+        Some(String::from_utf8(found.bytes.expose().clone()).unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_value_is_believed_for_the_interval_and_by_its_own_identity_alone() {
+        let (values, db) = (values(1 << 20), read("db"));
+        values.keep(&WEB, &db, &value("planted", None), MINUTE);
+        assert_eq!(text(&values, WEB, &db).as_deref(), Some("planted"));
+        assert_eq!(text(&values, API, &db), None);
+        assert_eq!(text(&values, WEB, &read("other")), None);
+        assert!(values.all(&[(WEB, &db)], Duration::ZERO).is_none());
+        // A mount that wants it fresher does not get it.
+        advance(MINUTE / 2).await;
+        assert!(values.all(&[(WEB, &db)], MINUTE / 3).is_none());
+        assert!(text(&values, WEB, &db).is_some());
+        advance(MINUTE / 2).await;
+        assert_eq!(text(&values, WEB, &db), None);
+        values.drop_one(&WEB, &db);
+        assert_eq!(lock(&values.kept).bytes, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn identities_do_not_line_up() {
+        let (values, db) = (values(1 << 20), read("db"));
+        for who in [WEB, API] {
+            values.keep(&who, &db, &value("planted", None), MINUTE);
+        }
+        advance(MINUTE.mul_f64(0.9)).await;
+        assert!(text(&values, WEB, &db).is_some());
+        assert!(text(&values, API, &db).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_mount_is_answered_whole_or_not_at_all() {
+        let (values, user, password) = (values(1 << 20), read("user"), read("password"));
+        values.keep(&WEB, &user, &value("u", None), MINUTE);
+        advance(MINUTE / 2).await;
+        values.keep(&WEB, &password, &value("p", None), MINUTE);
+        let both = [(WEB, &user), (WEB, &password)];
+        assert_eq!(values.all(&both, MINUTE).unwrap().len(), 2);
+        advance(MINUTE / 2).await;
+        assert!(values.all(&both, MINUTE).is_none());
+        // What does not exist is remembered too.
+        values.keep(&WEB, &user, &None, MINUTE);
+        assert!(values.all(&both[..1], MINUTE).unwrap()[0].is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_managed_value_is_asked_for_seldom_but_not_past_its_rotation() {
+        let (values, far, near) = (values(1 << 20), read("far"), read("near"));
+        values.keep(&WEB, &far, &value("f", Some(MINUTE * 600)), MINUTE);
+        values.keep(&WEB, &near, &value("n", Some(MINUTE * 2)), MINUTE);
+        advance(MINUTE + MINUTE / 2).await;
+        assert!(text(&values, WEB, &far).is_some() && text(&values, WEB, &near).is_some());
+        advance(MINUTE).await;
+        assert!(text(&values, WEB, &far).is_some() && text(&values, WEB, &near).is_none());
+        advance(MINUTE * 4).await;
+        assert!(text(&values, WEB, &far).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_kept_is_sealed_bounded_and_wiped() {
+        let values = values(4096);
+        let reads: Vec<Read> = (0..40).map(|n| read(&format!("s{n}"))).collect();
+        for read in &reads {
+            values.keep(&WEB, read, &value("planted-in-the-clear", None), MINUTE);
+            text(&values, WEB, &reads[0]);
+        }
+        {
+            let shelf = lock(&values.kept);
+            assert!(shelf.bytes <= 4096 && shelf.entries.len() > 10, "{}", shelf.bytes);
+            for entry in shelf.entries.values() {
+                let sealed = entry.sealed.as_ref().unwrap();
+                assert!(!sealed.windows(7).any(|window| window == b"planted"));
+            }
+        }
+        assert!(text(&values, WEB, &reads[0]).is_some(), "used lately");
+        assert!(text(&values, WEB, &reads[1]).is_none(), "the longest unused");
+        values.keep(&WEB, &reads[2], &value(&"x".repeat(5000), None), MINUTE);
+        assert!(text(&values, WEB, &reads[2]).is_none(), "larger than all room");
+        advance(MINUTE * 7).await;
+        values.sweep();
+        let shelf = lock(&values.kept);
+        assert_eq!((shelf.bytes, shelf.entries.len()), (0, 0));
+    }
+
+    /// Moved to another key, as a fault of ours could, a sealed value does not open.
+    #[tokio::test(start_paused = true)]
+    async fn a_value_under_a_wrong_key_does_not_open() {
+        let (values, db) = (values(1 << 20), read("db"));
+        values.keep(&WEB, &db, &value("planted", None), MINUTE);
+        let mut shelf = lock(&values.kept);
+        let entry = shelf.entries.remove(&key(&WEB, &db)).unwrap();
+        shelf.entries.insert(key(&API, &db), entry);
+        drop(shelf);
+        assert_eq!(text(&values, API, &db), None);
+    }
+}
