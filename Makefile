@@ -10,7 +10,7 @@ DENY := $(CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 FUZZ := $(CACHE)/cargo-fuzz-$(FUZZ_VERSION)/bin/cargo-fuzz
 DEBUG := $(or $(CARGO_TARGET_DIR),target)/debug
 
-.PHONY: help demo test toolchain lint unit official-clients deny fuzz-smoke
+.PHONY: help demo test toolchain lint unit official-clients deny fuzz-smoke e2e e2e-up e2e-down
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -51,6 +51,15 @@ fuzz-smoke: $(FUZZ) ## a minute of each fuzz target, without sanitizers so that 
 
 $(FUZZ):
 	cargo install --locked --quiet --root $(CACHE)/cargo-fuzz-$(FUZZ_VERSION) cargo-fuzz@$(FUZZ_VERSION)
+
+e2e: toolchain ## on a real Kubernetes node: kubelet, the real driver, the chart (root; the first time builds Kubernetes)
+	e2e/cluster/run-tests
+
+e2e-up: toolchain ## leaves such a node running, with a pod that has its secrets, to play with
+	e2e/cluster/up
+
+e2e-down: ## ends it
+	e2e/cluster/down
 
 # The version and components in rust-toolchain.toml; rustup may be set not to install by itself.
 toolchain:

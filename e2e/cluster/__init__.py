@@ -1,0 +1,3 @@
+from .cluster import Cluster, Failed
+
+__all__ = ["Cluster", "Failed"]

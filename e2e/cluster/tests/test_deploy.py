@@ -1,0 +1,96 @@
+"""What a user installs: the chart, the manifests, the image, and the lines of deploy/README.md."""
+
+import gzip
+import io
+import json
+import re
+import shlex
+import tarfile
+
+import pytest
+
+from cluster import images, parts, workloads
+from cluster.cluster import ACCOUNT, CLUSTER_ID, DEPLOY, PROVIDER
+
+CHART = DEPLOY / "chart"
+
+
+def test_helm_finds_nothing_wrong_with_the_chart(cluster):
+    assert "0 chart(s) failed" in cluster.helm("lint", CHART, "--strict")
+
+
+def test_the_manifests_are_what_the_chart_makes(cluster):
+    cluster.run("env", f"HELM={parts.binary('helm', 'helm')}", DEPLOY / "render", "--check", network_only=True)
+
+
+@pytest.mark.parametrize(
+    "wrong, said",
+    [
+        ("identity.allowed={pod,root}", "identity/allowed"),
+        ("rrsa.accountId=1234567890123456", "accountId"),
+        ("linux.hostNetwork=true", "hostNetwork"),
+        ("regoinId=cn-hangzhou", "regoinId"),
+    ],
+)
+def test_the_schema_refuses_a_wrong_value_by_its_name(cluster, wrong, said):
+    with pytest.raises(Exception) as refused:
+        cluster.helm("template", "x", CHART, "--set", wrong, "--kube-version", parts.KUBERNETES)
+    assert said in str(refused.value)
+
+
+def test_the_image_is_one_program_and_ca_roots(cluster, tell):
+    cluster.import_provider_image()
+    files, size = {}, 0
+    with tarfile.open(cluster.provider_image) as archive:
+        blob = lambda digest: archive.extractfile(f"blobs/{digest.replace(':', '/')}").read()  # noqa: E731
+        index = json.load(archive.extractfile("index.json"))
+        manifest = json.loads(blob(index["manifests"][0]["digest"]))
+        for layer in manifest["layers"]:
+            content = blob(layer["digest"])
+            content = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+            size += len(content)
+            with tarfile.open(fileobj=io.BytesIO(content)) as unpacked:
+                files |= {entry.name: entry.size for entry in unpacked if entry.isfile()}
+    tell(f"{size / 1e6:.1f} MB unpacked: {files}")
+    assert sorted(files) == ["csi-secrets-store-provider-alibabacloud", "etc/ssl/certs/ca-certificates.crt"]
+    assert size < 15e6
+
+
+def install_lines():
+    """The commands of the section 'Install', each on one line."""
+    text = (DEPLOY / "README.md").read_text()
+    section = text[text.index("## Install") :].split("\n## ", 1)[0]
+    blocks = "\n".join(re.findall(r"```console\n(.*?)```", section, re.DOTALL))
+    joined = re.sub(r"\s*\\\n\s*", " ", blocks)
+    return [line.removeprefix("$ ") for line in joined.splitlines() if line.startswith("$ helm")]
+
+
+def test_the_install_lines_of_the_readme_work_as_they_stand(cloud, namespace):
+    """But for what they leave to the reader, a registry that is not here, and a cloud whose CA is its own."""
+    cloud.remove_double()
+    cloud.uninstall_provider()
+    cloud.uninstall_driver()
+    cloud.import_images(*cloud.chart_images(parts.chart("1.6.0"), DEPLOY / "driver-values.yaml"))
+    cloud.import_provider_image()
+    cloud.trust_the_cloud()
+    driver, provider = install_lines()
+    assert "secrets-store-csi-driver" in driver and "--version 1.6.0" in driver
+    chart = str(parts.chart("1.6.0"))
+    driver = re.sub(r" secrets-store-csi-driver --repo \S+ --version 1.6.0", f" {chart} --no-hooks", driver)
+    provider = provider.replace(f"REGISTRY/{PROVIDER}", images.PROVIDER)
+    provider = provider.replace("ACCOUNT_ID", ACCOUNT).replace("CLUSTER_ID", CLUSTER_ID)
+    provider += " --set caFile.configMap=cloud-ca"
+    for line in (driver, provider):
+        assert "_ID" not in line and "REGISTRY" not in line, line
+        words = [word.replace("deploy/", f"{DEPLOY}/", 1) if word.startswith("deploy/") else word for word in shlex.split(line)]
+        cloud.helm(*words[1:])
+    cloud.wait_for_driver()
+    cloud.rollout(f"daemonset/{PROVIDER}", "kube-system")
+    role = f"acs:ram::{ACCOUNT}:role/app"
+    cloud.apply(
+        workloads.service_account("app", namespace, role),
+        workloads.secret_provider_class("shop", {"objects": "- objectName: app/key"}, namespace),
+        workloads.pod("reader", namespace, [workloads.csi_volume("shop")], service_account="app"),
+    )
+    cloud.wait_ready("reader", namespace)
+    assert cloud.read("reader", "/secrets/app_key", namespace) == b"paper-falcon-19"
