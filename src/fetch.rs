@@ -61,8 +61,11 @@ pub async fn fetch(
     let fetcher = Fetcher { cloud, sessions, identity, deadline };
     // One login, told once if it fails, before many calls that need it.
     let own_reads = objects.iter().any(|object| object.read.cross_account_role.is_none());
-    if own_reads {
-        fetcher.prove(&identity.login).await?;
+    if own_reads && let Err(error) = fetcher.prove(&identity.login).await {
+        if is_refusal(error.class) {
+            who.iter().for_each(|(login, read)| values.drop_one(login, read));
+        }
+        return Err(error.into());
     }
     let mut running: FuturesUnordered<_> =
         calls(objects).into_iter().map(|call| fetcher.run(call)).collect();
@@ -91,6 +94,11 @@ pub async fn fetch(
         }
     }
     Errors::of(errors).map_or(Ok((found, Origin::Cloud)), Err)
+}
+
+/// Whether a login was told no: who may not log in any more may not be answered from memory either.
+fn is_refusal(class: Class) -> bool {
+    matches!(class, Class::Denied | Class::Unauthenticated | Class::NotFound)
 }
 
 /// Where a mount's values came from.
@@ -158,9 +166,7 @@ impl Missed {
         match self {
             Missed::NotThere(_) => true,
             Missed::Failed(failure) => refused(failure.cause),
-            Missed::NoSession(error) => {
-                matches!(error.class, Class::Denied | Class::Unauthenticated | Class::NotFound)
-            }
+            Missed::NoSession(error) => is_refusal(error.class),
         }
     }
 

@@ -87,3 +87,23 @@ async fn a_refusal_drops_what_was_kept() {
     assert_eq!(world.mount(&pod).await.unwrap_err().code(), Code::PermissionDenied);
     world.finish().await;
 }
+
+#[tokio::test]
+async fn a_refused_login_drops_what_was_kept() {
+    let world = world().await;
+    world.emulator.set_session_lifetime(Some(std::time::Duration::from_secs(1)));
+    let pod = world.pod("web", "web-1").objects("- objectName: web/plain");
+    world.mount(&pod).await.unwrap();
+    world.emulator.revoke_trust("web").unwrap();
+    // Asks the cloud until there is no session left to ask with.
+    let fresh = pod.clone().parameter("refreshInterval", "0");
+    let refused = loop {
+        match world.mount(&fresh).await {
+            Ok(_) => tokio::task::yield_now().await,
+            Err(status) => break status,
+        }
+    };
+    assert_eq!(refused.code(), Code::Unauthenticated, "{refused:?}");
+    assert_eq!(world.mount(&pod).await.unwrap_err().code(), Code::Unauthenticated);
+    world.finish().await;
+}
