@@ -56,13 +56,17 @@ def test_the_image_is_one_program_and_ca_roots(cluster, tell):
     assert size < 15e6
 
 
+def version():
+    return re.search(r"^appVersion: (.*)$", (CHART / "Chart.yaml").read_text(), re.MULTILINE)[1]
+
+
 def install_lines():
     """The commands of the section 'Install', each on one line."""
     text = (DEPLOY / "README.md").read_text()
     section = text[text.index("## Install") :].split("\n## ", 1)[0]
     blocks = "\n".join(re.findall(r"```console\n(.*?)```", section, re.DOTALL))
     joined = re.sub(r"\s*\\\n\s*", " ", blocks)
-    return [line.removeprefix("$ ") for line in joined.splitlines() if line.startswith("$ helm")]
+    return [line.removeprefix("$ ") for line in joined.splitlines() if line.startswith("$ ")]
 
 
 def test_the_install_lines_of_the_readme_work_as_they_stand(cloud, namespace):
@@ -70,13 +74,15 @@ def test_the_install_lines_of_the_readme_work_as_they_stand(cloud, namespace):
     cloud.remove_double()
     cloud.uninstall_provider()
     cloud.uninstall_driver()
-    cloud.import_images(*cloud.chart_images(parts.chart("1.6.0"), DEPLOY / "driver-values.yaml"))
+    # With the hook that installs the CRDs, which other tests leave out for its time.
+    cloud.import_images(*cloud.chart_images(parts.chart("1.6.0"), DEPLOY / "driver-values.yaml", hooks=True))
     cloud.import_provider_image()
     cloud.trust_the_cloud()
-    driver, provider = install_lines()
+    driver, image, provider, _ = install_lines()
+    assert image.startswith(f"deploy/image --tag REGISTRY/{PROVIDER}:{version()} ")
     assert "secrets-store-csi-driver" in driver and "--version 1.6.0" in driver
     chart = str(parts.chart("1.6.0"))
-    driver = re.sub(r" secrets-store-csi-driver --repo \S+ --version 1.6.0", f" {chart} --no-hooks", driver)
+    driver = re.sub(r" secrets-store-csi-driver --repo \S+ --version 1.6.0", f" {chart}", driver)
     provider = provider.replace(f"REGISTRY/{PROVIDER}", images.PROVIDER)
     provider = provider.replace("ACCOUNT_ID", ACCOUNT).replace("CLUSTER_ID", CLUSTER_ID)
     provider += " --set caFile.configMap=cloud-ca"
@@ -94,3 +100,18 @@ def test_the_install_lines_of_the_readme_work_as_they_stand(cloud, namespace):
     )
     cloud.wait_ready("reader", namespace)
     assert cloud.read("reader", "/secrets/app_key", namespace) == b"paper-falcon-19"
+
+
+def test_the_line_of_the_readme_for_kubectl_installs_the_manifests(cloud):
+    cloud.remove_double()
+    cloud.uninstall_provider()
+    cloud.import_provider_image()
+    line = install_lines()[3].replace("REGISTRY/", images.PROVIDER.removesuffix(PROVIDER)).replace("deploy/", f"{DEPLOY}/")
+    cloud.run("bash", "-c", line, network_only=True)
+    try:
+        cloud.rollout(f"daemonset/{PROVIDER}", "kube-system")
+        assert "csi_provider_alibabacloud_build_info" in cloud.provider_metrics()
+    finally:
+        # Helm would not take over what is not its own.
+        cloud.kubectl("delete", "-f", DEPLOY / "manifests", "--wait")
+        cloud.wait_for(lambda: not cloud.provider_pids(), 60, "the provider's end")
