@@ -77,7 +77,7 @@ pub async fn fetch(
         match outcomes.get(read) {
             Some(Ok(value)) => values.keep(login, read, &Some(value.clone()), interval),
             Some(Err(Missed::NotThere(_))) => values.keep(login, read, &None, interval),
-            Some(Err(missed)) if missed.is_refusal() => values.drop_one(login, read),
+            Some(Err(missed)) if is_refusal(missed.class()) => values.drop_one(login, read),
             _ => {}
         }
     }
@@ -96,7 +96,7 @@ pub async fn fetch(
     Errors::of(errors).map_or(Ok((found, Origin::Cloud)), Err)
 }
 
-/// Whether a login was told no: who may not log in any more may not be answered from memory either.
+/// Whether the cloud said no, as against saying nothing: memory may not answer what it refuses.
 fn is_refusal(class: Class) -> bool {
     matches!(class, Class::Denied | Class::Unauthenticated | Class::NotFound)
 }
@@ -159,14 +159,10 @@ enum Missed {
 }
 
 impl Missed {
-    /// Whether the cloud said no, as against saying nothing.
-    fn is_refusal(&self) -> bool {
-        let refused =
-            |cause| matches!(cause, Cause::Denied | Cause::Unauthenticated | Cause::SessionRefused);
+    fn class(&self) -> Class {
         match self {
-            Missed::NotThere(_) => true,
-            Missed::Failed(failure) => refused(failure.cause),
-            Missed::NoSession(error) => is_refusal(error.class),
+            Missed::NotThere(failure) | Missed::Failed(failure) => failure.class(),
+            Missed::NoSession(error) => error.class,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Values kept for a while, so that a mount that is repeated every minute does not ask the cloud
-//! every minute. Kept per identity, sealed under a key of this process, bounded, and wiped when
-//! they are no longer fresh.
+//! every minute. Kept per identity, sealed under a key of this process, bounded, and wiped some
+//! intervals after they were fetched: another mount of the identity may believe them for longer.
 
 use std::{
     collections::HashMap,
@@ -122,31 +122,30 @@ impl Values {
             return;
         }
         let key = key(login, read);
-        let sealed = value.as_ref().map(|value| self.sealed(&key, value.bytes.expose()));
-        let sealed = match sealed {
-            None => None,
-            Some(Some(sealed)) => Some(sealed),
-            // What cannot be sealed is not kept.
-            Some(None) => return self.drop_one(login, read),
+        let (sealed, version, rotates_at) = match value {
+            None => (None, String::new(), None),
+            Some(value) => match self.sealed(&key, value.bytes.expose()) {
+                Some(sealed) => (Some(sealed), value.version.clone(), value.rotates_at),
+                // What cannot be sealed is not kept.
+                None => return self.drop_one(login, read),
+            },
         };
-        let now = Instant::now();
-        let rotates_at = value.as_ref().and_then(|value| value.rotates_at);
+        let longest = interval * MANAGED_INTERVALS;
         let left = rotates_at.map(|at| {
             let left = at.duration_since(jiff::Timestamp::now());
             Duration::try_from(left).unwrap_or_default()
         });
-        let entry = Entry {
-            version: value.as_ref().map_or_else(String::new, |value| value.version.clone()),
-            fetched: now,
-            ends: now
-                + left.unwrap_or(interval * MANAGED_INTERVALS).min(interval * MANAGED_INTERVALS),
-            managed: left.is_some(),
-            used: 0,
-            sealed,
-        };
+        let now = Instant::now();
         let mut shelf = lock(&self.kept);
         shelf.uses += 1;
-        let entry = Entry { used: shelf.uses, ..entry };
+        let entry = Entry {
+            sealed,
+            version,
+            fetched: now,
+            ends: now + left.map_or(longest, |left| left.min(longest)),
+            managed: left.is_some(),
+            used: shelf.uses,
+        };
         if entry.size() > self.room {
             return;
         }
@@ -168,7 +167,7 @@ impl Values {
         self.metrics.values(shelf.entries.len(), shelf.bytes);
     }
 
-    /// Wipes what is no longer fresh for anyone.
+    /// Wipes what no mount can believe any more.
     pub fn sweep(&self) {
         let now = Instant::now();
         let mut shelf = lock(&self.kept);

@@ -150,7 +150,7 @@ impl Failure {
             .fix(fix)
     }
 
-    fn class(&self) -> Class {
+    pub fn class(&self) -> Class {
         match self.cause {
             Cause::Denied => Class::Denied,
             Cause::Invalid | Cause::Unsendable => Class::Invalid,

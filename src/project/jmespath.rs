@@ -184,7 +184,7 @@ mod tests {
         }
     }
 
-    /// Each of these would take gigabytes of a document of thirty kilobytes.
+    /// Each of these could build far more than the bound from a document of thirty kilobytes.
     #[test]
     fn no_expression_can_fill_the_memory() {
         let document = format!(r#"{{"a":"{0}","l":["{0}"]}}"#, "x".repeat(15_000));
