@@ -9,6 +9,7 @@ use crate::{
     cloud::{Cloud, endpoint::Service, trust::Clients},
     config::{Config, MetadataOptions},
     credentials::{Sessions, metadata::Metadata},
+    events::Events,
     identity::kubernetes::ServiceAccounts,
     mount::Provider,
     names::Region,
@@ -71,6 +72,7 @@ impl App {
             cloud,
             values: Arc::new(Values::new(config.value_cache_bytes, metrics.clone())?),
             freshness: config.freshness,
+            events: Events::default(),
             metrics,
             limit: config.mount_timeout,
         };

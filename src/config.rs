@@ -161,11 +161,10 @@ impl Settings<'_> {
     }
 
     fn policy(&mut self) -> Policy {
-        let allowed: BTreeSet<Mode> = self
+        let mut allowed: BTreeSet<Mode> = self
             .list("allowed-identities", Mode::parse, &format!("any of {}", Mode::list()))
             .into_iter()
             .collect();
-        let allowed = if allowed.is_empty() { BTreeSet::from([Mode::Pod]) } else { allowed };
         let default = self
             .parsed(
                 "default-identity",
@@ -177,13 +176,18 @@ impl Settings<'_> {
                 &format!("auto or one of {}", Mode::list()),
             )
             .unwrap_or(DefaultMode::Mode(Mode::Pod));
-        if let DefaultMode::Mode(mode) = default
-            && !allowed.contains(&mode)
-        {
-            self.wrong(format!(
+        match default {
+            DefaultMode::Mode(mode) if allowed.is_empty() => allowed.extend([Mode::Pod, mode]),
+            DefaultMode::Mode(mode) if !allowed.contains(&mode) => self.wrong(format!(
                 "--default-identity is {mode}, which --allowed-identities does not allow: add it \
                  there, or choose another default"
-            ));
+            )),
+            DefaultMode::Auto if allowed.iter().all(|mode| *mode == Mode::Pod) => self.wrong(
+                "--default-identity is auto, which never chooses pod: --allowed-identities must \
+                 list what it may choose"
+                    .to_owned(),
+            ),
+            _ => {}
         }
         let lifetime = self.parsed(
             "role-session-expiration",

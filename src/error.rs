@@ -125,6 +125,14 @@ impl Errors {
         self.0.iter().map(|error| error.class).min().unwrap_or(Class::Internal)
     }
 
+    /// But for the requests that were made.
+    pub fn say_the_same(&self, other: &Self) -> bool {
+        let same = |(a, b): (&Error, &Error)| {
+            (a.class, &a.subject) == (b.class, &b.subject) && a.says_the_same(b)
+        };
+        self.0.len() == other.0.len() && self.0.iter().zip(&other.0).all(same)
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &Error> {
         self.0.iter()
     }

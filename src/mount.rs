@@ -10,6 +10,7 @@ use crate::{
     cloud::{Cloud, endpoint::Endpoints},
     credentials::Sessions,
     error::{Class, Error, Errors},
+    events::Events,
     fetch::fetch,
     identity::{self, Policy, kubernetes::ServiceAccounts},
     pb::{self, csi_driver_provider_server::CsiDriverProvider},
@@ -30,6 +31,7 @@ pub struct Provider {
     pub cloud: Arc<Cloud>,
     pub values: Arc<Values>,
     pub freshness: Freshness,
+    pub events: Events,
     pub metrics: Arc<Metrics>,
     /// The longest that a mount may take.
     pub limit: Duration,
@@ -101,7 +103,9 @@ impl CsiDriverProvider for Provider {
         let deadline = self.deadline(request.extensions().get::<Deadline>().map(|d| d.0));
         let mut seen = Seen { pod: None, identity: "undecided", from: "nowhere" };
         // Each step keeps the deadline by itself and says what it waited for; this is the belt.
-        let answer = self.answer(request.into_inner(), deadline, &mut seen);
+        let request = request.into_inner();
+        let volume = request.target_path.clone();
+        let answer = self.answer(request, deadline, &mut seen);
         let outcome = match timeout_at(deadline, answer).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Error::new(Class::Internal, "the mount ran out of time")
@@ -110,7 +114,13 @@ impl CsiDriverProvider for Provider {
         };
         let took = started.elapsed();
         self.tell(&seen, &outcome, took);
-        outcome.map(Response::new).map_err(Status::from)
+        match outcome {
+            Ok(response) => {
+                self.events.mounted(&volume);
+                Ok(Response::new(response))
+            }
+            Err(errors) => Err(self.events.failed(volume, errors).into()),
+        }
     }
 }
 

@@ -174,10 +174,11 @@ fn parameter<'a>(attributes: &'a Attributes, name: &str) -> Option<&'a str> {
 }
 
 /// Kubernetes' own keys have a slash; what else is not ours is a mistake that would go unnoticed.
+/// Classes copied from the official provider's tests carry `env_auth_mode`, which nothing ever read.
 fn check_known(attributes: &Attributes, errors: &mut Vec<Error>) {
     for name in attributes.keys() {
-        let foreign =
-            name.contains('/') || matches!(&**name, "secretProviderClass" | "providerName");
+        let foreign = name.contains('/')
+            || matches!(&**name, "secretProviderClass" | "providerName" | "env_auth_mode");
         if !foreign && !PARAMETERS.contains(&name.as_str()) {
             errors.push(Error::invalid(
                 format!("parameter {}", quoted(name)),

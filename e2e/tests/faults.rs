@@ -142,7 +142,7 @@ async fn the_driver_s_deadline_is_kept_with_room_to_spare() {
         effect: FaultEffect::Hang,
         ..Fault::default()
     });
-    for seconds in [1, 3] {
+    for seconds in [3, 5] {
         let mut pod = world.pod("web", "web-1").objects("- objectName: web/plain");
         pod.timeout = Duration::from_secs(seconds);
         let started = Instant::now();

@@ -272,6 +272,39 @@ async fn auto_takes_the_first_configured_mode_and_stays_with_it() {
     world.finish().await;
 }
 
+/// Whoever comes from the official provider sets this one value, and keeps what was copied from it.
+#[tokio::test]
+async fn a_default_identity_is_allowed_by_being_the_default() {
+    let world = Setup::default().flag("default-identity", "ecs-role").start().await;
+    let pod = || world.pod("web", "p").objects(SHARED);
+    world.mount(&pod().parameter("env_auth_mode", "aksk")).await.unwrap();
+    world.mount(&pod().parameter("usePodServiceAccountToken", "true")).await.unwrap();
+    let roles: Vec<_> =
+        world.calls("GetSecretValue").into_iter().map(|call| call.principal.unwrap().arn).collect();
+    assert_eq!(
+        roles,
+        ["acs:ram::1234567890123456:role/node", "acs:ram::1234567890123456:role/web"]
+    );
+    let status = world.mount(&pod().parameter("identity", "access-key")).await.unwrap_err();
+    assert!(status.message().contains("(allowed: pod, ecs-role)"), "{}", status.message());
+    world.finish().await;
+}
+
+/// Kubelet makes an Event of each message that it has not seen.
+#[tokio::test]
+async fn a_failure_that_repeats_is_told_in_the_same_words() {
+    let world = World::start().await;
+    world.emulator.revoke_trust("web").unwrap();
+    let first = world.web(SHARED).await.unwrap_err();
+    let again = world.web(SHARED).await.unwrap_err();
+    assert!(first.message().contains(", request "), "{}", first.message());
+    assert_eq!(first.message(), again.message());
+    assert_eq!(world.calls("AssumeRoleWithOIDC").len(), 2);
+    let other = world.mount(&world.pod("web", "web-2").objects(SHARED)).await.unwrap_err();
+    assert_ne!(first.message(), other.message());
+    world.finish().await;
+}
+
 #[tokio::test]
 async fn a_pod_author_cannot_reach_past_the_operators_boundary() {
     let world = operator("access-key").start().await;

@@ -72,7 +72,8 @@ const FLAGS: &[Flag] = &[
         "allowed-identities",
         "MODE,...",
         "Which identities a SecretProviderClass, or a pod that overrides it, may choose: pod, \
-         provider, ram-role, node-publish-secret, access-key, ecs-role [default: pod]",
+         provider, ram-role, node-publish-secret, access-key, ecs-role [default: pod and \
+         --default-identity]",
     ),
     flag(
         IDENTITY,

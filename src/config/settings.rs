@@ -64,11 +64,11 @@ impl<'a> Settings<'a> {
     ) -> Vec<T> {
         let Some(Given { name, text }) = self.given(flag, &[]) else { return Vec::new() };
         let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-        let parsed: Option<Vec<T>> = items.map(parse).collect();
-        parsed.unwrap_or_else(|| {
+        let parsed: Vec<_> = items.map(parse).collect();
+        if parsed.iter().any(Option::is_none) {
             self.wrong(format!("{name} must be {form}, separated by commas"));
-            Vec::new()
-        })
+        }
+        parsed.into_iter().flatten().collect()
     }
 
     pub(super) fn flag(&mut self, flag: &str) -> Option<bool> {

@@ -45,8 +45,8 @@ def environment(*names):
     return {"envVarsFromSecret": {name: {"secretKeyRef": "alibaba-credentials", "key": keys[name]} for name in names}}
 
 
-def auto(*modes, **more):
-    return {"identity": {"allowed": ["pod", *modes], "default": "auto", **more}}
+def by_default(mode, **more):
+    return {"identity": {"default": mode, **more}}
 
 
 RRSA = {"rrsa": {"enable": True, "accountId": ACCOUNT, "clusterId": CLUSTER_ID}}
@@ -58,18 +58,18 @@ IDENTITIES = {
     "pod RRSA": (RRSA, {}, POD_ROLE, APP_ROLE, {"app-key": "paper-falcon-19"}),
     "provider RRSA": (
         {**RRSA, **environment("ALICLOUD_ROLE_ARN")},
-        auto("provider"),
+        by_default("provider"),
         TWO_SECRETS,
         f"acs:ram::{ACCOUNT}:role/provider",
         TWO_FILES,
     ),
-    "RAM role by access key": (RAM_ROLE, auto("ram-role"), TWO_SECRETS, f"acs:ram::{ACCOUNT}:role/provider", TWO_FILES),
-    "access key": (ACCESS_KEY, auto("access-key"), TWO_SECRETS, f"acs:ram::{ACCOUNT}:user/operator", TWO_FILES),
-    "node publish secret": ({}, auto("node-publish-secret"), TWO_SECRETS, f"acs:ram::{ACCOUNT}:user/tenant", TWO_FILES),
-    "ECS role": ({}, auto("ecs-role"), TWO_SECRETS, f"acs:ram::{ACCOUNT}:role/node", TWO_FILES),
+    "RAM role by access key": (RAM_ROLE, by_default("ram-role"), TWO_SECRETS, f"acs:ram::{ACCOUNT}:role/provider", TWO_FILES),
+    "access key": (ACCESS_KEY, by_default("access-key"), TWO_SECRETS, f"acs:ram::{ACCOUNT}:user/operator", TWO_FILES),
+    "node publish secret": ({}, by_default("node-publish-secret"), TWO_SECRETS, f"acs:ram::{ACCOUNT}:user/tenant", TWO_FILES),
+    "ECS role": ({}, by_default("ecs-role"), TWO_SECRETS, f"acs:ram::{ACCOUNT}:role/node", TWO_FILES),
     "another account by access key": (
         ACCESS_KEY,
-        auto("access-key", crossAccountRoles=[PARTNER_ROLE]),
+        by_default("access-key", crossAccountRoles=[PARTNER_ROLE]),
         OTHER_ACCOUNT,
         PARTNER_ROLE,
         {"db-password": "distant-lighthouse-64"},
@@ -124,7 +124,7 @@ def test_a_class_of_the_official_providers_users_works(cloud, namespace, tell, i
 @pytest.fixture
 def inherited(cloud):
     """Classes that say nothing of identity, with an operator's access key."""
-    installed(cloud, ACCESS_KEY, auto("access-key"))
+    installed(cloud, ACCESS_KEY, by_default("access-key"))
     return cloud
 
 
