@@ -10,6 +10,7 @@ use crate::{
     config::{Config, MetadataOptions},
     credentials::{Sessions, metadata::Metadata},
     events::Events,
+    fetch::Fetcher,
     identity::kubernetes::ServiceAccounts,
     mount::Provider,
     names::Region,
@@ -64,13 +65,13 @@ impl App {
             oidc_provider = config.policy.oidc_provider.as_ref().map_or("none", |arn| arn.as_str()),
             "starting"
         );
+        let sessions = Sessions::new(cloud.clone(), sts, metadata, metrics.clone());
+        let values = Arc::new(Values::new(config.value_cache_bytes, metrics.clone())?);
         let provider = Provider {
-            sessions: Sessions::new(cloud.clone(), sts, metadata, metrics.clone()),
             endpoints,
             policy: config.policy,
             service_accounts: ServiceAccounts::new(config.api_server),
-            cloud,
-            values: Arc::new(Values::new(config.value_cache_bytes, metrics.clone())?),
+            fetcher: Arc::new(Fetcher::new(cloud, sessions, values, config.kms_batch)),
             freshness: config.freshness,
             events: Events::default(),
             metrics,
@@ -97,13 +98,12 @@ impl App {
         // Probes are answered until the last mount has been.
         let drained = CancellationToken::new();
         let admin = tokio::spawn(self.admin.serve(state, drained.clone()));
-        let (sessions, values) = (self.provider.sessions.clone(), self.provider.values.clone());
+        let fetcher = self.provider.fetcher.clone();
         let sweep = AbortOnDropHandle::new(tokio::spawn(async move {
             let mut ticks = tokio::time::interval(SWEEP_EVERY);
             loop {
                 ticks.tick().await;
-                sessions.sweep();
-                values.sweep();
+                fetcher.sweep();
             }
         }));
         let served = server::serve(self.socket, self.provider, shutdown, self.drain).await;

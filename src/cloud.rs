@@ -2,6 +2,7 @@
 //! nothing of pods or of where keys come from.
 
 pub mod endpoint;
+pub mod gate;
 pub mod kms;
 pub mod oos;
 pub mod sign;
@@ -17,16 +18,14 @@ use hyper::{
     Request,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT},
 };
-use tokio::{
-    sync::Semaphore,
-    time::{Instant, sleep, timeout_at},
-};
+use tokio::time::{Instant, sleep, timeout_at};
 use zeroize::Zeroizing;
 
 pub use failure::{Cause, Failure};
 
 use crate::{secret::Secret, telemetry::Metrics};
 use endpoint::{Endpoint, Service};
+use gate::{Gate, Load, Turn};
 use sign::{Keys, Unsigned};
 use trust::Clients;
 
@@ -43,6 +42,7 @@ const LONGEST_HINT: Duration = Duration::from_secs(15);
 pub enum Api {
     AssumeRole,
     AssumeRoleWithOidc,
+    BatchGetSecretValue,
     GetSecretParameter,
     GetSecretParameters,
     GetSecretValue,
@@ -53,6 +53,7 @@ impl Api {
         match self {
             Api::AssumeRole => "AssumeRole",
             Api::AssumeRoleWithOidc => "AssumeRoleWithOIDC",
+            Api::BatchGetSecretValue => "BatchGetSecretValue",
             Api::GetSecretParameter => "GetSecretParameter",
             Api::GetSecretParameters => "GetSecretParameters",
             Api::GetSecretValue => "GetSecretValue",
@@ -63,7 +64,7 @@ impl Api {
         match self {
             Api::AssumeRole | Api::AssumeRoleWithOidc => Service::Sts,
             Api::GetSecretParameter | Api::GetSecretParameters => Service::Oos,
-            Api::GetSecretValue => Service::Kms,
+            Api::BatchGetSecretValue | Api::GetSecretValue => Service::Kms,
         }
     }
 
@@ -85,8 +86,26 @@ pub struct Call<'a> {
     pub form: Option<Secret<String>>,
     /// `None` for an anonymous call.
     pub keys: Option<&'a Keys>,
-    /// Hears of each failure after which the call is made again.
+    /// Whose turn it is where calls have to wait.
+    pub turn: Turn,
+    /// Hears what the failure would be if the time ended now, each time that this changes.
     pub trouble: Option<&'a (dyn Fn(&Failure) + Sync)>,
+}
+
+/// A read: where, as whom, and how long it may take.
+#[derive(Clone, Copy)]
+pub struct Errand<'a> {
+    pub endpoint: &'a Endpoint,
+    pub keys: &'a Keys,
+    pub turn: Turn,
+    pub deadline: Instant,
+    pub trouble: &'a (dyn Fn(&Failure) + Sync),
+}
+
+impl fmt::Debug for Errand<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Errand").field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
 }
 
 impl fmt::Debug for Call<'_> {
@@ -102,9 +121,13 @@ impl fmt::Debug for Call<'_> {
 pub struct Cloud {
     clients: Clients,
     metrics: Arc<Metrics>,
-    kms_calls: Semaphore,
-    oos_calls: Semaphore,
+    sts_calls: Gate,
+    kms_calls: Gate,
+    oos_calls: Gate,
 }
+
+/// Logins of many pods at once; the operator has no setting for these.
+const STS_CALLS: usize = 64;
 
 impl Cloud {
     pub fn new(
@@ -116,9 +139,21 @@ impl Cloud {
         Self {
             clients,
             metrics,
-            kms_calls: Semaphore::new(kms_calls),
-            oos_calls: Semaphore::new(oos_calls),
+            sts_calls: Gate::new(STS_CALLS),
+            kms_calls: Gate::new(kms_calls),
+            oos_calls: Gate::new(oos_calls),
         }
+    }
+
+    async fn read(
+        &self,
+        errand: Errand<'_>,
+        api: Api,
+        query: Vec<(&str, &str)>,
+    ) -> Result<Secret<Vec<u8>>, Failure> {
+        let Errand { endpoint, keys, turn, deadline, trouble } = errand;
+        let (keys, trouble) = (Some(keys), Some(trouble));
+        self.call(&Call { api, endpoint, query, form: None, keys, turn, trouble }, deadline).await
     }
 
     /// The body of a successful answer, or the last failure before `deadline`.
@@ -153,9 +188,7 @@ impl Cloud {
                 wait_ms = wait.as_millis(),
                 "asking the cloud again"
             );
-            if let Some(trouble) = call.trouble {
-                trouble(&failure);
-            }
+            note(call, &failure);
             sleep(wait).await;
         }
     }
@@ -166,18 +199,24 @@ impl Cloud {
         deadline: Instant,
     ) -> Result<Secret<Vec<u8>>, Failure> {
         let failed = |cause| Failure::new(call.api, call.endpoint, cause);
-        let places = match call.api.service() {
-            Service::Kms => Some(&self.kms_calls),
-            Service::Oos => Some(&self.oos_calls),
-            Service::Sts => None,
+        let gate = match call.api.service() {
+            Service::Sts => &self.sts_calls,
+            Service::Kms => &self.kms_calls,
+            Service::Oos => &self.oos_calls,
         };
-        let _place = match places {
-            Some(places) => match timeout_at(deadline, places.acquire()).await {
-                // A place that comes free when the time is up comes too late.
-                Ok(place) if Instant::now() < deadline => place.ok(),
-                _ => return Err(failed(Cause::NoPlace)),
-            },
-            None => None,
+        let place = match gate.place(call.endpoint.host(), call.turn) {
+            Ok(place) => place,
+            Err(queued) => {
+                note(call, &failed(Cause::NoPlace));
+                match queued.until(deadline).await {
+                    // A place that comes free when the time is up comes too late.
+                    Some(place) if Instant::now() < deadline => {
+                        note(call, &failed(Cause::TimedOut));
+                        place
+                    }
+                    _ => return Err(failed(Cause::NoPlace)),
+                }
+            }
         };
         let started = Instant::now();
         let until = deadline.min(started + ATTEMPT_TIMEOUT);
@@ -189,9 +228,23 @@ impl Cloud {
             Ok(Ok(answer)) if answer.status == 200 => Ok(answer.body),
             Ok(Ok(answer)) => Err(Failure::refused(call, &answer)),
         };
+        place.told(match &outcome {
+            Ok(_) => Load::Answered,
+            Err(failure) => match failure.cause {
+                Cause::Throttled | Cause::TimedOut | Cause::Server => Load::Overloaded,
+                Cause::Broken(_) | Cause::Garbled | Cause::Unsendable => Load::Unknown,
+                _ => Load::Answered,
+            },
+        });
         let label = outcome.as_ref().map_or_else(Failure::label, |_| "OK");
         self.metrics.cloud_call(call.api.name(), label, started.elapsed());
         outcome
+    }
+}
+
+fn note(call: &Call<'_>, failure: &Failure) {
+    if let Some(trouble) = call.trouble {
+        trouble(failure);
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
         trust,
     },
     credentials::metadata::DEFAULT_HOST,
-    identity::{DefaultMode, Mode, Policy, api_server::ApiServer},
+    identity::{DefaultMode, Mode, Policy, Share, api_server::ApiServer},
     names::{Glob, OidcProviderArn, Region, RoleArn},
     request::parse_interval,
     secret::Secret,
@@ -41,6 +41,8 @@ pub struct Config {
     pub mount_timeout: Duration,
     pub freshness: Freshness,
     pub value_cache_bytes: usize,
+    /// Try to read several secrets with one call.
+    pub kms_batch: bool,
     pub drain_timeout: Duration,
     pub log_format: LogFormat,
     pub log_level: String,
@@ -77,6 +79,10 @@ pub struct MetadataOptions {
     pub role: Option<String>,
     pub without_token: bool,
 }
+
+/// The driver asks for every volume again about every 72 s (csi-contract: rotation); one answer in
+/// five then comes from the cloud.
+const DEFAULT_REFRESH: Duration = Duration::from_secs(300);
 
 /// Below the two minutes that kubelet gives a volume.
 const LONGEST_MOUNT_SECONDS: u64 = 110;
@@ -145,10 +151,13 @@ impl Settings<'_> {
                 )
                 .unwrap_or(Duration::from_secs(90)),
             freshness: Freshness {
-                default: self.interval("refresh-interval").unwrap_or_default(),
+                default: self.interval("refresh-interval").unwrap_or(DEFAULT_REFRESH),
                 least: self.interval("min-refresh-interval").unwrap_or_default(),
             },
             value_cache_bytes: self.count("value-cache-mib", 16) << 20,
+            kms_batch: self
+                .parsed("kms-batch", &[], auto_or_off, "auto or off")
+                .unwrap_or_default(),
             drain_timeout: self
                 .parsed("drain-timeout", &[], seconds(600), "a number of seconds from 1 to 600")
                 .unwrap_or(Duration::from_secs(25)),
@@ -196,7 +205,13 @@ impl Settings<'_> {
             |text| text.parse().ok().filter(|s| (900..=43_200).contains(s)),
             "a number of seconds from 900 to 43200",
         );
+        let share = |text: &str| match text {
+            "pod" => Some(Share::Pod),
+            "service-account" => Some(Share::ServiceAccount),
+            _ => None,
+        };
         Policy {
+            share: self.parsed("share", &[], share, "pod or service-account").unwrap_or(Share::Pod),
             default,
             allowed,
             cross_account_roles: self.list(
@@ -349,6 +364,14 @@ impl Settings<'_> {
             port.as_deref().unwrap_or("443"),
         );
         on.then(|| given.unwrap_or(own))
+    }
+}
+
+fn auto_or_off(text: &str) -> Option<bool> {
+    match text {
+        "auto" => Some(true),
+        "off" => Some(false),
+        _ => None,
     }
 }
 

@@ -13,12 +13,12 @@ use std::{
 };
 
 use aws_lc_rs::digest::{Context, SHA256};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::{
     cloud::{self, Cloud, endpoint::Endpoint, sign::Keys},
     error::{Class, Error},
-    flight::{Flights, Running, lock},
+    flight::{Flights, Running, Waited, lock},
     names::{OidcProviderArn, RoleArn},
     secret::Secret,
     telemetry::Metrics,
@@ -35,6 +35,8 @@ pub enum Login {
         role: RoleArn,
         provider: OidcProviderArn,
         token: Arc<Secret<String>>,
+        /// Whoever else may be called `name` may have the session, whatever its token.
+        shared: bool,
         name: String,
         lifetime: Duration,
     },
@@ -82,6 +84,8 @@ const MAX_HELD: usize = 4096;
 /// are one login.
 pub type LoginKey = [u8; 32];
 
+type Outcome = Result<Arc<Session>, Error>;
+
 #[derive(Clone, Debug)]
 pub struct Sessions(Arc<Inner>);
 
@@ -92,9 +96,7 @@ struct Inner {
     metadata: Metadata,
     metrics: Arc<Metrics>,
     held: Mutex<HashMap<LoginKey, Held>>,
-    flights: Arc<Flights<LoginKey, Result<Arc<Session>, Error>>>,
-    /// What the logins under way met so far.
-    trouble: Mutex<HashMap<LoginKey, Error>>,
+    flights: Arc<Flights<LoginKey, Outcome>>,
 }
 
 #[derive(Debug)]
@@ -117,7 +119,6 @@ impl Sessions {
             metrics,
             held: Mutex::default(),
             flights: Arc::default(),
-            trouble: Mutex::default(),
         }))
     }
 
@@ -141,16 +142,18 @@ impl Sessions {
             }
             return Ok(Proof::Session(session));
         }
-        match timeout_at(deadline, self.log_in(key, login)).await {
-            Ok(Some(session)) => session.map(Proof::Session),
-            Ok(None) => Err(Error::new(Class::Internal, "getting a RAM session failed inside")),
-            Err(_) => Err(lock(&self.0.trouble).get(&key).cloned().unwrap_or_else(|| {
+        match self.log_in(key, login).until(deadline).await {
+            Waited::Landed(outcome) | Waited::OutOfTime(Some(outcome)) => {
+                outcome.map(Proof::Session)
+            }
+            Waited::Lost => Err(Error::new(Class::Internal, "getting a RAM session failed inside")),
+            Waited::OutOfTime(None) => {
                 let what =
                     format!("{} has not answered in the mount's time", login.asked(&self.0.sts));
-                Error::new(Class::Internal, what)
+                Err(Error::new(Class::Internal, what)
                     .about(login.who())
-                    .fix("check DNS, routes and --public-endpoints; the mount is tried again")
-            })),
+                    .fix("check DNS, routes and --public-endpoints; the mount is tried again"))
+            }
         }
     }
 
@@ -177,25 +180,27 @@ impl Sessions {
         self.0.metrics.sessions(held.len());
     }
 
-    fn log_in(&self, key: LoginKey, login: &Login) -> Running<Result<Arc<Session>, Error>> {
-        let (sessions, login) = (self.clone(), login.clone());
-        self.0.flights.join(key, move || async move {
-            // Another login may have ended between the caller's look and this start.
-            if let Some(held) = lock(&sessions.0.held).get(&key)
-                && held.session.renew_at > Instant::now()
-            {
-                return Ok(held.session.clone());
-            }
-            let trouble = |error| {
-                lock(&sessions.0.trouble).insert(key, error);
-            };
-            let outcome = sessions.ask(&login, Instant::now() + LOGIN_LIMIT, &trouble).await;
-            lock(&sessions.0.trouble).remove(&key);
-            sessions.keep(key, outcome)
-        })
+    fn log_in(&self, key: LoginKey, login: &Login) -> Running<Outcome> {
+        let (running, pilot) = self.0.flights.board(key);
+        if let Some(pilot) = pilot {
+            let (sessions, login) = (self.clone(), login.clone());
+            tokio::spawn(async move {
+                // Another login may have ended between the caller's look and this start.
+                let held = lock(&sessions.0.held).get(&key).map(|held| held.session.clone());
+                if let Some(session) = held
+                    && session.renew_at > Instant::now()
+                {
+                    return pilot.land(Ok(session));
+                }
+                let trouble = |error| pilot.note(Err(error));
+                let outcome = sessions.ask(&login, Instant::now() + LOGIN_LIMIT, &trouble).await;
+                pilot.land(sessions.keep(key, outcome));
+            });
+        }
+        running
     }
 
-    fn keep(&self, key: LoginKey, outcome: Result<Session, Error>) -> Result<Arc<Session>, Error> {
+    fn keep(&self, key: LoginKey, outcome: Result<Session, Error>) -> Outcome {
         let now = Instant::now();
         let mut held = lock(&self.0.held);
         match outcome {
@@ -233,7 +238,7 @@ impl Sessions {
             match login {
                 Login::Keys(_) => Err(Error::new(Class::Internal, "keys need no session")),
                 Login::EcsRole => metadata.session(deadline).await,
-                Login::Oidc { role, provider, token, name, lifetime } => {
+                Login::Oidc { role, provider, token, name, lifetime, .. } => {
                     let request = sts::WithOidc { role, provider, token, name, lifetime };
                     sts::assume_role_with_oidc(cloud, sts, &request, deadline, trouble).await
                 }
@@ -313,11 +318,17 @@ impl Login {
                 feed(digest, keys.secret.expose());
             }
             Login::EcsRole => feed(digest, "ecs-role"),
-            Login::Oidc { role, provider, token, name, lifetime } => {
+            Login::Oidc { role, provider, token, shared, name, lifetime } => {
                 feed(digest, "oidc");
                 feed(digest, role.as_str());
                 feed(digest, provider.as_str());
-                feed(digest, token.expose());
+                match shared {
+                    true => feed(digest, "shared"),
+                    false => {
+                        feed(digest, "own");
+                        feed(digest, token.expose());
+                    }
+                }
                 feed(digest, name);
                 feed(digest, &lifetime.as_secs().to_string());
             }

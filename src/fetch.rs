@@ -1,99 +1,191 @@
-//! Step 4: every object's value, fetched at once and each only once. All or nothing: the caller
-//! gets every value or every failure.
+//! Step 4: every object's value, from memory or else from the cloud, where each is asked for once
+//! however many mounts wait for it. All or nothing: the caller gets every value or every failure.
+
+mod call;
 
 use std::{
     collections::{HashMap, HashSet},
-    future::Future,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
-use futures::{StreamExt, stream::FuturesUnordered};
+use futures::future::join_all;
 use tokio::time::Instant;
 
 use crate::{
-    cloud::{
-        Api, Cause, Cloud, Failure,
-        endpoint::Endpoint,
-        kms::Value,
-        oos::{BATCH, ParameterRef},
-    },
-    credentials::{Login, LoginKey, Proof, Sessions},
+    cloud::{Cause, Cloud, Failure, kms::Value},
+    credentials::{Login, LoginKey, Sessions},
     error::{Class, Error, Errors},
+    flight::{Flights, Waited},
     identity::Identity,
-    names::{Region, RoleArn},
+    names::RoleArn,
     request::{
         Mount,
-        objects::{Object, Read, Source},
+        objects::{Object, Source},
     },
-    values::Values,
+    values::{Key, Values, key},
 };
+use call::{Batching, Caller, Flight, plans};
 
 /// What the cloud holds for one object; `None` for an optional one that does not exist.
 pub type Fetched = Option<Arc<Value>>;
 
-/// The values in the order of `objects`, from memory if all of them are fresh there.
-pub async fn fetch(
-    cloud: &Cloud,
-    sessions: &Sessions,
-    values: &Values,
-    identity: &Identity,
-    mount: &Mount,
-    interval: Duration,
-    deadline: Instant,
-) -> Result<(Vec<Fetched>, Origin), Errors> {
-    let objects = &mount.objects;
-    let own = sessions.key(&identity.login);
-    let who: Vec<(LoginKey, &Read)> = objects
-        .iter()
-        .map(|object| {
-            let read = &object.read;
-            let led_on = read.cross_account_role.as_ref().map(|role| identity.led_on_to(role));
-            (led_on.map_or(own, |login| sessions.key(&login)), read)
-        })
-        .collect();
-    if let Some(kept) = values.all(&who, interval)
-        // What is missing may be left out of this mount, or not.
-        && kept.iter().zip(objects).all(|(kept, object)| kept.is_some() || object.optional)
-    {
-        return Ok((kept, Origin::Memory));
+/// What all mounts fetch with.
+#[derive(Debug)]
+pub struct Fetcher {
+    shared: Arc<Shared>,
+    mounts: AtomicU64,
+}
+
+/// What a call needs: it may outlive the mount that began it, where others wait for it too.
+#[derive(Debug)]
+struct Shared {
+    cloud: Arc<Cloud>,
+    sessions: Sessions,
+    values: Arc<Values>,
+    flights: Arc<Flights<Key, Outcome>>,
+    batching: Batching,
+}
+
+type Outcome = Result<Arc<Value>, Missed>;
+
+impl Fetcher {
+    /// `kms_batch`: try to read several secrets with one call.
+    pub fn new(
+        cloud: Arc<Cloud>,
+        sessions: Sessions,
+        values: Arc<Values>,
+        kms_batch: bool,
+    ) -> Self {
+        let (flights, batching) = (Arc::default(), Batching::new(kms_batch));
+        let shared = Shared { cloud, sessions, values, flights, batching };
+        Self { shared: Arc::new(shared), mounts: AtomicU64::new(0) }
     }
-    let fetcher = Fetcher { cloud, sessions, identity, deadline };
-    // One login, told once if it fails, before many calls that need it.
-    let own_reads = objects.iter().any(|object| object.read.cross_account_role.is_none());
-    if own_reads && let Err(error) = fetcher.prove(&identity.login).await {
-        if is_refusal(error.class) {
-            who.iter().for_each(|(login, read)| values.drop_one(login, read));
+
+    /// Wipes what is over: sessions, and values that no mount can believe any more.
+    pub fn sweep(&self) {
+        self.shared.sessions.sweep();
+        self.shared.values.sweep();
+    }
+
+    /// The values in the order of the mount's objects.
+    pub async fn fetch(
+        &self,
+        identity: &Identity,
+        mount: &Mount,
+        interval: Duration,
+        deadline: Instant,
+    ) -> Result<(Vec<Fetched>, Origin), Errors> {
+        let objects = &mount.objects;
+        let Shared { sessions, values, .. } = &*self.shared;
+        let logins = Logins { identity, sessions, own: sessions.key(&identity.login) };
+        let keys = logins.keys(objects);
+        if let Some(kept) = values.all(&logins.own, &keys, interval)
+            // What is missing may be left out of this mount, or not.
+            && kept.iter().zip(objects).all(|(kept, object)| kept.is_some() || object.optional)
+        {
+            return Ok((kept, Origin::Memory));
         }
-        return Err(error.into());
-    }
-    let mut running: FuturesUnordered<_> =
-        calls(objects).into_iter().map(|call| fetcher.run(call)).collect();
-    let mut outcomes: HashMap<&Read, Result<Arc<Value>, Missed>> = HashMap::new();
-    while let Some(found) = running.next().await {
-        outcomes.extend(found);
-    }
-    for (login, read) in &who {
-        match outcomes.get(read) {
-            Some(Ok(value)) => values.keep(login, read, &Some(value.clone()), interval),
-            Some(Err(Missed::NotThere(_))) => values.keep(login, read, &None, interval),
-            Some(Err(missed)) if is_refusal(missed.class()) => values.drop_one(login, read),
-            _ => {}
+        // One login, told once if it fails, before many calls that need it.
+        let own_reads = objects.iter().any(|object| object.read.cross_account_role.is_none());
+        if own_reads && let Err(error) = sessions.prove(&identity.login, deadline).await {
+            if is_refusal(error.class) {
+                keys.iter().for_each(|key| values.drop_one(key));
+            }
+            return Err(identity.mended(error).into());
         }
-    }
-    let mut found = Vec::with_capacity(objects.len());
-    let mut errors = Vec::new();
-    for object in objects {
-        match outcomes.get(&object.read) {
-            Some(Ok(value)) => found.push(Some(value.clone())),
-            Some(Err(Missed::NotThere(_))) if object.optional => found.push(None),
-            Some(Err(missed)) => errors.push(missed.error(object, identity)),
-            None => {
-                errors.push(Error::new(Class::Internal, "was not asked for").about(&object.label))
+        let outcomes = self.read(&logins, objects, &keys, interval, deadline).await;
+        let mut found = Vec::with_capacity(objects.len());
+        let mut errors = Vec::new();
+        for (object, key) in objects.iter().zip(&keys) {
+            match outcomes.get(key) {
+                Some(Ok(value)) => found.push(Some(value.clone())),
+                Some(Err(Missed::NotThere(_))) if object.optional => found.push(None),
+                Some(Err(missed)) => errors.push(missed.error(object, identity)),
+                None => errors
+                    .push(Error::new(Class::Internal, "was not asked for").about(&object.label)),
             }
         }
+        Errors::of(errors).map_or(Ok((found, Origin::Cloud)), Err)
     }
-    Errors::of(errors).map_or(Ok((found, Origin::Cloud)), Err)
+
+    /// Joins the reads that are under way, makes the others, and waits for all of them.
+    async fn read(
+        &self,
+        logins: &Logins<'_>,
+        objects: &[Object],
+        keys: &[Key],
+        interval: Duration,
+        deadline: Instant,
+    ) -> HashMap<Key, Outcome> {
+        let mut seen = HashSet::new();
+        let (mut waits, mut ours) = (Vec::new(), Vec::new());
+        for (object, key) in objects.iter().zip(keys) {
+            if !seen.insert(*key) {
+                continue;
+            }
+            let read = &object.read;
+            let (running, pilot) = self.shared.flights.board(*key);
+            if let Some(pilot) = pilot {
+                let login = logins.of(read.cross_account_role.as_ref());
+                ours.push(Flight { read: read.clone(), login, pilot });
+            }
+            waits.push(async move {
+                let outcome = match running.until(deadline).await {
+                    Waited::Landed(outcome) | Waited::OutOfTime(Some(outcome)) => outcome,
+                    Waited::OutOfTime(None) => Err(Missed::Failed(Failure::new(
+                        call::api(read),
+                        &read.endpoint,
+                        Cause::TimedOut,
+                    ))),
+                    Waited::Lost => {
+                        let error = Error::new(Class::Internal, "the call failed inside");
+                        Err(Missed::NoSession(error))
+                    }
+                };
+                (*key, outcome)
+            });
+        }
+        let turn = self.mounts.fetch_add(1, Relaxed);
+        let shared = self.shared.clone();
+        let caller = Arc::new(Caller { shared, turn, interval, deadline: call::ends(deadline) });
+        for plan in plans(ours, &self.shared.batching) {
+            tokio::spawn(caller.clone().run(plan));
+        }
+        join_all(waits).await.into_iter().collect()
+    }
+}
+
+/// Who reads: the mount's own login, and one for each role of another account.
+struct Logins<'a> {
+    identity: &'a Identity,
+    sessions: &'a Sessions,
+    own: LoginKey,
+}
+
+impl Logins<'_> {
+    fn of(&self, cross_account_role: Option<&RoleArn>) -> Login {
+        cross_account_role
+            .map_or_else(|| self.identity.login.clone(), |role| self.identity.led_on_to(role))
+    }
+
+    fn keys(&self, objects: &[Object]) -> Vec<Key> {
+        let mut others: HashMap<&RoleArn, LoginKey> = HashMap::new();
+        let mut keys = Vec::with_capacity(objects.len());
+        for Object { read, .. } in objects {
+            let login = match &read.cross_account_role {
+                None => self.own,
+                Some(role) => {
+                    *others.entry(role).or_insert_with(|| self.sessions.key(&self.of(Some(role))))
+                }
+            };
+            keys.push(key(&login, read));
+        }
+        keys
+    }
 }
 
 /// Whether the cloud said no, as against saying nothing: memory may not answer what it refuses.
@@ -117,37 +209,6 @@ impl Origin {
     }
 }
 
-/// One call to make, and the reads it answers.
-enum Plan<'a> {
-    One(&'a Read),
-    Parameters(Vec<(&'a Read, &'a ParameterRef)>),
-}
-
-/// The same read asked for twice is made once; parameters go out in tens, except those of a chosen
-/// version, which the batch operation cannot give.
-fn calls(objects: &[Object]) -> Vec<Plan<'_>> {
-    let mut seen = HashSet::new();
-    let mut plans = Vec::new();
-    type Group<'a> = (&'a Endpoint, &'a Region, Option<&'a RoleArn>);
-    let mut groups: HashMap<Group<'_>, Vec<(&Read, &ParameterRef)>> = HashMap::new();
-    for read in objects.iter().map(|object| &object.read).filter(|read| seen.insert(*read)) {
-        match &read.source {
-            Source::Oos(parameter) if parameter.version.is_none() => {
-                let group = (&read.endpoint, &parameter.region, read.cross_account_role.as_ref());
-                groups.entry(group).or_default().push((read, parameter));
-            }
-            _ => plans.push(Plan::One(read)),
-        }
-    }
-    for group in groups.into_values() {
-        plans.extend(group.chunks(BATCH).map(|chunk| match chunk {
-            [(read, _)] => Plan::One(read),
-            many => Plan::Parameters(many.to_vec()),
-        }));
-    }
-    plans
-}
-
 /// Why a read gave no value.
 #[derive(Clone, Debug)]
 enum Missed {
@@ -167,15 +228,19 @@ impl Missed {
     }
 
     fn error(&self, object: &Object, identity: &Identity) -> Error {
-        let who = object
-            .read
-            .cross_account_role
-            .as_ref()
-            .map_or_else(|| identity.login.who(), |role| format!("role {role}"));
+        let role = object.read.cross_account_role.as_ref();
+        let who = role.map_or_else(|| identity.login.who(), |role| format!("role {role}"));
         match self {
             Missed::NoSession(error) => {
-                let about = format!("{}, {}", object.label, error.subject);
-                error.clone().about(about)
+                let error = match role {
+                    None => identity.mended(error.clone()),
+                    Some(_) => error.clone(),
+                };
+                let about = match &*error.subject {
+                    "" => object.label.clone(),
+                    subject => format!("{}, {subject}", object.label),
+                };
+                error.about(about)
             }
             Missed::NotThere(failure) | Missed::Failed(failure) => {
                 let action = match object.read.source {
@@ -200,105 +265,5 @@ impl From<Failure> for Missed {
             Cause::NotFound => Missed::NotThere(failure),
             _ => Missed::Failed(failure),
         }
-    }
-}
-
-type Outcomes<'a> = Vec<(&'a Read, Result<Arc<Value>, Missed>)>;
-
-struct Fetcher<'a> {
-    cloud: &'a Cloud,
-    sessions: &'a Sessions,
-    identity: &'a Identity,
-    deadline: Instant,
-}
-
-impl<'a> Fetcher<'a> {
-    async fn run(&self, plan: Plan<'a>) -> Outcomes<'a> {
-        match plan {
-            Plan::One(read) => vec![(read, self.one(read).await)],
-            Plan::Parameters(many) => self.parameters(many).await,
-        }
-    }
-
-    async fn one(&self, read: &Read) -> Result<Arc<Value>, Missed> {
-        let Self { cloud, deadline, .. } = *self;
-        let endpoint = &read.endpoint;
-        let value = self.signed(read, |proof| async move {
-            let keys = proof.keys();
-            match &read.source {
-                Source::Kms(secret) => {
-                    cloud.get_secret_value(endpoint, keys, secret, deadline).await
-                }
-                Source::Oos(parameter) => {
-                    cloud.get_secret_parameter(endpoint, keys, parameter, deadline).await
-                }
-            }
-        });
-        value.await.map(Arc::new)
-    }
-
-    async fn parameters(&self, many: Vec<(&'a Read, &'a ParameterRef)>) -> Outcomes<'a> {
-        let Some((first, parameter)) = many.first().copied() else { return Vec::new() };
-        let names: Vec<&str> = many.iter().map(|(_, parameter)| &*parameter.name).collect();
-        let Self { cloud, deadline, .. } = *self;
-        let (endpoint, region) = (&first.endpoint, &parameter.region);
-        let names = &names;
-        let batch = self.signed(first, |proof| async move {
-            let keys = proof.keys();
-            cloud.get_secret_parameters(endpoint, keys, region, names, deadline).await
-        });
-        match batch.await {
-            Ok(values) => many
-                .into_iter()
-                .zip(values)
-                .map(|((read, _), value)| {
-                    let missing = || {
-                        let failure =
-                            Failure::new(Api::GetSecretParameters, endpoint, Cause::NotFound);
-                        Missed::NotThere(failure)
-                    };
-                    (read, value.map(Arc::new).ok_or_else(missing))
-                })
-                .collect(),
-            // Policies made for the official provider allow only the single read, and one name
-            // that is not allowed fails the whole batch: singly, each object gets its own answer.
-            Err(Missed::Failed(Failure { cause: Cause::Denied | Cause::UnknownApi, .. })) => {
-                let singles =
-                    many.into_iter().map(|(read, _)| async move { (read, self.one(read).await) });
-                futures::future::join_all(singles).await
-            }
-            Err(missed) => many.into_iter().map(|(read, _)| (read, Err(missed.clone()))).collect(),
-        }
-    }
-
-    /// Calls with the session that the read needs; once more with a new one if the cloud says that
-    /// this one is over.
-    async fn signed<T, F: Future<Output = Result<T, Failure>>>(
-        &self,
-        read: &Read,
-        call: impl Fn(Proof) -> F,
-    ) -> Result<T, Missed> {
-        let login = match &read.cross_account_role {
-            None => &self.identity.login,
-            Some(role) => &self.identity.led_on_to(role),
-        };
-        let proof = self.prove(login).await.map_err(Missed::NoSession)?;
-        match call(proof.clone()).await {
-            Err(failure) if failure.cause == Cause::SessionRefused => {
-                self.sessions.refused(login, &proof);
-                let proof = self.prove(login).await.map_err(Missed::NoSession)?;
-                Ok(call(proof).await?)
-            }
-            outcome => Ok(outcome?),
-        }
-    }
-
-    async fn prove(&self, login: &Login) -> Result<Proof, Error> {
-        self.sessions.prove(login, self.deadline).await.map_err(|error| {
-            match (error.fix.is_empty(), login) {
-                (true, Login::Oidc { .. }) => error.fix(&self.identity.trust_fix),
-                _ => error,
-            }
-        })
     }
 }

@@ -4,71 +4,108 @@
 use std::{
     collections::HashMap,
     fmt,
-    future::Future,
     hash::Hash,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use futures::{
-    FutureExt,
-    future::{BoxFuture, Shared},
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout_at},
 };
 
-/// Work under way, as all who wait for it hold it.
-pub type Running<V> = Shared<BoxFuture<'static, Option<V>>>;
+/// The work under way.
+pub struct Flights<K, V>(Mutex<HashMap<K, watch::Receiver<Progress<V>>>>);
 
-pub struct Flights<K, V: Clone> {
-    running: Mutex<HashMap<K, Running<V>>>,
+#[derive(Clone, Debug)]
+enum Progress<V> {
+    /// With what the answer would be if the work ended now, as far as that is known.
+    UnderWay(Option<V>),
+    Landed(V),
 }
 
-impl<K, V> Flights<K, V>
-where
-    K: Clone + Eq + Hash + Send + 'static,
-    V: Clone + Send + Sync + 'static,
-{
-    /// Starts `work` unless work for `key` is under way already; the future waits for the answer.
-    /// `None` is the answer of work that panicked.
-    pub fn join<F>(self: &Arc<Self>, key: K, work: impl FnOnce() -> F) -> Running<V>
-    where
-        F: Future<Output = V> + Send + 'static,
-    {
-        let mut running = lock(&self.running);
-        if let Some(flight) = running.get(&key) {
-            return flight.clone();
+impl<K: Clone + Eq + Hash, V: Clone> Flights<K, V> {
+    /// To wait for the work for `key`; and, if none is under way, to do it. Dropping the pilot
+    /// without landing tells those who wait that the work was lost.
+    pub fn board(self: &Arc<Self>, key: K) -> (Running<V>, Option<Pilot<K, V>>) {
+        let mut flights = lock(&self.0);
+        if let Some(progress) = flights.get(&key) {
+            return (Running(progress.clone()), None);
         }
-        let landed = Landing { flights: self.clone(), key: key.clone() };
-        let work = work();
-        let task = tokio::spawn(async move {
-            let _landed = landed;
-            work.await
-        });
-        let flight = task.map(Result::ok).boxed().shared();
-        running.insert(key, flight.clone());
-        flight
+        let (tell, progress) = watch::channel(Progress::UnderWay(None));
+        flights.insert(key.clone(), progress.clone());
+        (Running(progress), Some(Pilot { flights: self.clone(), key, tell }))
     }
 }
 
-/// Forgets the flight when its work ends, in whatever way.
-struct Landing<K: Eq + Hash, V: Clone> {
+/// What waits for an answer.
+#[derive(Clone, Debug)]
+pub struct Running<V>(watch::Receiver<Progress<V>>);
+
+/// How waiting ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Waited<V> {
+    Landed(V),
+    /// The caller's time was up first; with what had been noted by then.
+    OutOfTime(Option<V>),
+    /// The work panicked.
+    Lost,
+}
+
+impl<V: Clone> Running<V> {
+    pub async fn until(mut self, deadline: Instant) -> Waited<V> {
+        let landed = self.0.wait_for(|progress| matches!(progress, Progress::Landed(_)));
+        let in_time = timeout_at(deadline, landed).await.map(|landed| landed.is_ok());
+        match (in_time, &*self.0.borrow()) {
+            (_, Progress::Landed(value)) => Waited::Landed(value.clone()),
+            (Err(_), Progress::UnderWay(noted)) => Waited::OutOfTime(noted.clone()),
+            (Ok(_), Progress::UnderWay(_)) => Waited::Lost,
+        }
+    }
+}
+
+/// What does the work.
+pub struct Pilot<K: Eq + Hash, V> {
     flights: Arc<Flights<K, V>>,
     key: K,
+    tell: watch::Sender<Progress<V>>,
 }
 
-impl<K: Eq + Hash, V: Clone> Drop for Landing<K, V> {
+impl<K: Eq + Hash, V> Pilot<K, V> {
+    pub fn key(&self) -> &K {
+        &self.key
+    }
+
+    /// For those whose time is up before the work is done.
+    pub fn note(&self, so_far: V) {
+        self.tell.send_replace(Progress::UnderWay(Some(so_far)));
+    }
+
+    pub fn land(self, value: V) {
+        self.tell.send_replace(Progress::Landed(value));
+    }
+}
+
+impl<K: Eq + Hash, V> Drop for Pilot<K, V> {
     fn drop(&mut self) {
-        lock(&self.flights.running).remove(&self.key);
+        lock(&self.flights.0).remove(&self.key);
     }
 }
 
-impl<K, V: Clone> Default for Flights<K, V> {
+impl<K, V> Default for Flights<K, V> {
     fn default() -> Self {
-        Self { running: Mutex::default() }
+        Self(Mutex::default())
     }
 }
 
-impl<K, V: Clone> fmt::Debug for Flights<K, V> {
+impl<K, V> fmt::Debug for Flights<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Flights")
+    }
+}
+
+impl<K: Eq + Hash, V> fmt::Debug for Pilot<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pilot")
     }
 }
 
@@ -80,35 +117,54 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        sync::atomic::{AtomicUsize, Ordering::SeqCst},
-        time::Duration,
-    };
+    use std::time::Duration;
+
+    use tokio::time::sleep;
 
     use super::*;
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(5)
+    }
 
     #[tokio::test(start_paused = true)]
     async fn all_who_ask_meanwhile_share_one_answer_even_if_the_first_goes_away() {
         let flights = Arc::new(Flights::<u8, usize>::default());
-        let runs = Arc::new(AtomicUsize::new(0));
-        let ask = || {
-            let runs = runs.clone();
-            flights.join(1, move || async move {
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                runs.fetch_add(1, SeqCst)
-            })
-        };
-        let leader = ask();
-        let followers = (ask(), ask());
+        let (leader, pilot) = flights.board(1);
+        let pilot = pilot.unwrap();
+        tokio::spawn(async move {
+            sleep(Duration::from_secs(1)).await;
+            pilot.land(7);
+        });
+        let (follower, none) = flights.board(1);
+        assert!(none.is_none());
+        assert!(flights.board(2).1.is_some(), "another key is another flight");
         drop(leader);
-        assert_eq!(tokio::join!(followers.0, followers.1), (Some(0), Some(0)));
-        assert_eq!(ask().await, Some(1), "an answer is not kept");
+        assert_eq!(follower.until(soon()).await, Waited::Landed(7));
+        assert!(flights.board(1).1.is_some(), "an answer is not kept");
+        assert!(lock(&flights.0).is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_runs_out_of_time_hears_what_was_noted() {
+        let flights = Arc::new(Flights::<u8, usize>::default());
+        let (running, pilot) = flights.board(1);
+        let pilot = pilot.unwrap();
+        assert_eq!(running.clone().until(soon()).await, Waited::OutOfTime(None));
+        pilot.note(3);
+        assert_eq!(running.until(soon()).await, Waited::OutOfTime(Some(3)));
     }
 
     #[tokio::test]
-    async fn a_panic_is_answered_and_forgotten() {
+    async fn a_panic_is_told_and_forgotten() {
         let flights = Arc::new(Flights::<u8, u8>::default());
-        assert_eq!(flights.join(1, || async { panic!("boom") }).await, None);
-        assert_eq!(flights.join(1, || async { 7 }).await, Some(7));
+        let (running, pilot) = flights.board(1);
+        let work = tokio::spawn(async move {
+            let _pilot = pilot;
+            panic!("boom")
+        });
+        assert_eq!(running.until(soon()).await, Waited::Lost);
+        assert!(work.await.is_err());
+        assert!(flights.board(1).1.is_some());
     }
 }

@@ -3,6 +3,7 @@
 
 use std::{
     error::Error as StdError,
+    fmt,
     future::Future,
     net::{SocketAddr, ToSocketAddrs},
     pin::Pin,
@@ -12,6 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{HeaderMap, Request};
 use hyper_rustls::HttpsConnector;
@@ -38,9 +40,21 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 /// Addresses for hosts that name resolution here does not know.
 pub type FixedAddresses = Vec<(Glob, SocketAddr)>;
 
+/// How a request reaches its host. A simulated cloud has a way of its own.
+pub trait Transport: fmt::Debug + Send + Sync {
+    /// One attempt, without a time limit of its own.
+    fn send(&self, request: Request<Full<Bytes>>) -> BoxFuture<'_, Result<Answer, Broken>>;
+}
+
 /// Connections under one trust.
 #[derive(Debug)]
 pub struct Client(Pool<HttpsConnector<HttpConnector<Resolver>>, Full<Bytes>>);
+
+impl Transport for Client {
+    fn send(&self, request: Request<Full<Bytes>>) -> BoxFuture<'_, Result<Answer, Broken>> {
+        Box::pin(self.send(request))
+    }
+}
 
 #[derive(Debug)]
 pub struct Answer {

@@ -6,6 +6,10 @@ pub mod kubernetes;
 
 use std::{collections::BTreeSet, fmt, path::PathBuf, sync::Arc, time::Duration};
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
 use crate::{
     cloud::sign::{self, Keys},
     credentials::Login,
@@ -86,9 +90,19 @@ impl fmt::Display for DefaultMode {
     }
 }
 
+/// Who has a RAM session, and the values read with it, in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// Nobody: each pod proves itself with its own token.
+    Pod,
+    /// The pods of one ServiceAccount and role, which have the same rights: one of them proves all.
+    ServiceAccount,
+}
+
 /// What the operator set up and allows.
 #[derive(Debug)]
 pub struct Policy {
+    pub share: Share,
     pub default: DefaultMode,
     pub allowed: BTreeSet<Mode>,
     /// Roles that a shared identity may be led on to.
@@ -134,13 +148,17 @@ pub async fn choose(
         .into());
     }
     check_cross_account(mount, mode, policy)?;
-    let own_name = session_name(&mount.pod);
+    let shared = mode == Mode::Pod && policy.share == Share::ServiceAccount;
+    let own_name = session_name(&mount.pod, shared);
     let operator_name = || policy.session_name.clone().unwrap_or_else(|| own_name.clone());
     let mut trust_fix = format!("check the trust policy of the {mode} identity's role");
     let login = match mode {
         Mode::Pod => {
             let provider = oidc_provider(policy, mode)?;
             let token = pod_token(&mount.token)?;
+            if shared {
+                check_subject(&token, &mount.pod)?;
+            }
             let role = service_accounts.role(&mount.pod, mount.role.as_ref(), provider).await?;
             trust_fix = format!(
                 "the trust policy of {role} must allow {} with oidc:aud {STS_AUDIENCE} and \
@@ -153,6 +171,7 @@ pub async fn choose(
                 role,
                 provider: provider.clone(),
                 token,
+                shared,
                 name: own_name.clone(),
                 lifetime: DEFAULT_LIFETIME,
             }
@@ -161,6 +180,7 @@ pub async fn choose(
             role: needed(&policy.role, mode, "--role-arn")?.clone(),
             provider: oidc_provider(policy, mode)?.clone(),
             token: provider_token(needed(&policy.token_file, mode, "--oidc-token-file")?).await?,
+            shared: false,
             name: operator_name(),
             lifetime: policy.session_lifetime,
         },
@@ -179,6 +199,14 @@ pub async fn choose(
 }
 
 impl Identity {
+    /// An error of this identity's login, with what only the mount knows about trust.
+    pub fn mended(&self, error: Error) -> Error {
+        match (error.fix.is_empty(), &self.login) {
+            (true, Login::Oidc { .. }) => error.fix(&self.trust_fix),
+            _ => error,
+        }
+    }
+
     /// How to become a role of another account from here.
     pub fn led_on_to(&self, role: &RoleArn) -> Login {
         Login::Assume {
@@ -291,6 +319,24 @@ fn pod_token(input: &TokenInput) -> Result<Arc<Secret<String>>, Error> {
     }
 }
 
+/// Only one pod's token of a ServiceAccount is held against STS, so the others' have at least to say
+/// whose they are.
+fn check_subject(token: &Secret<String>, pod: &Pod) -> Result<(), Error> {
+    #[derive(Deserialize)]
+    struct Claims {
+        sub: String,
+    }
+    let claims = token.expose().split('.').nth(1);
+    let claims = claims.and_then(|claims| URL_SAFE_NO_PAD.decode(claims).ok()).map(Zeroizing::new);
+    let claims = claims.and_then(|claims| serde_json::from_slice::<Claims>(&claims).ok());
+    let subject = format!("system:serviceaccount:{}:{}", pod.namespace, pod.service_account);
+    if claims.is_some_and(|claims| claims.sub == subject) {
+        return Ok(());
+    }
+    let what = format!("identity pod cannot be used: the pod's token is not one of {subject}");
+    Err(Error::new(Class::Unauthenticated, what))
+}
+
 /// Read at each mount: kubelet replaces the file as it renews the token.
 async fn provider_token(file: &std::path::Path) -> Result<Arc<Secret<String>>, Error> {
     let failed = |what: &str| unusable(Mode::Provider, &format!("{} {what}", file.display()));
@@ -315,12 +361,17 @@ fn published_keys(keys: &NodePublishKeys) -> Result<Arc<Keys>, Error> {
     }
 }
 
-/// Tells namespace, ServiceAccount and pod, within STS's `[A-Za-z0-9.@_-]{2,64}`. Names have no
-/// `@`, so two pods cannot have one name; what is cut is stood for by a hash.
-fn session_name(pod: &Pod) -> String {
+/// Tells namespace, ServiceAccount and, unless it is shared, pod, within STS's
+/// `[A-Za-z0-9.@_-]{2,64}`. Names have no `@`, so two pods cannot have one name; what is cut is stood
+/// for by a hash.
+fn session_name(pod: &Pod, shared: bool) -> String {
     const LONGEST: usize = 64;
     const HASH: usize = 10;
-    let full = format!("{}@{}@{}", pod.namespace, pod.service_account, pod.name);
+    let Pod { namespace, service_account, name, .. } = pod;
+    let full = match shared {
+        true => format!("{namespace}@{service_account}"),
+        false => format!("{namespace}@{service_account}@{name}"),
+    };
     let clean: String = full
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() || "@.-_".contains(c) { c } else { '_' })
@@ -349,15 +400,17 @@ mod tests {
 
     #[test]
     fn session_names_tell_the_pod_and_stay_apart() {
-        assert_eq!(session_name(&pod("shop", "web", "web-1")), "shop@web@web-1");
+        let session_name = |pod| session_name(&pod, false);
+        assert_eq!(session_name(pod("shop", "web", "web-1")), "shop@web@web-1");
+        assert_eq!(super::session_name(&pod("shop", "web", "web-1"), true), "shop@web");
         let long =
-            |tail: &str| session_name(&pod("shop", "web", &format!("{}{tail}", "x".repeat(80))));
+            |tail: &str| session_name(pod("shop", "web", &format!("{}{tail}", "x".repeat(80))));
         assert_eq!(long("a").len(), 64);
         assert_ne!(long("a"), long("b"));
         assert!(long("a").starts_with("shop@web@xxx"));
-        let odd = session_name(&pod("shöp", "w b", "p"));
+        let odd = session_name(pod("shöp", "w b", "p"));
         assert!(odd.chars().all(|c| c.is_ascii_alphanumeric() || "@.-_".contains(c)), "{odd}");
-        assert_ne!(odd, session_name(&pod("shäp", "w b", "p")));
+        assert_ne!(odd, session_name(pod("shäp", "w b", "p")));
     }
 
     #[test]

@@ -7,11 +7,10 @@ use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Request, Response, Status};
 
 use crate::{
-    cloud::{Cloud, endpoint::Endpoints},
-    credentials::Sessions,
+    cloud::endpoint::Endpoints,
     error::{Class, Error, Errors},
     events::Events,
-    fetch::fetch,
+    fetch::Fetcher,
     identity::{self, Policy, kubernetes::ServiceAccounts},
     pb::{self, csi_driver_provider_server::CsiDriverProvider},
     project::project,
@@ -19,7 +18,7 @@ use crate::{
     response::respond,
     server::Deadline,
     telemetry::Metrics,
-    values::{Freshness, Values},
+    values::Freshness,
 };
 
 #[derive(Debug)]
@@ -27,9 +26,7 @@ pub struct Provider {
     pub endpoints: Endpoints,
     pub policy: Policy,
     pub service_accounts: ServiceAccounts,
-    pub sessions: Sessions,
-    pub cloud: Arc<Cloud>,
-    pub values: Arc<Values>,
+    pub fetcher: Arc<Fetcher>,
     pub freshness: Freshness,
     pub events: Events,
     pub metrics: Arc<Metrics>,
@@ -51,9 +48,8 @@ impl Provider {
         seen.pod = Some(mount.pod.clone());
         let identity = identity::choose(&mount, &self.policy, &self.service_accounts).await?;
         seen.identity = identity.mode.name();
-        let (cloud, sessions, values) = (&self.cloud, &self.sessions, &self.values);
         let interval = self.freshness.of(mount.refresh);
-        let fetched = fetch(cloud, sessions, values, &identity, &mount, interval, deadline);
+        let fetched = self.fetcher.fetch(&identity, &mount, interval, deadline);
         let (values, from) = fetched.await?;
         seen.from = from.name();
         self.metrics.answered(seen.from);

@@ -41,7 +41,7 @@ impl Freshness {
 pub type Kept = Option<Arc<Value>>;
 
 /// Who read what: nothing is ever found under another identity's key.
-type Key = [u8; 32];
+pub type Key = [u8; 32];
 
 /// A value that rotates by itself is believed for this many intervals, but not past its rotation.
 const MANAGED_INTERVALS: u32 = 6;
@@ -64,7 +64,7 @@ struct Entry {
     /// Nonce, ciphertext and tag; `None` for what does not exist.
     sealed: Option<Vec<u8>>,
     version: String,
-    fetched: Instant,
+    asked: Instant,
     /// When it stops being believed, whatever interval a mount has.
     ends: Instant,
     managed: bool,
@@ -82,9 +82,9 @@ impl Values {
         Ok(Self { seal: seal?, room, kept: Mutex::default(), metrics })
     }
 
-    /// All of `reads`, if every one of them is fresh: a mount is answered from memory or fetched,
+    /// All of them, if every one is fresh to `login`: a mount is answered from memory or fetched,
     /// never half of each, so that values that change together arrive together.
-    pub fn all(&self, who: &[(LoginKey, &Read)], interval: Duration) -> Option<Vec<Kept>> {
+    pub fn all(&self, login: &LoginKey, keys: &[Key], interval: Duration) -> Option<Vec<Kept>> {
         if interval.is_zero() {
             return None;
         }
@@ -92,12 +92,12 @@ impl Values {
         let mut shelf = lock(&self.kept);
         shelf.uses += 1;
         let uses = shelf.uses;
-        let mut found = Vec::with_capacity(who.len());
-        for (login, read) in who {
-            let key = key(login, read);
-            let entry = shelf.entries.get_mut(&key)?;
+        let mut found = Vec::with_capacity(keys.len());
+        let interval = interval.mul_f64(spread(login));
+        for key in keys {
+            let entry = shelf.entries.get_mut(key)?;
             let times = if entry.managed { MANAGED_INTERVALS } else { 1 };
-            let until = entry.fetched + (interval * times).mul_f64(spread(login));
+            let until = entry.asked + interval * times;
             if now >= until.min(entry.ends) {
                 return None;
             }
@@ -105,7 +105,7 @@ impl Values {
             found.push(match &entry.sealed {
                 None => None,
                 Some(sealed) => {
-                    let bytes = self.open(&key, sealed)?;
+                    let bytes = self.open(key, sealed)?;
                     Some(Arc::new(Value {
                         bytes,
                         version: entry.version.clone(),
@@ -117,17 +117,17 @@ impl Values {
         Some(found)
     }
 
-    pub fn keep(&self, login: &LoginKey, read: &Read, value: &Kept, interval: Duration) {
+    /// `asked` is when the cloud was: a value is as old as the question.
+    pub fn keep(&self, key: &Key, value: Option<&Arc<Value>>, interval: Duration, asked: Instant) {
         if interval.is_zero() {
             return;
         }
-        let key = key(login, read);
         let (sealed, version, rotates_at) = match value {
             None => (None, String::new(), None),
-            Some(value) => match self.sealed(&key, value.bytes.expose()) {
+            Some(value) => match self.sealed(key, value.bytes.expose()) {
                 Some(sealed) => (Some(sealed), value.version.clone(), value.rotates_at),
                 // What cannot be sealed is not kept.
-                None => return self.drop_one(login, read),
+                None => return self.drop_one(key),
             },
         };
         let longest = interval * MANAGED_INTERVALS;
@@ -135,35 +135,34 @@ impl Values {
             let left = at.duration_since(jiff::Timestamp::now());
             Duration::try_from(left).unwrap_or_default()
         });
-        let now = Instant::now();
         let mut shelf = lock(&self.kept);
         shelf.uses += 1;
         let entry = Entry {
             sealed,
             version,
-            fetched: now,
-            ends: now + left.map_or(longest, |left| left.min(longest)),
+            asked,
+            ends: asked + left.map_or(longest, |left| left.min(longest)),
             managed: left.is_some(),
             used: shelf.uses,
         };
         if entry.size() > self.room {
             return;
         }
-        shelf.remove(&key);
+        shelf.remove(key);
         while shelf.bytes + entry.size() > self.room {
             let oldest = shelf.entries.iter().min_by_key(|(_, entry)| entry.used);
             let Some(oldest) = oldest.map(|(key, _)| *key) else { break };
             shelf.remove(&oldest);
         }
         shelf.bytes += entry.size();
-        shelf.entries.insert(key, entry);
+        shelf.entries.insert(*key, entry);
         self.metrics.values(shelf.entries.len(), shelf.bytes);
     }
 
     /// At once, when the cloud says that this identity may not have it or that it is gone.
-    pub fn drop_one(&self, login: &LoginKey, read: &Read) {
+    pub fn drop_one(&self, key: &Key) {
         let mut shelf = lock(&self.kept);
-        shelf.remove(&key(login, read));
+        shelf.remove(key);
         self.metrics.values(shelf.entries.len(), shelf.bytes);
     }
 
@@ -227,7 +226,7 @@ impl Entry {
     }
 }
 
-fn key(login: &LoginKey, read: &Read) -> Key {
+pub fn key(login: &LoginKey, read: &Read) -> Key {
     let mut digest = Context::new(&SHA256);
     digest.update(login);
     read.feed(&mut |part| {
@@ -239,11 +238,11 @@ fn key(login: &LoginKey, read: &Read) -> Key {
     key
 }
 
-/// Between 0.8 and 1, the same for all that one identity reads: a node's pods do not line up, and
+/// Between 0.9 and 1, the same for all that one identity reads: a node's pods do not line up, and
 /// what a pod read together stays together.
 fn spread(login: &LoginKey) -> f64 {
     let [first, ..] = login;
-    1.0 - 0.2 * f64::from(*first) / 255.0
+    1.0 - 0.1 * f64::from(*first) / 255.0
 }
 
 #[cfg(test)]
@@ -292,26 +291,35 @@ mod tests {
         Values::new(room, Arc::new(Metrics::new())).unwrap()
     }
 
+    fn keep(values: &Values, who: LoginKey, read: &Read, value: &Kept) {
+        values.keep(&key(&who, read), value.as_ref(), MINUTE, Instant::now());
+    }
+
+    fn all(values: &Values, reads: &[&Read], interval: Duration) -> Option<Vec<Kept>> {
+        let keys: Vec<Key> = reads.iter().map(|read| key(&WEB, read)).collect();
+        values.all(&WEB, &keys, interval)
+    }
+
     fn text(values: &Values, who: LoginKey, read: &Read) -> Option<String> {
-        let found = values.all(&[(who, read)], MINUTE)?.remove(0)?;
+        let found = values.all(&who, &[key(&who, read)], MINUTE)?.remove(0)?;
         Some(String::from_utf8(found.bytes.expose().clone()).unwrap())
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_value_is_believed_for_the_interval_and_by_its_own_identity_alone() {
         let (values, db) = (values(1 << 20), read("db"));
-        values.keep(&WEB, &db, &value("planted", None), MINUTE);
+        keep(&values, WEB, &db, &value("planted", None));
         assert_eq!(text(&values, WEB, &db).as_deref(), Some("planted"));
         assert_eq!(text(&values, API, &db), None);
         assert_eq!(text(&values, WEB, &read("other")), None);
-        assert!(values.all(&[(WEB, &db)], Duration::ZERO).is_none());
+        assert!(all(&values, &[&db], Duration::ZERO).is_none());
         // A mount that wants it fresher does not get it.
         advance(MINUTE / 2).await;
-        assert!(values.all(&[(WEB, &db)], MINUTE / 3).is_none());
+        assert!(all(&values, &[&db], MINUTE / 3).is_none());
         assert!(text(&values, WEB, &db).is_some());
         advance(MINUTE / 2).await;
         assert_eq!(text(&values, WEB, &db), None);
-        values.drop_one(&WEB, &db);
+        values.drop_one(&key(&WEB, &db));
         assert_eq!(lock(&values.kept).bytes, 0);
     }
 
@@ -319,9 +327,9 @@ mod tests {
     async fn identities_do_not_line_up() {
         let (values, db) = (values(1 << 20), read("db"));
         for who in [WEB, API] {
-            values.keep(&who, &db, &value("planted", None), MINUTE);
+            keep(&values, who, &db, &value("planted", None));
         }
-        advance(MINUTE.mul_f64(0.9)).await;
+        advance(MINUTE.mul_f64(0.95)).await;
         assert!(text(&values, WEB, &db).is_some());
         assert!(text(&values, API, &db).is_none());
     }
@@ -329,23 +337,23 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_mount_is_answered_whole_or_not_at_all() {
         let (values, user, password) = (values(1 << 20), read("user"), read("password"));
-        values.keep(&WEB, &user, &value("u", None), MINUTE);
+        keep(&values, WEB, &user, &value("u", None));
         advance(MINUTE / 2).await;
-        values.keep(&WEB, &password, &value("p", None), MINUTE);
-        let both = [(WEB, &user), (WEB, &password)];
-        assert_eq!(values.all(&both, MINUTE).unwrap().len(), 2);
+        keep(&values, WEB, &password, &value("p", None));
+        let both = [&user, &password];
+        assert_eq!(all(&values, &both, MINUTE).unwrap().len(), 2);
         advance(MINUTE / 2).await;
-        assert!(values.all(&both, MINUTE).is_none());
+        assert!(all(&values, &both, MINUTE).is_none());
         // What does not exist is remembered too.
-        values.keep(&WEB, &user, &None, MINUTE);
-        assert!(values.all(&both[..1], MINUTE).unwrap()[0].is_none());
+        keep(&values, WEB, &user, &None);
+        assert!(all(&values, &both[..1], MINUTE).unwrap()[0].is_none());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_managed_value_is_asked_for_seldom_but_not_past_its_rotation() {
         let (values, far, near) = (values(1 << 20), read("far"), read("near"));
-        values.keep(&WEB, &far, &value("f", Some(MINUTE * 600)), MINUTE);
-        values.keep(&WEB, &near, &value("n", Some(MINUTE * 2)), MINUTE);
+        keep(&values, WEB, &far, &value("f", Some(MINUTE * 600)));
+        keep(&values, WEB, &near, &value("n", Some(MINUTE * 2)));
         advance(MINUTE + MINUTE / 2).await;
         assert!(text(&values, WEB, &far).is_some() && text(&values, WEB, &near).is_some());
         advance(MINUTE).await;
@@ -359,7 +367,7 @@ mod tests {
         let values = values(4096);
         let reads: Vec<Read> = (0..40).map(|n| read(&format!("s{n}"))).collect();
         for read in &reads {
-            values.keep(&WEB, read, &value("planted-in-the-clear", None), MINUTE);
+            keep(&values, WEB, read, &value("planted-in-the-clear", None));
             text(&values, WEB, &reads[0]);
         }
         {
@@ -372,7 +380,7 @@ mod tests {
         }
         assert!(text(&values, WEB, &reads[0]).is_some(), "used lately");
         assert!(text(&values, WEB, &reads[1]).is_none(), "the longest unused");
-        values.keep(&WEB, &reads[2], &value(&"x".repeat(5000), None), MINUTE);
+        keep(&values, WEB, &reads[2], &value(&"x".repeat(5000), None));
         assert!(text(&values, WEB, &reads[2]).is_none(), "larger than all room");
         advance(MINUTE * 7).await;
         values.sweep();
@@ -384,7 +392,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_value_under_a_wrong_key_does_not_open() {
         let (values, db) = (values(1 << 20), read("db"));
-        values.keep(&WEB, &db, &value("planted", None), MINUTE);
+        keep(&values, WEB, &db, &value("planted", None));
         let mut shelf = lock(&values.kept);
         let entry = shelf.entries.remove(&key(&WEB, &db)).unwrap();
         shelf.entries.insert(key(&API, &db), entry);

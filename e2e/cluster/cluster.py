@@ -546,6 +546,8 @@ class Cluster:
             "regionId": REGION,
             "rrsa": {"accountId": ACCOUNT, "clusterId": CLUSTER_ID},
             "caFile": {"configMap": "cloud-ca"},
+            # Most tests are about what the cloud answers.
+            "refreshInterval": "0",
         }
 
     def install_provider(self, values=None, namespace="kube-system"):

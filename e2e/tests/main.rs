@@ -24,5 +24,6 @@ mod objects;
 mod process;
 mod refresh;
 mod sessions;
+mod sharing;
 mod table;
 mod wire;

@@ -1,10 +1,9 @@
-//! KMS Secrets Manager: `GetSecretValue`.
+//! KMS Secrets Manager: one by one, or twenty at a time.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use serde::Deserialize;
-use tokio::time::Instant;
+use serde::{Deserialize, Serialize};
 
-use super::{Api, Call, Cause, Cloud, Failure, endpoint::Endpoint, sign::Keys};
+use super::{Api, Cause, Cloud, Errand, Failure};
 use crate::secret::Secret;
 
 /// A secret's bytes and what the cloud calls their version.
@@ -24,37 +23,79 @@ pub struct SecretRef {
     pub stage: Option<String>,
 }
 
+/// `BatchGetSecretValue` takes no more than this (its `SecretsList`).
+pub const BATCH: usize = 20;
+
 impl Cloud {
     pub async fn get_secret_value(
         &self,
-        endpoint: &Endpoint,
-        keys: &Keys,
+        errand: Errand<'_>,
         secret: &SecretRef,
-        deadline: Instant,
     ) -> Result<Value, Failure> {
+        let api = Api::GetSecretValue;
         let mut query = vec![("SecretName", secret.name.as_str())];
         query.extend(secret.version_id.as_deref().map(|id| ("VersionId", id)));
         query.extend(secret.stage.as_deref().map(|stage| ("VersionStage", stage)));
-        let call = Call {
-            api: Api::GetSecretValue,
-            endpoint,
-            query,
-            form: None,
-            keys: Some(keys),
-            trouble: None,
-        };
-        let body = self.call(&call, deadline).await?;
+        let body = self.read(errand, api, query).await?;
         serde_json::from_slice::<Answer>(body.expose())
             .ok()
             .and_then(Answer::value)
-            .ok_or_else(|| Failure::new(Api::GetSecretValue, endpoint, Cause::Garbled))
+            .ok_or_else(|| Failure::new(api, errand.endpoint, Cause::Garbled))
     }
+
+    /// Up to twenty secrets whose names differ, in the order of `secrets`; `None` for one that the
+    /// answer does not hold, for whatever reason.
+    pub async fn batch_get_secret_value(
+        &self,
+        errand: Errand<'_>,
+        secrets: &[&SecretRef],
+    ) -> Result<Vec<Option<Value>>, Failure> {
+        let api = Api::BatchGetSecretValue;
+        let garbled = || Failure::new(api, errand.endpoint, Cause::Garbled);
+        let list: Vec<_> = secrets
+            .iter()
+            .map(|secret| Selector {
+                secret_name: &secret.name,
+                version_id: secret.version_id.as_deref(),
+                version_stage: secret.stage.as_deref(),
+            })
+            .collect();
+        let list = serde_json::to_string(&list).map_err(|_| garbled())?;
+        let body = self.read(errand, api, vec![("SecretsList", &list)]).await?;
+        let many: Many = serde_json::from_slice(body.expose()).map_err(|_| garbled())?;
+        let mut found: Vec<Answer> = many.secret_values;
+        let mut take = |secret: &SecretRef| {
+            let named = |answer: &Answer| answer.secret_name.as_deref() == Some(&*secret.name);
+            let answer = found.swap_remove(found.iter().position(named)?);
+            let asked = secret.version_id.as_ref().is_none_or(|id| *id == answer.version_id);
+            if asked { answer.value() } else { None }
+        };
+        Ok(secrets.iter().map(|secret| take(secret)).collect())
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Selector<'a> {
+    secret_name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version_stage: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Many {
+    #[serde(default)]
+    secret_values: Vec<Answer>,
 }
 
 /// Members that are not needed are not read: their types differ between SDK generations.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Answer {
+    secret_name: Option<String>,
     secret_data: Secret<String>,
     secret_data_type: Option<String>,
     version_id: String,

@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value as Json;
-use tokio::time::Instant;
 
-use super::{Api, Call, Cause, Cloud, Failure, endpoint::Endpoint, kms::Value, sign::Keys};
+use super::{Api, Cause, Cloud, Errand, Failure, kms::Value};
 use crate::{names::Region, secret::Secret};
 
 /// `GetSecretParameters` takes no more names than this.
@@ -20,10 +19,8 @@ pub struct ParameterRef {
 impl Cloud {
     pub async fn get_secret_parameter(
         &self,
-        endpoint: &Endpoint,
-        keys: &Keys,
+        errand: Errand<'_>,
         parameter: &ParameterRef,
-        deadline: Instant,
     ) -> Result<Value, Failure> {
         let api = Api::GetSecretParameter;
         let version = parameter.version.map(|version| version.to_string());
@@ -33,35 +30,31 @@ impl Cloud {
             ("WithDecryption", "true"),
         ];
         query.extend(version.as_deref().map(|version| ("ParameterVersion", version)));
-        let call = Call { api, endpoint, query, form: None, keys: Some(keys), trouble: None };
-        let body = self.call(&call, deadline).await?;
+        let body = self.read(errand, api, query).await?;
         serde_json::from_slice::<One>(body.expose())
             .ok()
             .and_then(|answer| answer.parameter.value())
             .map(|(_, value)| value)
-            .ok_or_else(|| Failure::new(api, endpoint, Cause::Garbled))
+            .ok_or_else(|| Failure::new(api, errand.endpoint, Cause::Garbled))
     }
 
     /// The latest versions of up to ten parameters, in the order of `names`; `None` for one that
     /// does not exist.
     pub async fn get_secret_parameters(
         &self,
-        endpoint: &Endpoint,
-        keys: &Keys,
+        errand: Errand<'_>,
         region: &Region,
         names: &[&str],
-        deadline: Instant,
     ) -> Result<Vec<Option<Value>>, Failure> {
         let api = Api::GetSecretParameters;
-        let garbled = || Failure::new(api, endpoint, Cause::Garbled);
+        let garbled = || Failure::new(api, errand.endpoint, Cause::Garbled);
         let list = serde_json::to_string(names).map_err(|_| garbled())?;
         let query = vec![
             ("Names", list.as_str()),
             ("RegionId", region.as_str()),
             ("WithDecryption", "true"),
         ];
-        let call = Call { api, endpoint, query, form: None, keys: Some(keys), trouble: None };
-        let body = self.call(&call, deadline).await?;
+        let body = self.read(errand, api, query).await?;
         let many: Many = serde_json::from_slice(body.expose()).map_err(|_| garbled())?;
         let missing = many.invalid_parameters.unwrap_or_default();
         let mut found: Vec<(String, Value)> = Vec::new();

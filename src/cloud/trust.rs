@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustls::RootCertStore;
 
 use super::endpoint::Trust;
-use crate::http::{self, Client, FixedAddresses};
+use crate::http::{self, Client, FixedAddresses, Transport};
 
 /// How hosts are found and trusted, beyond the defaults.
 #[derive(Debug, Default)]
@@ -20,8 +20,8 @@ pub struct Options {
 /// Connections that all mounts share, one set for each trust.
 #[derive(Debug)]
 pub struct Clients {
-    system: Client,
-    kms_instance: Client,
+    system: Arc<dyn Transport>,
+    kms_instance: Arc<dyn Transport>,
 }
 
 impl Clients {
@@ -44,15 +44,20 @@ impl Clients {
             }
         }
         Ok(Self {
-            system: Client::secure(roots, resolve.clone())?,
-            kms_instance: Client::secure(instance_roots, resolve)?,
+            system: Arc::new(Client::secure(roots, resolve.clone())?),
+            kms_instance: Arc::new(Client::secure(instance_roots, resolve)?),
         })
     }
 
-    pub fn of(&self, trust: Trust) -> &Client {
+    /// All hosts by another way.
+    pub fn by(transport: Arc<dyn Transport>) -> Self {
+        Self { system: transport.clone(), kms_instance: transport }
+    }
+
+    pub fn of(&self, trust: Trust) -> &dyn Transport {
         match trust {
-            Trust::System => &self.system,
-            Trust::KmsInstance => &self.kms_instance,
+            Trust::System => &*self.system,
+            Trust::KmsInstance => &*self.kms_instance,
         }
     }
 }

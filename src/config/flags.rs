@@ -222,13 +222,28 @@ const FLAGS: &[Flag] = &[
         "refresh-interval",
         "INTERVAL",
         "A mount is answered from memory while all its values are younger than this: 30s, 5m, 1h; \
-         0 asks the cloud every time [default: 0]",
+         0 asks the cloud every time [default: 5m]",
     ),
     flag(
         FRESHNESS,
         "min-refresh-interval",
         "INTERVAL",
         "The least that a SecretProviderClass can ask for with refreshInterval [default: 0]",
+    ),
+    flag(
+        FRESHNESS,
+        "share",
+        "WHO",
+        "Who has a RAM session and its values in common: pod (nobody) or service-account (the pods \
+         of one ServiceAccount and role: 30 replicas then cost what one does, and ActionTrail \
+         tells the ServiceAccount, not the pod) [default: pod]",
+    ),
+    flag(
+        FRESHNESS,
+        "kms-batch",
+        "auto|off",
+        "Read up to 20 secrets with one BatchGetSecretValue, where KMS and the role allow it \
+         [default: off]",
     ),
     flag(
         FRESHNESS,

@@ -60,8 +60,15 @@ pub(super) async fn assume_role_with_oidc(
         ("Version", "2015-04-01"),
     ];
     let told_of = |failure: &Failure| trouble(told(failure, request.role));
-    let call =
-        Call { api, endpoint: sts, query, form: Some(form), keys: None, trouble: Some(&told_of) };
+    let call = Call {
+        api,
+        endpoint: sts,
+        query,
+        form: Some(form),
+        keys: None,
+        turn: 0,
+        trouble: Some(&told_of),
+    };
     session(cloud, &call, *request.lifetime, deadline)
         .await
         .map_err(|failure| told(&failure, request.role))
@@ -88,6 +95,7 @@ pub(super) async fn assume_role(
         query,
         form: None,
         keys: Some(keys),
+        turn: 0,
         trouble: Some(&told_of),
     };
     session(cloud, &call, *request.lifetime, deadline).await

@@ -12,7 +12,7 @@ use super::api_server::{ApiServer, Refused};
 
 use crate::{
     error::{Class, Error, quoted},
-    flight::{Flights, lock},
+    flight::{Flights, Waited, lock},
     names::{OidcProviderArn, RoleArn},
     request::Pod,
 };
@@ -38,11 +38,12 @@ struct Annotations {
 
 type Name = (String, String);
 type Found = Result<Annotations, Error>;
+type Cache = Mutex<HashMap<Name, (Instant, Annotations)>>;
 
 #[derive(Debug)]
 pub struct ServiceAccounts {
     api: Option<Arc<ApiServer>>,
-    cache: Arc<Mutex<HashMap<Name, (Instant, Annotations)>>>,
+    cache: Arc<Cache>,
     flights: Arc<Flights<Name, Found>>,
 }
 
@@ -101,33 +102,42 @@ impl ServiceAccounts {
         if let Some(known) = fresh(&self.cache, &name) {
             return Ok(known);
         }
-        let (cache, asked) = (self.cache.clone(), name.clone());
-        let found = self.flights.join(name, move || async move {
-            // Another look-up may have ended between our look and this start.
-            if let Some(known) = fresh(&cache, &asked) {
-                return Ok(known);
+        let (running, pilot) = self.flights.board(name.clone());
+        if let Some(pilot) = pilot {
+            let (cache, asked) = (self.cache.clone(), name.clone());
+            tokio::spawn(async move {
+                // Another look-up may have ended between our look and this start.
+                if let Some(known) = fresh(&cache, &asked) {
+                    return pilot.land(Ok(known));
+                }
+                let late = || Err(failed(&asked, "the API server did not answer in time"));
+                let found = timeout(TIMEOUT, look_up(&api, &asked)).await;
+                pilot.land(keep(&cache, &asked, found.unwrap_or_else(|_| late())));
+            });
+        }
+        match running.until(Instant::now() + 2 * TIMEOUT).await {
+            Waited::Landed(found) => found,
+            Waited::OutOfTime(_) | Waited::Lost => {
+                Err(Error::new(Class::Internal, "looking up the ServiceAccount failed inside"))
             }
-            let found = match timeout(TIMEOUT, look_up(&api, &asked)).await {
-                Ok(found) => found?,
-                Err(_) => return Err(failed(&asked, "the API server did not answer in time")),
-            };
-            let ttl = if found == Annotations::default() { NO_ROLE_TTL } else { ROLE_TTL };
-            let mut cache = lock(&cache);
-            if cache.len() >= MAX_CACHED {
-                cache.retain(|_, (until, _)| *until > Instant::now());
-            }
-            if cache.len() < MAX_CACHED {
-                cache.insert(asked, (Instant::now() + ttl, found.clone()));
-            }
-            Ok(found)
-        });
-        found.await.unwrap_or_else(|| {
-            Err(Error::new(Class::Internal, "looking up the ServiceAccount failed inside"))
-        })
+        }
     }
 }
 
-fn fresh(cache: &Mutex<HashMap<Name, (Instant, Annotations)>>, name: &Name) -> Option<Annotations> {
+fn keep(cache: &Cache, name: &Name, found: Found) -> Found {
+    let found = found?;
+    let ttl = if found == Annotations::default() { NO_ROLE_TTL } else { ROLE_TTL };
+    let mut cache = lock(cache);
+    if cache.len() >= MAX_CACHED {
+        cache.retain(|_, (until, _)| *until > Instant::now());
+    }
+    if cache.len() < MAX_CACHED {
+        cache.insert(name.clone(), (Instant::now() + ttl, found.clone()));
+    }
+    Ok(found)
+}
+
+fn fresh(cache: &Cache, name: &Name) -> Option<Annotations> {
     let cache = lock(cache);
     let (until, known) = cache.get(name)?;
     (*until > Instant::now()).then(|| known.clone())

@@ -39,6 +39,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   "mount-timeout" $v.mountTimeout
   "refresh-interval" $v.refreshInterval
   "min-refresh-interval" $v.minRefreshInterval
+  "share" $v.share
+  "kms-batch" $v.kmsBatch
   "value-cache-mib" $v.valueCacheMiB
   "drain-timeout" $v.drainTimeout
   "allowed-identities" (join "," $v.identity.allowed)

@@ -88,6 +88,20 @@ def test_an_unchanged_secret_changes_nothing_in_the_pod(provider, app):
     assert state() == before
 
 
+def test_most_mounts_of_a_running_pod_are_answered_from_memory(provider, app, tell):
+    provider.install_provider({"refreshInterval": "5m"})
+    app.secrets("quiet", "- objectName: app/db\n- objectName: app/key")
+    app.start("quiet", "quiet")
+
+    def from_memory():
+        told = provider.provider_metrics().splitlines()
+        return sum(int(line.split()[-1]) for line in told if 'values_answered_total{source="memory"}' in line)
+
+    provider.wait_for(lambda: from_memory() >= 3, 90, "three mounts from memory", every=1)
+    assert len(provider.reads("quiet", app.namespace)) == 2
+    tell(f"{from_memory()} mounts answered from memory, 2 reads")
+
+
 def test_a_secret_object_is_synced_updated_and_deleted(provider, app):
     secret = f"app/{app.namespace}"
     provider.ctl("put", secret, "before")

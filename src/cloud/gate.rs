@@ -1,0 +1,310 @@
+//! How many calls go to a host at once. Each host has a limit that halves when the host is
+//! overloaded and grows while it is quick; the operator's limit holds over all hosts of a service.
+//! Mounts take turns, so that one with hundreds of objects cannot keep out one with a single object.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt, mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout_at},
+};
+
+/// Whose turn it is: the calls of one mount.
+pub type Turn = u64;
+
+/// An answer is quick up to this many times the quickest, and this much more.
+const QUICK_TIMES: u32 = 3;
+const QUICK_SLACK: Duration = Duration::from_millis(20);
+/// Idle hosts beyond these are forgotten: pod authors name KMS instances.
+const MAX_HOSTS: usize = 64;
+
+/// The places for calls to one service.
+#[derive(Clone)]
+pub struct Gate(Arc<Mutex<State>>);
+
+struct State {
+    most: usize,
+    taken: usize,
+    hosts: HashMap<String, Host>,
+    /// Hosts at which somebody waits, the next to be served first.
+    waiting: VecDeque<String>,
+}
+
+struct Host {
+    /// From 1 to the service's `most`; its whole part counts.
+    limit: f64,
+    taken: usize,
+    quickest: Option<Duration>,
+    /// When the limit was lowered: calls that were under way then tell nothing new.
+    lowered: Option<Instant>,
+    turns: VecDeque<(Turn, VecDeque<oneshot::Sender<Place>>)>,
+}
+
+/// What the end of a call says of its host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Load {
+    Answered,
+    Overloaded,
+    /// Nothing, as a connection that broke.
+    Unknown,
+}
+
+/// Leave to make one call; the next has it when this is dropped.
+#[derive(Debug)]
+pub struct Place {
+    gate: Gate,
+    host: String,
+    since: Instant,
+    load: Load,
+}
+
+impl Place {
+    pub fn told(mut self, load: Load) {
+        self.load = load;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.gate.release(&mem::take(&mut self.host), self.since, self.load);
+    }
+}
+
+/// All places are taken.
+#[derive(Debug)]
+pub struct Queued(oneshot::Receiver<Place>);
+
+impl Queued {
+    /// `None` if none came free in time.
+    pub async fn until(self, deadline: Instant) -> Option<Place> {
+        timeout_at(deadline, self.0).await.ok()?.ok()
+    }
+}
+
+impl Gate {
+    /// At most `most` calls at once.
+    pub fn new(most: usize) -> Self {
+        let (hosts, waiting) = (HashMap::new(), VecDeque::new());
+        Self(Arc::new(Mutex::new(State { most, taken: 0, hosts, waiting })))
+    }
+
+    pub fn place(&self, host: &str, turn: Turn) -> Result<Place, Queued> {
+        let mut state = self.lock();
+        let State { most, taken, hosts, waiting } = &mut *state;
+        if hosts.len() >= MAX_HOSTS && !hosts.contains_key(host) {
+            hosts.retain(|_, host| host.taken > 0 || !host.turns.is_empty());
+        }
+        let entry = hosts.entry(host.to_owned()).or_insert_with(|| Host::new(*most));
+        // Where there is room, nobody waits any more who has not given up.
+        if *taken < *most && entry.has_room() {
+            *taken += 1;
+            entry.taken += 1;
+            return Ok(self.taken(host));
+        }
+        if entry.turns.is_empty() {
+            waiting.push_back(host.to_owned());
+        }
+        let (give, take) = oneshot::channel();
+        match entry.turns.iter_mut().find(|(whose, _)| *whose == turn) {
+            Some((_, calls)) => calls.push_back(give),
+            None => entry.turns.push_back((turn, VecDeque::from([give]))),
+        }
+        Err(Queued(take))
+    }
+
+    fn release(&self, host: &str, since: Instant, load: Load) {
+        // Dropped after the lock: a place that nobody waits for any more is released in its turn.
+        let mut unwanted = Vec::new();
+        let mut state = self.lock();
+        let State { most, taken, hosts, waiting } = &mut *state;
+        *taken = taken.saturating_sub(1);
+        if let Some(entry) = hosts.get_mut(host) {
+            entry.learn(since, load, *most);
+            entry.taken = entry.taken.saturating_sub(1);
+        }
+        for _ in 0..waiting.len() {
+            if *taken >= *most {
+                break;
+            }
+            let Some(name) = waiting.pop_front() else { break };
+            let Some(entry) = hosts.get_mut(&name) else { continue };
+            while *taken < *most
+                && entry.has_room()
+                && let Some(call) = entry.next()
+            {
+                *taken += 1;
+                entry.taken += 1;
+                unwanted.extend(call.send(self.taken(&name)).err());
+            }
+            if !entry.turns.is_empty() {
+                waiting.push_back(name);
+            }
+        }
+        drop(state);
+    }
+
+    fn taken(&self, host: &str) -> Place {
+        let (gate, host) = (self.clone(), host.to_owned());
+        Place { gate, host, since: Instant::now(), load: Load::Unknown }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Gate")
+    }
+}
+
+impl Host {
+    /// Starts with all places, so that a mount of many objects takes one round trip.
+    fn new(most: usize) -> Self {
+        let limit = f64::from(u32::try_from(most).unwrap_or(u32::MAX));
+        Self { limit, taken: 0, quickest: None, lowered: None, turns: VecDeque::new() }
+    }
+
+    fn has_room(&self) -> bool {
+        f64::from(u32::try_from(self.taken).unwrap_or(u32::MAX)) + 1.0 <= self.limit
+    }
+
+    /// The next call: each turn in its turn gives one.
+    fn next(&mut self) -> Option<oneshot::Sender<Place>> {
+        while let Some((turn, mut calls)) = self.turns.pop_front() {
+            let call = calls.pop_front();
+            if !calls.is_empty() {
+                self.turns.push_back((turn, calls));
+            }
+            // One that gave up waiting costs its mount no turn.
+            if call.as_ref().is_some_and(|call| !call.is_closed()) {
+                return call;
+            }
+        }
+        None
+    }
+
+    /// `taken` still counts the call that ended.
+    fn learn(&mut self, since: Instant, load: Load, most: usize) {
+        let taken = f64::from(u32::try_from(self.taken).unwrap_or(u32::MAX));
+        match load {
+            Load::Overloaded if self.lowered.is_none_or(|lowered| since >= lowered) => {
+                self.limit = (self.limit.min(taken) / 2.0).max(1.0);
+                self.lowered = Some(Instant::now());
+            }
+            Load::Answered => {
+                let took = since.elapsed();
+                let quickest = self.quickest.map_or(took, |quickest| quickest.min(took));
+                self.quickest = Some(quickest);
+                let quick = took <= quickest * QUICK_TIMES + QUICK_SLACK;
+                // A limit that nobody touches says nothing about what the host can take.
+                if quick && taken + 1.0 > self.limit {
+                    let most = f64::from(u32::try_from(most).unwrap_or(u32::MAX));
+                    self.limit = (self.limit + 1.0 / self.limit).min(most);
+                }
+            }
+            Load::Overloaded | Load::Unknown => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{advance, sleep};
+
+    use super::*;
+
+    const A: &str = "a.example";
+    const B: &str = "b.example";
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(5)
+    }
+
+    fn limit(gate: &Gate, host: &str) -> f64 {
+        gate.lock().hosts[host].limit
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_operators_limit_holds_over_all_hosts() {
+        let gate = Gate::new(2);
+        let (first, _second) = (gate.place(A, 1).unwrap(), gate.place(B, 1).unwrap());
+        let queued = gate.place(B, 2).unwrap_err();
+        assert!(gate.place(A, 2).unwrap_err().until(soon()).await.is_none());
+        drop(first);
+        let place = queued.until(soon()).await.unwrap();
+        assert_eq!(place.host, B);
+        assert_eq!(gate.lock().taken, 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn mounts_take_turns() {
+        let gate = Gate::new(1);
+        let mut held = gate.place(A, 0).unwrap();
+        let many: Vec<_> = (0..100).map(|_| gate.place(A, 1).unwrap_err()).collect();
+        let one = gate.place(A, 2).unwrap_err();
+        let mut many = many.into_iter();
+        drop(held);
+        held = many.next().unwrap().until(soon()).await.unwrap();
+        drop(held);
+        held = one.until(soon()).await.unwrap();
+        drop(held);
+        assert!(many.next().unwrap().until(soon()).await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_stops_waiting_keeps_no_place() {
+        let gate = Gate::new(1);
+        let held = gate.place(A, 0).unwrap();
+        let gone = gate.place(A, 1).unwrap_err();
+        let waits = gate.place(A, 2).unwrap_err();
+        drop(gone);
+        drop(held);
+        drop(waits.until(soon()).await.unwrap());
+        // A place that was given, and not taken, comes back.
+        let held = gate.place(A, 0).unwrap();
+        let given = gate.place(A, 1).unwrap_err();
+        drop(held);
+        drop(given);
+        assert_eq!(gate.lock().taken, 0);
+        assert!(gate.place(A, 3).is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_limit_halves_under_overload_and_grows_while_the_host_is_quick() {
+        let gate = Gate::new(16);
+        let all: Vec<_> = (0..16).map(|turn| gate.place(A, turn).unwrap()).collect();
+        advance(Duration::from_millis(20)).await;
+        // All of them saw the same overload.
+        all.into_iter().for_each(|place| place.told(Load::Overloaded));
+        assert_eq!(limit(&gate, A), 8.0);
+        assert!(gate.place(B, 0).is_ok(), "another host is not to blame");
+        let round = async |took: u64| {
+            let places: Vec<_> = (0..).map_while(|turn| gate.place(A, turn).ok()).collect();
+            sleep(Duration::from_millis(took)).await;
+            let count = places.len();
+            places.into_iter().for_each(|place| place.told(Load::Answered));
+            count
+        };
+        assert_eq!(round(20).await, 8);
+        let grown = limit(&gate, A);
+        assert!(grown > 8.0, "{grown}");
+        // Slow answers do not raise it.
+        round(500).await;
+        assert_eq!(limit(&gate, A), grown);
+        for _ in 0..100 {
+            round(20).await;
+        }
+        assert_eq!(limit(&gate, A), 16.0);
+        for _ in 0..10 {
+            gate.place(A, 0).unwrap().told(Load::Overloaded);
+        }
+        assert_eq!(limit(&gate, A), 1.0, "one call always may");
+    }
+}

@@ -1,0 +1,316 @@
+//! The calls of one mount: which reads go out together, with which session, and what becomes of
+//! the answers.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use futures::future::join_all;
+use tokio::time::Instant;
+
+use super::{Missed, Outcome, Shared, is_refusal};
+use crate::{
+    cloud::{
+        Api, Cause, Errand, Failure,
+        endpoint::Endpoint,
+        kms::{self, SecretRef, Value},
+        oos::{self, ParameterRef},
+    },
+    credentials::Login,
+    flight::{Pilot, lock},
+    names::{Region, RoleArn},
+    request::objects::{Read, Source},
+    values::Key,
+};
+
+/// A read that this mount makes, for all who wait for it.
+#[derive(Debug)]
+pub(super) struct Flight {
+    pub(super) read: Read,
+    pub(super) login: Login,
+    pub(super) pilot: Pilot<Key, Outcome>,
+}
+
+/// One call to make.
+pub(super) enum Plan {
+    One(Box<Flight>),
+    /// Of one login, endpoint and region.
+    Parameters(Vec<Flight>),
+    /// Of one login and endpoint, all of them with names of their own.
+    Secrets(Vec<Flight>),
+}
+
+/// Parameters go out in tens, except those of a chosen version, which that operation cannot give;
+/// secrets in twenties where that is known to work or has not been tried.
+pub(super) fn plans(flights: Vec<Flight>, batching: &Batching) -> Vec<Plan> {
+    type Group = (Endpoint, Option<Region>, Option<RoleArn>);
+    let mut plans = Vec::new();
+    let mut groups: HashMap<Group, (Vec<Flight>, HashSet<String>)> = HashMap::new();
+    for flight in flights {
+        let Read { endpoint, source, cross_account_role } = &flight.read;
+        let (region, name) = match source {
+            Source::Oos(ParameterRef { region, name, version: None }) => (Some(region), name),
+            // An ARN is answered under a name that may be another's.
+            Source::Kms(SecretRef { name, .. })
+                if !name.starts_with("acs:") && batching.may(&flight.login, endpoint) =>
+            {
+                (None, name)
+            }
+            _ => {
+                plans.push(Plan::One(Box::new(flight)));
+                continue;
+            }
+        };
+        let group = (endpoint.clone(), region.cloned(), cross_account_role.clone());
+        let (flights, names) = groups.entry(group).or_default();
+        if names.insert(name.clone()) {
+            flights.push(flight);
+        } else {
+            plans.push(Plan::One(Box::new(flight)));
+        }
+    }
+    for ((_, region, _), (mut flights, _)) in groups {
+        let most = if region.is_some() { oos::BATCH } else { kms::BATCH };
+        while !flights.is_empty() {
+            let rest = flights.split_off(most.min(flights.len()));
+            let mut chunk = std::mem::replace(&mut flights, rest);
+            plans.push(match (chunk.len(), chunk.pop()) {
+                (1, Some(only)) => Plan::One(Box::new(only)),
+                (_, last) => {
+                    chunk.extend(last);
+                    if region.is_some() { Plan::Parameters(chunk) } else { Plan::Secrets(chunk) }
+                }
+            });
+        }
+    }
+    plans
+}
+
+/// Who may read several secrets with one call. Whether the service has that operation, and which
+/// permission it takes, is told by the first answer to each identity at each host.
+#[derive(Debug)]
+pub(super) struct Batching {
+    on: bool,
+    refused: Mutex<HashSet<(String, String)>>,
+}
+
+impl Batching {
+    pub(super) fn new(on: bool) -> Self {
+        Self { on, refused: Mutex::default() }
+    }
+
+    fn may(&self, login: &Login, endpoint: &Endpoint) -> bool {
+        self.on && !lock(&self.refused).contains(&(login.who(), endpoint.host().to_owned()))
+    }
+
+    fn refused(&self, login: &Login, endpoint: &Endpoint) {
+        /// Far more identities than a node has; beyond them each pays one call again.
+        const MOST: usize = 4096;
+        let mut refused = lock(&self.refused);
+        if refused.len() >= MOST {
+            refused.clear();
+        }
+        refused.insert((login.who(), endpoint.host().to_owned()));
+    }
+}
+
+/// The operation that reads it alone.
+pub(super) fn api(read: &Read) -> Api {
+    match read.source {
+        Source::Kms(_) => Api::GetSecretValue,
+        Source::Oos(_) => Api::GetSecretParameter,
+    }
+}
+
+/// When the calls of a mount end: a moment before the mount does, so that it hears why.
+pub(super) fn ends(deadline: Instant) -> Instant {
+    deadline.checked_sub(Duration::from_millis(50)).unwrap_or(deadline)
+}
+
+/// Makes the calls of one mount.
+pub(super) struct Caller {
+    pub(super) shared: Arc<Shared>,
+    pub(super) turn: u64,
+    pub(super) interval: Duration,
+    pub(super) deadline: Instant,
+}
+
+enum Ask<'a> {
+    Secret(&'a SecretRef),
+    Secrets(&'a [&'a SecretRef]),
+    Parameter(&'a ParameterRef),
+    Parameters(&'a Region, &'a [&'a str]),
+}
+
+impl Caller {
+    pub(super) async fn run(self: Arc<Self>, plan: Plan) {
+        let singly = match plan {
+            Plan::One(flight) => vec![*flight],
+            Plan::Parameters(flights) => self.parameters(flights).await,
+            Plan::Secrets(flights) => self.secrets(flights).await,
+        };
+        join_all(singly.into_iter().map(|flight| self.one(flight))).await;
+    }
+
+    async fn one(&self, flight: Flight) {
+        let asked = Instant::now();
+        let ask = match &flight.read.source {
+            Source::Kms(secret) => Ask::Secret(secret),
+            Source::Oos(parameter) => Ask::Parameter(parameter),
+        };
+        let flights = std::slice::from_ref(&flight);
+        let outcome = match self.signed(&flight, flights, &ask).await {
+            Ok(mut values) => values.pop().flatten().map(Arc::new).ok_or_else(|| {
+                Failure::new(api(&flight.read), &flight.read.endpoint, Cause::Garbled).into()
+            }),
+            Err(missed) => Err(missed),
+        };
+        self.land(flight, outcome, asked);
+    }
+
+    /// Gives back those that are better asked for singly.
+    async fn parameters(&self, flights: Vec<Flight>) -> Vec<Flight> {
+        let asked = Instant::now();
+        let Some(first) = flights.first() else { return flights };
+        let parameters: Vec<&ParameterRef> = flights.iter().filter_map(parameter).collect();
+        let Some(ParameterRef { region, .. }) = parameters.first() else { return flights };
+        let names: Vec<&str> = parameters.iter().map(|parameter| &*parameter.name).collect();
+        let ask = Ask::Parameters(region, &names);
+        match self.signed(first, &flights, &ask).await {
+            Ok(values) => {
+                for (flight, value) in flights.into_iter().zip(values) {
+                    let missing = || {
+                        let endpoint = &flight.read.endpoint;
+                        Failure::new(Api::GetSecretParameters, endpoint, Cause::NotFound).into()
+                    };
+                    let outcome = value.map(Arc::new).ok_or_else(missing);
+                    self.land(flight, outcome, asked);
+                }
+                Vec::new()
+            }
+            // Policies made for the official provider allow only the single read, and one name
+            // that is not allowed fails the whole batch: singly, each object gets its own answer.
+            Err(Missed::Failed(Failure { cause: Cause::Denied | Cause::UnknownApi, .. })) => {
+                flights
+            }
+            Err(missed) => {
+                flights
+                    .into_iter()
+                    .for_each(|flight| self.land(flight, Err(missed.clone()), asked));
+                Vec::new()
+            }
+        }
+    }
+
+    /// Gives back those that the answer does not hold, and all of them where there is no such
+    /// operation.
+    async fn secrets(&self, flights: Vec<Flight>) -> Vec<Flight> {
+        let asked = Instant::now();
+        let Some(first) = flights.first() else { return flights };
+        let secrets: Vec<&SecretRef> = flights.iter().filter_map(secret).collect();
+        match self.signed(first, &flights, &Ask::Secrets(&secrets)).await {
+            Ok(values) => {
+                let mut singly = Vec::new();
+                for (flight, value) in flights.into_iter().zip(values) {
+                    match value {
+                        Some(value) => self.land(flight, Ok(Arc::new(value)), asked),
+                        None => singly.push(flight),
+                    }
+                }
+                singly
+            }
+            Err(
+                Missed::NotThere(_)
+                | Missed::Failed(Failure {
+                    cause: Cause::Denied | Cause::Invalid | Cause::UnknownApi,
+                    ..
+                }),
+            ) => {
+                self.shared.batching.refused(&first.login, &first.read.endpoint);
+                flights
+            }
+            Err(Missed::Failed(Failure { cause: Cause::Garbled, .. })) => flights,
+            Err(missed) => {
+                flights
+                    .into_iter()
+                    .for_each(|flight| self.land(flight, Err(missed.clone()), asked));
+                Vec::new()
+            }
+        }
+    }
+
+    /// Asks with the session that the reads need; once more with a new one if the cloud says that
+    /// this one is over.
+    async fn signed(
+        &self,
+        first: &Flight,
+        flights: &[Flight],
+        ask: &Ask<'_>,
+    ) -> Result<Vec<Option<Value>>, Missed> {
+        let sessions = &self.shared.sessions;
+        let trouble = |failure: &Failure| {
+            flights.iter().for_each(|flight| flight.pilot.note(Err(failure.clone().into())));
+        };
+        let mut again = true;
+        loop {
+            let proof = sessions.prove(&first.login, self.deadline).await;
+            let proof = proof.map_err(Missed::NoSession)?;
+            let errand = Errand {
+                endpoint: &first.read.endpoint,
+                keys: proof.keys(),
+                turn: self.turn,
+                deadline: self.deadline,
+                trouble: &trouble,
+            };
+            match self.ask(ask, errand).await {
+                Err(failure) if again && failure.cause == Cause::SessionRefused => {
+                    again = false;
+                    sessions.refused(&first.login, &proof);
+                }
+                outcome => return Ok(outcome?),
+            }
+        }
+    }
+
+    async fn ask(&self, ask: &Ask<'_>, errand: Errand<'_>) -> Result<Vec<Option<Value>>, Failure> {
+        let cloud = &self.shared.cloud;
+        let one = |value| vec![Some(value)];
+        match ask {
+            Ask::Secret(secret) => cloud.get_secret_value(errand, secret).await.map(one),
+            Ask::Parameter(parameter) => {
+                cloud.get_secret_parameter(errand, parameter).await.map(one)
+            }
+            Ask::Secrets(secrets) => cloud.batch_get_secret_value(errand, secrets).await,
+            Ask::Parameters(region, names) => {
+                cloud.get_secret_parameters(errand, region, names).await
+            }
+        }
+    }
+
+    fn land(&self, flight: Flight, outcome: Outcome, asked: Instant) {
+        let values = &self.shared.values;
+        match &outcome {
+            Ok(value) => values.keep(flight.pilot.key(), Some(value), self.interval, asked),
+            Err(Missed::NotThere(_)) => values.keep(flight.pilot.key(), None, self.interval, asked),
+            Err(missed) if is_refusal(missed.class()) => values.drop_one(flight.pilot.key()),
+            Err(_) => {}
+        }
+        flight.pilot.land(outcome);
+    }
+}
+
+fn parameter(flight: &Flight) -> Option<&ParameterRef> {
+    match &flight.read.source {
+        Source::Oos(parameter) => Some(parameter),
+        Source::Kms(_) => None,
+    }
+}
+
+fn secret(flight: &Flight) -> Option<&SecretRef> {
+    match &flight.read.source {
+        Source::Kms(secret) => Some(secret),
+        Source::Oos(_) => None,
+    }
+}
