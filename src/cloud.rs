@@ -329,5 +329,5 @@ fn sensitive(value: &str) -> Option<HeaderValue> {
 fn nonce() -> Option<String> {
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes).ok()?;
-    Some(bytes.iter().fold(String::with_capacity(32), |nonce, byte| format!("{nonce}{byte:02x}")))
+    Some(sign::hex(&bytes))
 }

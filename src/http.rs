@@ -2,12 +2,13 @@
 //! words of our own, because a library's would carry the URL.
 
 use std::{
+    collections::HashMap,
     error::Error as StdError,
     fmt,
     future::Future,
     net::{SocketAddr, ToSocketAddrs},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
@@ -15,12 +16,12 @@ use std::{
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::{HeaderMap, Request};
+use hyper::{HeaderMap, Request, Uri, http::uri::Authority};
 use hyper_rustls::HttpsConnector;
 use hyper_util::{
     client::legacy::{
         Client as Pool,
-        connect::{HttpConnector, dns::Name},
+        connect::{Connection as _, HttpConnector, dns::Name},
     },
     rt::{TokioExecutor, TokioTimer},
 };
@@ -29,6 +30,9 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 
+use tokio::time::{Instant, sleep};
+use tower::Service as _;
+
 use crate::{names::Glob, secret::Secret};
 
 /// Ten parameters of 4 KiB, or one secret of 30 KiB in base64, with room to spare.
@@ -36,6 +40,10 @@ const MAX_BODY_BYTES: usize = 1 << 20;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Shorter than the idle limit of the load balancers in front of the services.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
+/// A connection on which calls wait and nothing arrives is asked whether it lives, and dropped before
+/// the calls on it have to be given up.
+const PING_AFTER: Duration = Duration::from_secs(4);
+const PING_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Addresses for hosts that name resolution here does not know.
 pub type FixedAddresses = Vec<(Glob, SocketAddr)>;
@@ -48,7 +56,7 @@ pub trait Transport: fmt::Debug + Send + Sync {
 
 /// Connections under one trust.
 #[derive(Debug)]
-pub struct Client(Pool<HttpsConnector<HttpConnector<Resolver>>, Full<Bytes>>);
+pub struct Client(Pool<Connector, Full<Bytes>>);
 
 impl Transport for Client {
     fn send(&self, request: Request<Full<Bytes>>) -> BoxFuture<'_, Result<Answer, Broken>> {
@@ -75,12 +83,12 @@ pub enum Broken {
 impl Client {
     /// Speaks HTTPS alone.
     pub fn secure(roots: RootCertStore, resolve: Arc<FixedAddresses>) -> Result<Self, String> {
-        Ok(Self::over(connector(tls(roots)?, resolve, false)))
+        Ok(Self::over(Connector::new(tls(roots)?, resolve, false)))
     }
 
     /// Speaks plain HTTP where the URL says so.
     pub fn plain_too(roots: RootCertStore) -> Result<Self, String> {
-        Ok(Self::over(connector(tls(roots)?, Arc::default(), true)))
+        Ok(Self::over(Connector::new(tls(roots)?, Arc::default(), true)))
     }
 
     /// One attempt, without a time limit of its own.
@@ -100,9 +108,12 @@ impl Client {
         })
     }
 
-    fn over(connector: HttpsConnector<HttpConnector<Resolver>>) -> Self {
+    fn over(connector: Connector) -> Self {
         let pool = Pool::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
+            .http2_keep_alive_interval(PING_AFTER)
+            .http2_keep_alive_timeout(PING_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .build(connector);
         Self(pool)
@@ -135,23 +146,12 @@ fn tls(roots: RootCertStore) -> Result<ClientConfig, String> {
         .with_no_client_auth())
 }
 
-fn connector(
-    tls: ClientConfig,
-    resolve: Arc<FixedAddresses>,
-    plain_too: bool,
-) -> HttpsConnector<HttpConnector<Resolver>> {
-    let mut tcp = HttpConnector::new_with_resolver(Resolver(resolve));
-    tcp.enforce_http(false);
-    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
-    tcp.set_nodelay(true);
-    let builder = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls);
-    let builder = if plain_too { builder.https_or_http() } else { builder.https_only() };
-    builder.enable_all_versions().wrap_connector(tcp)
-}
-
-fn reason(error: &hyper_util::client::legacy::Error) -> Broken {
-    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
+fn reason(error: &(dyn StdError + 'static)) -> Broken {
+    let mut next = Some(error);
     while let Some(cause) = next {
+        if let Some(NotConnected(broken)) = cause.downcast_ref() {
+            return *broken;
+        }
         if let Some(rustls::Error::InvalidCertificate(_)) = tls_error(cause) {
             return Broken::Certificate;
         }
@@ -175,10 +175,10 @@ fn reason(error: &hyper_util::client::legacy::Error) -> Broken {
         }
         next = cause.source();
     }
-    if error.is_connect() {
-        return Broken::Connection("no connection");
+    match error.is::<hyper_util::client::legacy::Error>() {
+        true => Broken::Connection("the connection broke before the answer"),
+        false => Broken::Connection("no connection"),
     }
-    Broken::Connection("the connection broke before the answer")
 }
 
 /// rustls errors travel inside io errors, one in another, whose `source` skips them.
@@ -188,6 +188,97 @@ fn tls_error<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Erro
         cause = inner;
     }
     cause.downcast_ref()
+}
+
+/// Connects to a host for one call at a time until it is known whether one connection will do for
+/// all: calls to a host without a connection would otherwise each make one.
+#[derive(Clone, Debug)]
+struct Connector {
+    https: HttpsConnector<HttpConnector<Resolver>>,
+    hosts: Arc<Mutex<HashMap<Authority, Arc<Turn>>>>,
+}
+
+/// What the last connection to the host came to, and when.
+type Turn = tokio::sync::Mutex<Option<(Last, Instant)>>;
+
+#[derive(Clone, Copy, Debug)]
+enum Last {
+    Http1,
+    Http2,
+    Failed(Broken),
+}
+
+/// Why there is no connection, for all who waited for it.
+#[derive(Debug, thiserror::Error)]
+#[error("no connection")]
+struct NotConnected(Broken);
+
+type Connection = <HttpsConnector<HttpConnector<Resolver>> as tower::Service<Uri>>::Response;
+impl Connector {
+    fn new(tls: ClientConfig, resolve: Arc<FixedAddresses>, plain_too: bool) -> Self {
+        let mut tcp = HttpConnector::new_with_resolver(Resolver(resolve));
+        tcp.enforce_http(false);
+        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        tcp.set_nodelay(true);
+        let builder = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls);
+        let builder = if plain_too { builder.https_or_http() } else { builder.https_only() };
+        let https = builder.enable_all_versions().wrap_connector(tcp);
+        Self { https, hosts: Arc::default() }
+    }
+
+    fn turn(&self, uri: &Uri) -> Arc<Turn> {
+        /// Idle hosts beyond these are forgotten: pod authors name KMS instances.
+        const MOST: usize = 64;
+        let host = uri.authority().cloned().unwrap_or_else(|| Authority::from_static("none"));
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        if hosts.len() >= MOST {
+            hosts.retain(|_, turn| Arc::strong_count(turn) > 1);
+        }
+        hosts.entry(host).or_default().clone()
+    }
+
+    async fn connect(mut self, uri: Uri) -> Result<Connection, NotConnected> {
+        let asked = Instant::now();
+        let turn = self.turn(&uri);
+        let mut last = turn.lock().await;
+        match *last {
+            Some((Last::Http1, _)) => {
+                drop(last);
+                return self.https.call(uri).await.map_err(|error| NotConnected(reason(&*error)));
+            }
+            Some((Last::Http2, at)) if at >= asked => {
+                drop(last);
+                // The pool gives the call that connection: it never gets to the end of this, unless
+                // the connection broke at once.
+                sleep(CONNECT_TIMEOUT).await;
+                return Err(NotConnected(Broken::Connection("connection reset")));
+            }
+            Some((Last::Failed(broken), at)) if at >= asked => return Err(NotConnected(broken)),
+            _ => {}
+        }
+        let made = self.https.call(uri).await.map_err(|error| reason(&*error));
+        let seen = match &made {
+            Ok(connection) if connection.connected().is_negotiated_h2() => Last::Http2,
+            Ok(_) => Last::Http1,
+            Err(broken) => Last::Failed(*broken),
+        };
+        *last = Some((seen, Instant::now()));
+        made.map_err(NotConnected)
+    }
+}
+
+impl tower::Service<Uri> for Connector {
+    type Response = Connection;
+    type Error = NotConnected;
+    type Future = BoxFuture<'static, Result<Connection, NotConnected>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NotConnected>> {
+        self.https.poll_ready(cx).map_err(|error| NotConnected(reason(&*error)))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        Box::pin(self.clone().connect(uri))
+    }
 }
 
 /// The operator's addresses first, then the system's resolver.

@@ -224,3 +224,32 @@ async fn no_more_calls_at_once_than_the_operator_allows() {
     world.web(&objects).await.unwrap();
     world.finish().await;
 }
+
+/// A connection that nothing arrives on any more is given up before the calls on it are.
+#[tokio::test]
+async fn a_connection_that_went_silent_is_replaced() {
+    let world = Setup::default().proxied().start().await;
+    let pod = world.pod("web", "web-1").objects("- objectName: web/plain");
+    world.mount(&pod).await.unwrap();
+    let connections = world.emulator.connections();
+    world.proxy.as_ref().unwrap().silence();
+    let started = Instant::now();
+    world.mount(&pod).await.unwrap();
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    assert_eq!(world.emulator.connections(), connections + 1);
+    world.finish().await;
+}
+
+/// Thirty pods start at once on a node that has not spoken to the cloud yet.
+#[tokio::test]
+async fn a_burst_to_cold_hosts_makes_one_connection_to_each() {
+    let world = World::start().await;
+    let objects = "- objectName: web/plain\n- objectName: web/db\n- objectName: shared/greeting\n";
+    let pods: Vec<_> =
+        (0..30).map(|n| world.pod("web", &format!("web-{n}")).objects(objects)).collect();
+    let outcomes = futures::future::join_all(pods.iter().map(|pod| world.mount(pod))).await;
+    assert!(outcomes.iter().all(Result::is_ok));
+    assert_eq!(world.calls("GetSecretValue").len(), 90);
+    assert_eq!(world.emulator.connections(), 2, "one to STS, one to KMS");
+    world.finish().await;
+}

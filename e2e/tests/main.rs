@@ -22,6 +22,7 @@ mod grpc_go;
 mod identity;
 mod objects;
 mod process;
+mod proxy;
 mod refresh;
 mod sessions;
 mod sharing;

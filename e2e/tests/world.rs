@@ -20,7 +20,10 @@ use tempfile::TempDir;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::Status;
 
-use crate::driver::{Driver, PodVolume, Volume};
+use crate::{
+    driver::{Driver, PodVolume, Volume},
+    proxy::Proxy,
+};
 
 pub const OIDC_PROVIDER: &str =
     "acs:ram::1234567890123456:oidc-provider/ack-rrsa-c0123456789abcdef";
@@ -35,6 +38,7 @@ pub struct Setup {
     own_token: bool,
     public_ca_for_instances: bool,
     cloud: Vec<(&'static str, &'static str)>,
+    proxied: bool,
 }
 
 impl Setup {
@@ -65,6 +69,12 @@ impl Setup {
         self
     }
 
+    /// All calls go by way of `World::proxy`.
+    pub fn proxied(mut self) -> Self {
+        self.proxied = true;
+        self
+    }
+
     /// Trust for KMS instances as it is built in.
     pub fn built_in_instance_ca(mut self) -> Self {
         self.public_ca_for_instances = true;
@@ -80,6 +90,7 @@ pub struct World {
     pub emulator: Emulator,
     pub driver: Driver,
     pub admin: SocketAddr,
+    pub proxy: Option<Proxy>,
     directory: TempDir,
     shutdown: CancellationToken,
     serving: AbortOnDropHandle<Result<(), String>>,
@@ -96,7 +107,12 @@ impl World {
         let logs_from = capture_logs();
         let directory = TempDir::new().unwrap();
         let emulator = cloud(&setup.cloud).await;
-        let config = configure(&emulator, directory.path(), &setup).unwrap();
+        let proxy = match setup.proxied {
+            true => Some(Proxy::to(emulator.https_addr()).await),
+            false => None,
+        };
+        let road = proxy.as_ref().map_or(emulator.https_addr(), |proxy| proxy.address);
+        let config = configure(road, &emulator, directory.path(), &setup).unwrap();
         let app = App::bind(config).await.unwrap();
         let admin = app.admin_address().unwrap();
         let shutdown = CancellationToken::new();
@@ -106,6 +122,7 @@ impl World {
             emulator,
             driver,
             admin,
+            proxy,
             directory,
             shutdown,
             serving,
@@ -213,7 +230,9 @@ pub fn assert_not_forbidden(status: &Status) {
     assert!(!forbidden.contains(&status.code()), "{status:?}");
 }
 
-pub fn configure(
+/// `road` leads to the cloud.
+fn configure(
+    road: SocketAddr,
     emulator: &Emulator,
     directory: &Path,
     setup: &Setup,
@@ -230,7 +249,7 @@ pub fn configure(
         "--healthz-port=0".to_owned(),
         format!("--ca-file={}", write("ca.pem", &emulator.ca_pem())),
         format!("--kubernetes-api=http://{}", emulator.kubernetes_addr()),
-        format!("--resolve=*.aliyuncs.com={}", emulator.https_addr()),
+        format!("--resolve=*.aliyuncs.com={road}"),
         format!("--metadata-endpoint={}", emulator.metadata_addr()),
     ];
     if !setup.flags.iter().any(|flag| flag.starts_with("--region")) {

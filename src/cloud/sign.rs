@@ -99,7 +99,7 @@ fn canonical_request(unsigned: &Unsigned<'_>) -> (String, String) {
     (format!("{method}\n{path}\n{query}\n{lines}\n{names}\n{body_sha256}"), names)
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
         let _ = write!(out, "{byte:02x}");
         out
