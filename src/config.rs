@@ -140,8 +140,8 @@ impl Settings<'_> {
             },
             metadata: self.metadata(),
             api_server: self.api_server(),
-            kms_calls: self.count("max-concurrent-kms-secret-pulls", 64),
-            oos_calls: self.count("max-concurrent-oos-secret-pulls", 16),
+            kms_calls: self.count("max-concurrent-kms-secret-pulls", 1, 64),
+            oos_calls: self.count("max-concurrent-oos-secret-pulls", 1, 16),
             mount_timeout: self
                 .parsed(
                     "mount-timeout",
@@ -154,7 +154,7 @@ impl Settings<'_> {
                 default: self.interval("refresh-interval").unwrap_or(DEFAULT_REFRESH),
                 least: self.interval("min-refresh-interval").unwrap_or_default(),
             },
-            value_cache_bytes: self.count("value-cache-mib", 16) << 20,
+            value_cache_bytes: self.count("value-cache-mib", 0, 16) << 20,
             kms_batch: self
                 .parsed("kms-batch", &[], auto_or_off, "auto or off")
                 .unwrap_or_default(),

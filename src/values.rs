@@ -1,6 +1,6 @@
 //! Values kept for a while, so that a mount that is repeated every minute does not ask the cloud
-//! every minute. Kept per identity, sealed under a key of this process, bounded, and wiped some
-//! intervals after they were fetched: another mount of the identity may believe them for longer.
+//! every minute. Kept per identity, sealed under a key of this process, bounded, and wiped when they
+//! are no longer fresh.
 
 use std::{
     collections::HashMap,
@@ -130,7 +130,6 @@ impl Values {
                 None => return self.drop_one(key),
             },
         };
-        let longest = interval * MANAGED_INTERVALS;
         let left = rotates_at.map(|at| {
             let left = at.duration_since(jiff::Timestamp::now());
             Duration::try_from(left).unwrap_or_default()
@@ -141,7 +140,7 @@ impl Values {
             sealed,
             version,
             asked,
-            ends: asked + left.map_or(longest, |left| left.min(longest)),
+            ends: asked + left.map_or(interval, |left| left.min(interval * MANAGED_INTERVALS)),
             managed: left.is_some(),
             used: shelf.uses,
         };
@@ -166,7 +165,7 @@ impl Values {
         self.metrics.values(shelf.entries.len(), shelf.bytes);
     }
 
-    /// Wipes what no mount can believe any more.
+    /// Wipes what is no longer fresh.
     pub fn sweep(&self) {
         let now = Instant::now();
         let mut shelf = lock(&self.kept);

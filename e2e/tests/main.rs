@@ -27,4 +27,5 @@ mod refresh;
 mod sessions;
 mod sharing;
 mod table;
+mod threats;
 mod wire;

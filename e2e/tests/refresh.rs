@@ -74,6 +74,21 @@ async fn a_secret_provider_class_chooses_within_the_operator_s_bound() {
     world.finish().await;
 }
 
+/// The operator's off switch, whatever a pod's author asks for.
+#[tokio::test]
+async fn nothing_is_kept_where_nothing_may_be() {
+    let world = Setup::default().flag("value-cache-mib", "0").start().await;
+    let pod = world
+        .pod("web", "web-1")
+        .objects("- objectName: web/plain")
+        .parameter("refreshInterval", "1h");
+    for _ in 0..3 {
+        world.mount(&pod).await.unwrap();
+    }
+    assert_eq!(world.calls("GetSecretValue").len(), 3);
+    world.finish().await;
+}
+
 /// The cloud's no is not outlived: once it was heard, nothing is answered from memory.
 #[tokio::test]
 async fn a_refusal_drops_what_was_kept() {
@@ -91,7 +106,7 @@ async fn a_refusal_drops_what_was_kept() {
 #[tokio::test]
 async fn a_refused_login_drops_what_was_kept() {
     let world = world().await;
-    world.emulator.set_session_lifetime(Some(std::time::Duration::from_secs(1)));
+    world.emulator.set_session_lifetime(Some(std::time::Duration::from_secs(3)));
     let pod = world.pod("web", "web-1").objects("- objectName: web/plain");
     world.mount(&pod).await.unwrap();
     world.emulator.revoke_trust("web").unwrap();

@@ -249,7 +249,8 @@ const FLAGS: &[Flag] = &[
         FRESHNESS,
         "value-cache-mib",
         "N",
-        "How much memory values may take, sealed; the longest unused go first [default: 16]",
+        "How much memory values may take, sealed; the longest unused go first, and with 0 none are \
+         kept [default: 16]",
     ),
     flag(
         OPERATION,

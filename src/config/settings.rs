@@ -80,9 +80,10 @@ impl<'a> Settings<'a> {
         self.parsed(flag, &[], parse, "true or false")
     }
 
-    pub(super) fn count(&mut self, flag: &str, default: usize) -> usize {
-        let parse = |text: &str| text.parse().ok().filter(|n| (1..=10_000).contains(n));
-        self.parsed(flag, &[], parse, "a number from 1 to 10000").unwrap_or(default)
+    pub(super) fn count(&mut self, flag: &str, least: usize, default: usize) -> usize {
+        let parse = |text: &str| text.parse().ok().filter(|n| (least..=10_000).contains(n));
+        let form = format!("a number from {least} to 10000");
+        self.parsed(flag, &[], parse, &form).unwrap_or(default)
     }
 
     /// The PEM file that a flag names.

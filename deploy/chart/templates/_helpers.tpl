@@ -41,7 +41,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   "min-refresh-interval" $v.minRefreshInterval
   "share" $v.share
   "kms-batch" $v.kmsBatch
-  "value-cache-mib" $v.valueCacheMiB
+  "value-cache-mib" (ternary "" (toString $v.valueCacheMiB) (kindIs "invalid" $v.valueCacheMiB))
   "drain-timeout" $v.drainTimeout
   "allowed-identities" (join "," $v.identity.allowed)
   "default-identity" $v.identity.default
