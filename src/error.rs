@@ -49,9 +49,11 @@ pub struct Error {
     pub class: Class,
     /// The field, object or role it concerns; empty when it concerns the whole mount.
     pub subject: String,
-    pub what: String,
+    pub what: Box<str>,
     /// Facts beside it, such as an HTTP status.
     pub detail: Box<str>,
+    /// The cloud's error code, which `what` holds too.
+    pub code: Option<Box<str>>,
     /// The cloud's id of the request, by which its support finds it.
     pub request: Option<Box<str>>,
     pub fix: String,
@@ -62,8 +64,9 @@ impl Error {
         Self {
             class,
             subject: String::new(),
-            what: what.into(),
+            what: what.into().into_boxed_str(),
             detail: Box::default(),
+            code: None,
             request: None,
             fix: String::new(),
         }

@@ -33,6 +33,34 @@ use call::{Batching, Caller, Flight, plans};
 /// What the cloud holds for one object; `None` for an optional one that does not exist.
 pub type Fetched = Option<Arc<Value>>;
 
+/// How the read of one object ended; memory may know that there is none without an error.
+#[derive(Debug)]
+pub struct ReadEnd {
+    pub origin: Origin,
+    pub value: Fetched,
+    /// It does not exist, which an optional object is forgiven for.
+    pub missing: bool,
+    pub error: Option<Error>,
+}
+
+impl ReadEnd {
+    fn from_memory(value: Fetched) -> Self {
+        let missing = value.is_none();
+        Self { origin: Origin::Memory, value, missing, error: None }
+    }
+
+    fn from_cloud(outcome: &Outcome, object: &Object, identity: &Identity) -> Self {
+        let origin = Origin::Cloud;
+        match outcome {
+            Ok(value) => Self { origin, value: Some(value.clone()), missing: false, error: None },
+            Err(missed) => {
+                let missing = matches!(missed, Missed::NotThere(_));
+                Self { origin, value: None, missing, error: Some(missed.error(object, identity)) }
+            }
+        }
+    }
+}
+
 /// What all mounts fetch with.
 #[derive(Debug)]
 pub struct Fetcher {
@@ -71,14 +99,14 @@ impl Fetcher {
         self.shared.values.sweep();
     }
 
-    /// The values in the order of the mount's objects.
+    /// How the read of each of the mount's objects ended, in their order; or why none was made.
     pub async fn fetch(
         &self,
         identity: &Identity,
         mount: &Mount,
         interval: Duration,
         deadline: Instant,
-    ) -> Result<(Vec<Fetched>, Origin), Errors> {
+    ) -> Result<Vec<ReadEnd>, Error> {
         let objects = &mount.objects;
         let Shared { sessions, values, .. } = &*self.shared;
         let logins = Logins { identity, sessions, own: sessions.key(&identity.login) };
@@ -87,7 +115,7 @@ impl Fetcher {
             // What is missing may be left out of this mount, or not.
             && kept.iter().zip(objects).all(|(kept, object)| kept.is_some() || object.optional)
         {
-            return Ok((kept, Origin::Memory));
+            return Ok(kept.into_iter().map(ReadEnd::from_memory).collect());
         }
         // One login, told once if it fails, before many calls that need it.
         let own_reads = objects.iter().any(|object| object.read.cross_account_role.is_none());
@@ -95,21 +123,16 @@ impl Fetcher {
             if is_refusal(error.class) {
                 keys.iter().for_each(|key| values.drop_one(key));
             }
-            return Err(identity.mended(error).into());
+            return Err(identity.mended(error));
         }
         let outcomes = self.read(&logins, objects, &keys, interval, deadline).await;
-        let mut found = Vec::with_capacity(objects.len());
-        let mut errors = Vec::new();
-        for (object, key) in objects.iter().zip(&keys) {
-            match outcomes.get(key) {
-                Some(Ok(value)) => found.push(Some(value.clone())),
-                Some(Err(Missed::NotThere(_))) if object.optional => found.push(None),
-                Some(Err(missed)) => errors.push(missed.error(object, identity)),
-                None => errors
-                    .push(Error::new(Class::Internal, "was not asked for").about(&object.label)),
-            }
-        }
-        Errors::of(errors).map_or(Ok((found, Origin::Cloud)), Err)
+        let unasked =
+            || Err(Missed::NoSession(Error::new(Class::Internal, "it was not asked for")));
+        let ends = objects.iter().zip(&keys).map(|(object, key)| {
+            let outcome = outcomes.get(key).cloned().unwrap_or_else(unasked);
+            ReadEnd::from_cloud(&outcome, object, identity)
+        });
+        Ok(ends.collect())
     }
 
     /// Joins the reads that are under way, makes the others, and waits for all of them.
@@ -186,6 +209,16 @@ impl Logins<'_> {
         }
         keys
     }
+}
+
+/// The values, if every object has one or may be left out; else all that failed.
+pub fn whole(objects: &[Object], ends: &[ReadEnd]) -> Result<Vec<Fetched>, Errors> {
+    let failed = objects.iter().zip(ends).filter_map(|(object, end)| {
+        let forgiven = end.missing && object.optional;
+        end.error.clone().filter(|_| !forgiven)
+    });
+    let values = || ends.iter().map(|end| end.value.clone()).collect();
+    Errors::of(failed.collect()).map_or_else(|| Ok(values()), Err)
 }
 
 /// Whether the cloud said no, as against saying nothing: memory may not answer what it refuses.

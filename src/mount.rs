@@ -10,7 +10,7 @@ use crate::{
     cloud::endpoint::Endpoints,
     error::{Class, Error, Errors},
     events::Events,
-    fetch::Fetcher,
+    fetch::{Fetcher, whole},
     identity::{self, Policy, kubernetes::ServiceAccounts},
     pb::{self, csi_driver_provider_server::CsiDriverProvider},
     project::project,
@@ -49,9 +49,9 @@ impl Provider {
         let identity = identity::choose(&mount, &self.policy, &self.service_accounts).await?;
         seen.identity = identity.mode.name();
         let interval = self.freshness.of(mount.refresh);
-        let fetched = self.fetcher.fetch(&identity, &mount, interval, deadline);
-        let (values, from) = fetched.await?;
-        seen.from = from.name();
+        let ends = self.fetcher.fetch(&identity, &mount, interval, deadline).await?;
+        let values = whole(&mount.objects, &ends)?;
+        seen.from = ends.first().map_or(seen.from, |end| end.origin.name());
         self.metrics.answered(seen.from);
         let projection = project(&mount.objects, &values)?;
         self.metrics.optional_missing(projection.left_out);

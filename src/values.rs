@@ -64,6 +64,7 @@ struct Entry {
     /// Nonce, ciphertext and tag; `None` for what does not exist.
     sealed: Option<Vec<u8>>,
     version: String,
+    request_id: String,
     asked: Instant,
     /// When it stops being believed, whatever interval a mount has.
     ends: Instant,
@@ -110,6 +111,7 @@ impl Values {
                         bytes,
                         version: entry.version.clone(),
                         rotates_at: None,
+                        request_id: entry.request_id.clone(),
                     }))
                 }
             });
@@ -139,6 +141,7 @@ impl Values {
         let entry = Entry {
             sealed,
             version,
+            request_id: value.map_or_else(String::new, |value| value.request_id.clone()),
             asked,
             ends: asked + left.map_or(interval, |left| left.min(interval * MANAGED_INTERVALS)),
             managed: left.is_some(),
@@ -221,7 +224,10 @@ impl Entry {
     fn size(&self) -> usize {
         /// The map's own cost of an entry.
         const OVERHEAD: usize = 192;
-        self.sealed.as_ref().map_or(0, Vec::len) + self.version.len() + OVERHEAD
+        self.sealed.as_ref().map_or(0, Vec::len)
+            + self.version.len()
+            + self.request_id.len()
+            + OVERHEAD
     }
 }
 
@@ -283,7 +289,8 @@ mod tests {
     fn value(text: &str, rotates_in: Option<Duration>) -> Kept {
         let bytes = Secret::new(text.as_bytes().to_vec());
         let rotates_at = rotates_in.map(|left| jiff::Timestamp::now() + left);
-        Some(Arc::new(Value { bytes, version: "v1".to_owned(), rotates_at }))
+        let request_id = String::new();
+        Some(Arc::new(Value { bytes, version: "v1".to_owned(), rotates_at, request_id }))
     }
 
     fn values(room: usize) -> Values {

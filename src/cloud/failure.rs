@@ -145,7 +145,8 @@ impl Failure {
         let own = self.own_fix();
         let fix = if own.is_empty() { fix.into() } else { own.to_owned() };
         let request = self.told.as_ref().and_then(|told| told.request_id.clone().map(Into::into));
-        Error { detail: self.detail().into(), request, ..Error::new(self.class(), self.what()) }
+        let (detail, code) = (self.detail().into(), self.code().map(Into::into));
+        Error { detail, code, request, ..Error::new(self.class(), self.what()) }
             .about(subject)
             .fix(fix)
     }

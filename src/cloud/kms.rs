@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
 use super::{Api, Cause, Cloud, Errand, Failure};
-use crate::secret::Secret;
+use crate::{error::identifier, secret::Secret};
 
 /// A secret's bytes and what the cloud calls their version.
 #[derive(Debug)]
@@ -13,6 +13,8 @@ pub struct Value {
     pub version: String,
     /// When the cloud will replace it by itself, where it says so.
     pub rotates_at: Option<jiff::Timestamp>,
+    /// The cloud's id of the request that brought it; empty if it gave none.
+    pub request_id: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -39,7 +41,7 @@ impl Cloud {
         let body = self.read(errand, api, query).await?;
         serde_json::from_slice::<Answer>(body.expose())
             .ok()
-            .and_then(Answer::value)
+            .and_then(|answer| answer.value(None))
             .ok_or_else(|| Failure::new(api, errand.endpoint, Cause::Garbled))
     }
 
@@ -63,12 +65,13 @@ impl Cloud {
         let list = serde_json::to_string(&list).map_err(|_| garbled())?;
         let body = self.read(errand, api, vec![("SecretsList", &list)]).await?;
         let many: Many = serde_json::from_slice(body.expose()).map_err(|_| garbled())?;
+        let request_id = many.request_id.as_deref();
         let mut found: Vec<Answer> = many.secret_values;
         let mut take = |secret: &SecretRef| {
             let named = |answer: &Answer| answer.secret_name.as_deref() == Some(&*secret.name);
             let answer = found.swap_remove(found.iter().position(named)?);
             let asked = secret.version_id.as_ref().is_none_or(|id| *id == answer.version_id);
-            if asked { answer.value() } else { None }
+            if asked { answer.value(request_id) } else { None }
         };
         Ok(secrets.iter().map(|secret| take(secret)).collect())
     }
@@ -89,6 +92,7 @@ struct Selector<'a> {
 struct Many {
     #[serde(default)]
     secret_values: Vec<Answer>,
+    request_id: Option<String>,
 }
 
 /// Members that are not needed are not read: their types differ between SDK generations.
@@ -101,10 +105,12 @@ struct Answer {
     version_id: String,
     automatic_rotation: Option<String>,
     next_rotation_date: Option<String>,
+    request_id: Option<String>,
 }
 
 impl Answer {
-    fn value(self) -> Option<Value> {
+    /// `request_id` is that of the answer it is a part of.
+    fn value(self, request_id: Option<&str>) -> Option<Value> {
         let text = self.secret_data.expose().as_bytes();
         let bytes = match self.secret_data_type.as_deref() {
             None | Some("text") => text.to_vec(),
@@ -113,8 +119,13 @@ impl Answer {
         };
         let rotates = self.automatic_rotation.as_deref() == Some("Enabled");
         let rotates_at = self.next_rotation_date.filter(|_| rotates).and_then(|at| at.parse().ok());
-        Some(Value { bytes: Secret::new(bytes), version: self.version_id, rotates_at })
+        let request_id = self::request_id(request_id.or(self.request_id.as_deref()));
+        Some(Value { bytes: Secret::new(bytes), version: self.version_id, rotates_at, request_id })
     }
+}
+
+pub(super) fn request_id(told: Option<&str>) -> String {
+    told.and_then(identifier).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -122,7 +133,7 @@ mod tests {
     use super::*;
 
     fn value(json: &str) -> Option<Value> {
-        serde_json::from_str::<Answer>(json).ok().and_then(Answer::value)
+        serde_json::from_str::<Answer>(json).ok()?.value(None)
     }
 
     #[test]

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::Value as Json;
 
-use super::{Api, Cause, Cloud, Errand, Failure, kms::Value};
+use super::{
+    Api, Cause, Cloud, Errand, Failure,
+    kms::{Value, request_id},
+};
 use crate::{names::Region, secret::Secret};
 
 /// `GetSecretParameters` takes no more names than this.
@@ -33,7 +36,7 @@ impl Cloud {
         let body = self.read(errand, api, query).await?;
         serde_json::from_slice::<One>(body.expose())
             .ok()
-            .and_then(|answer| answer.parameter.value())
+            .and_then(|answer| answer.parameter.value(&request_id(answer.request_id.as_deref())))
             .map(|(_, value)| value)
             .ok_or_else(|| Failure::new(api, errand.endpoint, Cause::Garbled))
     }
@@ -57,9 +60,10 @@ impl Cloud {
         let body = self.read(errand, api, query).await?;
         let many: Many = serde_json::from_slice(body.expose()).map_err(|_| garbled())?;
         let missing = many.invalid_parameters.unwrap_or_default();
+        let id = request_id(many.request_id.as_deref());
         let mut found: Vec<(String, Value)> = Vec::new();
         for parameter in many.parameters {
-            found.push(parameter.value().ok_or_else(garbled)?);
+            found.push(parameter.value(&id).ok_or_else(garbled)?);
         }
         names
             .iter()
@@ -77,6 +81,7 @@ impl Cloud {
 #[serde(rename_all = "PascalCase")]
 struct One {
     parameter: Parameter,
+    request_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -84,6 +89,7 @@ struct One {
 struct Many {
     parameters: Vec<Parameter>,
     invalid_parameters: Option<Vec<String>>,
+    request_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -97,12 +103,10 @@ struct Parameter {
 }
 
 impl Parameter {
-    fn value(self) -> Option<(String, Value)> {
+    fn value(self, request_id: &str) -> Option<(String, Value)> {
         let bytes = Secret::new(self.value?.expose().as_bytes().to_vec());
-        Some((
-            self.name,
-            Value { bytes, version: self.parameter_version?.to_string(), rotates_at: None },
-        ))
+        let (version, request_id) = (self.parameter_version?.to_string(), request_id.to_owned());
+        Some((self.name, Value { bytes, version, rotates_at: None, request_id }))
     }
 }
 
@@ -126,10 +130,10 @@ mod tests {
                 r#"{{"Parameter":{{"Name":"p","Value":"v","ParameterVersion":{version}}}}}"#
             );
             let one: One = serde_json::from_str(&json).unwrap();
-            let got = one.parameter.value().map(|(_, value)| value.version);
+            let got = one.parameter.value("").map(|(_, value)| value.version);
             assert_eq!(got.as_deref(), expected);
         }
         let null = r#"{"Parameter":{"Name":"p","Value":null,"ParameterVersion":1}}"#;
-        assert!(serde_json::from_str::<One>(null).unwrap().parameter.value().is_none());
+        assert!(serde_json::from_str::<One>(null).unwrap().parameter.value("").is_none());
     }
 }
