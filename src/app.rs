@@ -6,6 +6,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
     admin::{Admin, AdminState, Readiness},
+    audit::Audit,
     cloud::{Cloud, endpoint::Service, trust::Clients},
     config::{Config, MetadataOptions},
     credentials::{Sessions, metadata::Metadata},
@@ -74,6 +75,7 @@ impl App {
             fetcher: Arc::new(Fetcher::new(cloud, sessions, values, config.kms_batch)),
             freshness: config.freshness,
             events: Events::default(),
+            audit: Audit::start(config.audit, metrics.clone())?,
             metrics,
             limit: config.mount_timeout,
         };
@@ -106,8 +108,10 @@ impl App {
                 fetcher.sweep();
             }
         }));
+        let audit = self.provider.audit.clone();
         let served = server::serve(self.socket, self.provider, shutdown, self.drain).await;
         drop(sweep);
+        audit.end().await;
         drained.cancel();
         let _ = admin.await;
         served.map_err(|error| error.to_string())

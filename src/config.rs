@@ -7,6 +7,7 @@ mod settings;
 use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
+    audit::{self, Destination, OnFailure},
     cloud::{
         endpoint::{Endpoints, HostTemplate},
         sign::Keys,
@@ -43,6 +44,7 @@ pub struct Config {
     pub value_cache_bytes: usize,
     /// Try to read several secrets with one call.
     pub kms_batch: bool,
+    pub audit: audit::Options,
     pub drain_timeout: Duration,
     pub log_format: LogFormat,
     pub log_level: String,
@@ -158,6 +160,7 @@ impl Settings<'_> {
             kms_batch: self
                 .parsed("kms-batch", &[], auto_or_off, "auto or off")
                 .unwrap_or_default(),
+            audit: self.audit(),
             drain_timeout: self
                 .parsed("drain-timeout", &[], seconds(600), "a number of seconds from 1 to 600")
                 .unwrap_or(Duration::from_secs(25)),
@@ -335,6 +338,19 @@ impl Settings<'_> {
         self.parsed(flag, &[], parse_interval, "0, or such as 30s, 5m, 1h")
     }
 
+    fn audit(&mut self) -> audit::Options {
+        let to = self.parsed("audit", &[], destination, "off, stdout or a path that starts with /");
+        let on_failure = self.parsed("audit-failure", &[], on_failure, "refuse or continue");
+        audit::Options {
+            to: to.unwrap_or(Destination::Off),
+            most_bytes: (self.count("audit-max-mib", 1, 64) as u64) << 20,
+            files: self.count("audit-files", 1, 8),
+            key: self.file("audit-key-file", |path| audit::command::key(path.as_ref())),
+            on_failure: on_failure.unwrap_or(OnFailure::Refuse),
+            node: self.env(&["NODE_NAME"]).unwrap_or_default(),
+        }
+    }
+
     fn metadata(&mut self) -> MetadataOptions {
         MetadataOptions {
             host: self.text("metadata-endpoint", &[]).unwrap_or_else(|| DEFAULT_HOST.to_owned()),
@@ -386,6 +402,22 @@ fn log_format(text: &str) -> Option<LogFormat> {
     match text {
         "text" => Some(LogFormat::Text),
         "json" => Some(LogFormat::Json),
+        _ => None,
+    }
+}
+
+fn destination(text: &str) -> Option<Destination> {
+    match text {
+        "off" => Some(Destination::Off),
+        "stdout" => Some(Destination::Stdout),
+        path => path.starts_with('/').then(|| Destination::File(path.into())),
+    }
+}
+
+fn on_failure(text: &str) -> Option<OnFailure> {
+    match text {
+        "refuse" => Some(OnFailure::Refuse),
+        "continue" => Some(OnFailure::Continue),
         _ => None,
     }
 }

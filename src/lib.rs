@@ -8,7 +8,9 @@
 
 pub mod admin;
 pub mod app;
+pub mod audit;
 pub mod cloud;
+pub mod command;
 pub mod config;
 pub mod credentials;
 pub mod error;

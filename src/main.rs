@@ -4,7 +4,8 @@ use std::{alloc::System, io::Write, process::ExitCode};
 
 use provider::{
     app::App,
-    config::{Config, flags::Flags},
+    command::{self, Asked},
+    config::Config,
     server, telemetry,
 };
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
@@ -21,8 +22,9 @@ const USAGE: u8 = 64;
 
 fn main() -> ExitCode {
     leave_no_core();
-    let flags = match Flags::parse(std::env::args_os()) {
-        Ok(flags) => flags,
+    let flags = match command::parse(std::env::args_os()) {
+        Ok(Asked::Serve(flags)) => flags,
+        Ok(Asked::Done(status)) => return status,
         Err(error) => {
             // Its text holds names of flags; values come in as text and are not judged there.
             let _ = error.print();

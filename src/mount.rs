@@ -1,12 +1,15 @@
 //! The pipeline: request -> identity -> credentials -> fetch -> project -> response. This file
 //! calls the steps in order, keeps the mount's time, and tells the outcome; it decides nothing.
 
+mod account;
+
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Request, Response, Status};
 
 use crate::{
+    audit::Audit,
     cloud::endpoint::Endpoints,
     error::{Class, Error, Errors},
     events::Events,
@@ -20,6 +23,7 @@ use crate::{
     telemetry::Metrics,
     values::Freshness,
 };
+use account::Account;
 
 #[derive(Debug)]
 pub struct Provider {
@@ -29,6 +33,7 @@ pub struct Provider {
     pub fetcher: Arc<Fetcher>,
     pub freshness: Freshness,
     pub events: Events,
+    pub audit: Audit,
     pub metrics: Arc<Metrics>,
     /// The longest that a mount may take.
     pub limit: Duration,
@@ -43,13 +48,17 @@ impl Provider {
         request: pb::MountRequest,
         deadline: Instant,
         seen: &mut Seen,
+        account: &mut Account<'_>,
     ) -> Result<pb::MountResponse, Errors> {
-        let mount = request::parse(request, &self.endpoints)?;
-        seen.pod = Some(mount.pod.clone());
+        let parsed = request::parse(request, &self.endpoints, &mut seen.pod);
+        seen.pod.iter().for_each(|pod| account.pod(pod));
+        let mount = parsed?;
         let identity = identity::choose(&mount, &self.policy, &self.service_accounts).await?;
         seen.identity = identity.mode.name();
+        account.identity(&identity);
         let interval = self.freshness.of(mount.refresh);
         let ends = self.fetcher.fetch(&identity, &mount, interval, deadline).await?;
+        account.reads(&mount, &identity, &ends);
         let values = whole(&mount.objects, &ends)?;
         seen.from = ends.first().map_or(seen.from, |end| end.origin.name());
         self.metrics.answered(seen.from);
@@ -101,12 +110,20 @@ impl CsiDriverProvider for Provider {
         // Each step keeps the deadline by itself and says what it waited for; this is the belt.
         let request = request.into_inner();
         let volume = request.target_path.clone();
-        let answer = self.answer(request, deadline, &mut seen);
+        let mut account = Account::open(&self.audit);
+        let answer = self.answer(request, deadline, &mut seen, &mut account);
         let outcome = match timeout_at(deadline, answer).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Error::new(Class::Internal, "the mount ran out of time")
                 .fix("it is tried again")
                 .into()),
+        };
+        let outcome = match outcome {
+            Ok(response) => account.admit(deadline).await.map(|()| response).map_err(Errors::from),
+            Err(errors) => {
+                account.refuse(&errors);
+                Err(errors)
+            }
         };
         let took = started.elapsed();
         self.tell(&seen, &outcome, took);

@@ -104,14 +104,20 @@ const PARAMETERS: [&str; 7] = [
 
 type Attributes = BTreeMap<String, Secret<String>>;
 
-/// Mistakes are reported together, as far as each can be seen on its own.
-pub fn parse(mut request: pb::MountRequest, endpoints: &Endpoints) -> Result<Mount, Errors> {
+/// Mistakes are reported together, as far as each can be seen on its own. `who` hears whose request
+/// it is, whatever else is wrong with it.
+pub fn parse(
+    mut request: pb::MountRequest,
+    endpoints: &Endpoints,
+    who: &mut Option<Pod>,
+) -> Result<Mount, Errors> {
     let attributes = strings("attributes", &mut request.attributes)?.unwrap_or_default();
     let secrets = strings("secrets", &mut request.secrets)?.unwrap_or_default();
     let mut errors = Vec::new();
 
     check_known(&attributes, &mut errors);
     let pod = keep(pod(&attributes), &mut errors);
+    who.clone_from(&pod);
     let identity = keep(wish(&attributes), &mut errors);
     let role = keep(role(&attributes), &mut errors);
     let token = keep(token(&attributes, &secrets), &mut errors);

@@ -35,6 +35,11 @@ struct SourceLabels {
     source: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RecordLabels {
+    result: &'static str,
+}
+
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -48,6 +53,7 @@ pub struct Metrics {
     values: Gauge,
     value_bytes: Gauge,
     answered: Family<SourceLabels, Counter>,
+    audit: Family<RecordLabels, Counter>,
 }
 
 impl Metrics {
@@ -64,6 +70,7 @@ impl Metrics {
             values: Gauge::default(),
             value_bytes: Gauge::default(),
             answered: Family::default(),
+            audit: Family::default(),
         };
         metrics.registered()
     }
@@ -102,6 +109,14 @@ impl Metrics {
     /// `source` is "memory" or "cloud".
     pub fn answered(&self, source: &'static str) {
         self.answered.get_or_create(&SourceLabels { source }).inc();
+    }
+
+    pub fn audit_written(&self, records: u64) {
+        self.audit.get_or_create(&RecordLabels { result: "written" }).inc_by(records);
+    }
+
+    pub fn audit_lost(&self, records: u64) {
+        self.audit.get_or_create(&RecordLabels { result: "lost" }).inc_by(records);
     }
 
     /// OpenMetrics text.
@@ -156,6 +171,11 @@ impl Metrics {
             "values_answered",
             "Mounts whose values came from memory, or from the cloud",
             self.answered.clone(),
+        );
+        registry.register(
+            "audit_records",
+            "Audit records written, and lost because they could not be",
+            self.audit.clone(),
         );
         self
     }

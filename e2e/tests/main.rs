@@ -16,6 +16,7 @@ mod driver;
 mod world;
 
 mod architecture;
+mod audit;
 mod basics;
 mod faults;
 mod grpc_go;

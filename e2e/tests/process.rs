@@ -18,7 +18,7 @@ use crate::{
     world::{AUDIENCE, OIDC_PROVIDER, canaries, cloud},
 };
 
-fn program() -> Command {
+pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_csi-secrets-store-provider-alibabacloud"));
     command.env_clear();
     command
@@ -44,6 +44,9 @@ fn all_mistakes_of_the_configuration_are_told_together_with_exit_64() {
             "--oidc-provider-arn=acs:ram::1:oidc-provider/a",
             "--mount-timeout=600",
             "--resolve=kms.example",
+            "--audit=audit.log",
+            "--audit-failure=maybe",
+            "--audit-key-file=/no/such/key",
         ],
         &[
             ("ALICLOUD_ROLE_ARN", "acs:ram::1:role/a"),
@@ -66,6 +69,9 @@ fn all_mistakes_of_the_configuration_are_told_together_with_exit_64() {
         "--oidc-provider-arn is another provider",
         "--mount-timeout must be a number of seconds",
         "--resolve must be HOST=IP",
+        "--audit must be off, stdout or a path",
+        "--audit-failure must be refuse or continue",
+        "--audit-key-file: /no/such/key cannot be read",
         "ALICLOUD_ROLE_ARN and ALIBABA_CLOUD_ROLE_ARN are set and differ",
         "ALICLOUD_ROLE_SESSION_EXPIRATION (--role-session-expiration) must be",
         "SECRET_ACCESS_KEY is set, ACCESS_KEY_ID is not",
@@ -127,7 +133,7 @@ fn what_cannot_be_started_is_said_with_exit_1() {
 }
 
 /// The program, started the way an operator does.
-struct Running {
+pub struct Running {
     child: Child,
     socket: PathBuf,
     /// Read all the time: a full pipe would stop the program at its next line.
@@ -135,7 +141,7 @@ struct Running {
 }
 
 impl Running {
-    async fn start(emulator: &Emulator, directory: &Path, more: &[&str]) -> Self {
+    pub async fn start(emulator: &Emulator, directory: &Path, more: &[&str]) -> Self {
         let ca = directory.join("ca.pem");
         std::fs::write(&ca, emulator.ca_pem()).unwrap();
         let volume = directory.join("providers");
@@ -149,6 +155,7 @@ impl Running {
             .args(more)
             // Where OpenSSL's users put theirs.
             .env("SSL_CERT_FILE", &ca)
+            .stdout(std::fs::File::create(directory.join("stdout")).unwrap())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -161,7 +168,7 @@ impl Running {
         Self { child, socket: volume.join("alibabacloud.sock"), log: Some(log) }
     }
 
-    async fn driver(&mut self) -> Driver {
+    pub async fn driver(&mut self) -> Driver {
         let ready = async {
             loop {
                 if let Ok(driver) = Driver::connect(&self.socket).await
@@ -175,13 +182,13 @@ impl Running {
         tokio::time::timeout(Duration::from_secs(20), ready).await.expect("it does not serve")
     }
 
-    fn terminate(&self) {
+    pub fn terminate(&self) {
         let pid = rustix::process::Pid::from_raw(self.child.id() as i32).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     }
 
     /// Exit status and all that it logged.
-    async fn ended(mut self) -> (i32, String) {
+    pub async fn ended(mut self) -> (i32, String) {
         let ended = tokio::task::spawn_blocking(move || {
             let status = self.child.wait().unwrap().code().unwrap_or(-1);
             (status, self.log.take().unwrap().join().unwrap())
@@ -200,7 +207,7 @@ impl Drop for Running {
     }
 }
 
-fn pod(emulator: &Emulator) -> PodVolume {
+pub fn pod(emulator: &Emulator) -> PodVolume {
     let volume = PodVolume::new("shop", "web", "web-1")
         .objects("- objectName: web/plain\n- objectName: web/db\n  jmesPath: [{path: password, objectAlias: password}]\n")
         .parameter("roleArn", "acs:ram::1234567890123456:role/web");

@@ -189,7 +189,8 @@ impl World {
     }
 
     /// Ends the provider as SIGTERM would, and holds all that was said against all that is secret.
-    pub async fn finish(self) {
+    /// Returns the audit record.
+    pub async fn finish(self) -> String {
         let metrics = self.metrics().await;
         self.heard.lock().unwrap().push(metrics);
         self.shutdown.cancel();
@@ -198,9 +199,13 @@ impl World {
         let searcher = AhoCorasick::new(&canaries).unwrap();
         let logs = LOGS.lock().unwrap();
         let said = self.heard.lock().unwrap().join("\n");
-        for (place, text) in
-            [("log", &logs[self.logs_from..]), ("errors and metrics", said.as_bytes())]
-        {
+        let audit =
+            std::fs::read_to_string(self.directory.path().join("audit.log")).unwrap_or_default();
+        for (place, text) in [
+            ("log", &logs[self.logs_from..]),
+            ("errors and metrics", said.as_bytes()),
+            ("audit record", audit.as_bytes()),
+        ] {
             if let Some(found) = searcher.find(text) {
                 let around = found.start().saturating_sub(300)..(found.end() + 80).min(text.len());
                 panic!(
@@ -211,6 +216,7 @@ impl World {
             }
         }
         assert!(logs.len() > self.logs_from, "no logs were captured");
+        audit
     }
 }
 
@@ -258,6 +264,9 @@ fn configure(
     // What most tests are about is what the cloud answers.
     if !setup.flags.iter().any(|flag| flag.starts_with("--refresh-interval")) {
         arguments.push("--refresh-interval=0".to_owned());
+    }
+    if !setup.flags.iter().any(|flag| flag.starts_with("--audit=")) {
+        arguments.push(format!("--audit={}", directory.join("audit.log").display()));
     }
     if !setup.public_ca_for_instances {
         let pem = write("kms-ca.pem", &emulator.instance_ca_pem());

@@ -1,7 +1,7 @@
 //! The command line. Flags come in as text; `Config` gives them meaning, so that one run reports
 //! every mistake.
 
-use clap::{Arg, Command};
+use clap::{Arg, ArgMatches, Command};
 
 /// What was given on the command line.
 #[derive(Debug, Default)]
@@ -16,11 +16,14 @@ impl Flags {
     pub fn parse(
         arguments: impl IntoIterator<Item = std::ffi::OsString>,
     ) -> Result<Self, clap::Error> {
-        let matches = command().try_get_matches_from(arguments)?;
+        Ok(Self::of(&command().try_get_matches_from(arguments)?))
+    }
+
+    pub(crate) fn of(matches: &ArgMatches) -> Self {
         let given = FLAGS
             .iter()
             .filter_map(|flag| Some((flag.name, matches.get_one::<String>(flag.name)?.clone())));
-        Ok(Self(given.collect()))
+        Self(given.collect())
     }
 }
 
@@ -49,6 +52,7 @@ const DRIVER: &str = "The driver's side";
 const IDENTITY: &str = "Who a mount may be";
 const KEYS: &str = "Identities that pods share";
 const CLOUD: &str = "The cloud's side";
+const AUDIT: &str = "The audit record";
 const OPERATION: &str = "Operation";
 
 const FRESHNESS: &str = "How fresh values are";
@@ -253,6 +257,33 @@ const FLAGS: &[Flag] = &[
          kept [default: 16]",
     ),
     flag(
+        AUDIT,
+        "audit",
+        "off|stdout|FILE",
+        "Where a line for each value read and each mount refused goes; FILE is a whole path \
+         [default: off]",
+    ),
+    flag(
+        AUDIT,
+        "audit-failure",
+        "refuse|continue",
+        "A mount whose records cannot be written fails, or goes on and they are counted \
+         [default: refuse]",
+    ),
+    flag(
+        AUDIT,
+        "audit-max-mib",
+        "N",
+        "A file of this size is set aside as FILE.1, what was there as FILE.2 [default: 64]",
+    ),
+    flag(AUDIT, "audit-files", "N", "How many of these are kept [default: 8]"),
+    flag(
+        AUDIT,
+        "audit-key-file",
+        "FILE",
+        "A key of 32 bytes or more to chain the lines with (HMAC-SHA256) [default: none, SHA-256]",
+    ),
+    flag(
         OPERATION,
         "drain-timeout",
         "SECONDS",
@@ -280,13 +311,13 @@ capitals, such as ALIBABACLOUD_PROVIDER_REGION. Flags win over these, and these 
 
 Access keys come from the environment alone: ACCESS_KEY_ID and SECRET_ACCESS_KEY (or
 ALIBABA_CLOUD_ACCESS_KEY_ID, ALIBABA_CLOUD_ACCESS_KEY_SECRET, ALIBABA_CLOUD_SECURITY_TOKEN).
-Also read: ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED, ALIBABA_CLOUD_STS_REGION,
+Also read: NODE_NAME, ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED, ALIBABA_CLOUD_STS_REGION,
 ALIBABA_CLOUD_ECS_METADATA_DISABLED, ALIBABA_CLOUD_IMDSV1_DISABLED, SSL_CERT_FILE.
 
 Exit status: 0 after SIGTERM, 64 if the configuration is wrong (all mistakes are listed), 1 if the
 program could not go on.";
 
-fn command() -> Command {
+pub(crate) fn command() -> Command {
     let arguments = FLAGS.iter().map(|flag| {
         let argument = Arg::new(flag.name)
             .long(flag.name)

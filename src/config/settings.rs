@@ -88,11 +88,21 @@ impl<'a> Settings<'a> {
 
     /// The PEM file that a flag names.
     pub(super) fn pem(&mut self, flag: &str) -> Option<Vec<u8>> {
+        self.file(flag, |path| {
+            let read =
+                std::fs::read(path).map_err(|error| format!("cannot be read: {}", error.kind()));
+            read.and_then(|pem| http::certificates(&pem).map(|_| pem))
+        })
+    }
+
+    /// What `read` makes of the file that a flag names.
+    pub(super) fn file<T>(
+        &mut self,
+        flag: &str,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
         let Given { name, text: path } = self.given(flag, &[])?;
-        let read =
-            std::fs::read(&path).map_err(|error| format!("cannot be read: {}", error.kind()));
-        let checked = read.and_then(|pem| http::certificates(&pem).map(|_| pem));
-        checked.map_err(|what| self.wrong(format!("{name}: {path} {what}"))).ok()
+        read(&path).map_err(|what| self.wrong(format!("{name}: {path} {what}"))).ok()
     }
 
     /// From the flag, else its own variable, else the official names.

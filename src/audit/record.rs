@@ -1,0 +1,135 @@
+//! What a line holds. `docs/audit.md` has the table of these fields, and a test holds it to them.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::chain::Hash;
+
+/// Raised when a field changes its meaning or goes; new fields do not raise it.
+const SCHEMA: u32 = 1;
+
+/// Names have limits of their own; this is for what has none, such as a uid that a driver sends.
+const LONGEST_TEXT: usize = 1024;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Event {
+    /// One object of a mount, read or not.
+    Read,
+    /// A mount that failed for another reason than a read.
+    #[default]
+    Refusal,
+}
+
+/// One object's read, or a refused mount; a text is empty where there is nothing to say.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Record {
+    #[serde(skip)]
+    pub event: Event,
+    #[serde(skip)]
+    pub time: Timestamp,
+    /// The same for all records of one mount.
+    pub mount: String,
+    pub namespace: String,
+    pub pod: String,
+    pub uid: String,
+    pub service_account: String,
+    pub identity: String,
+    pub role: String,
+    pub session: String,
+    /// Of a long-lived key, where no role was assumed.
+    pub access_key_id: String,
+    pub object: String,
+    pub object_type: &'static str,
+    pub version: String,
+    pub endpoint: String,
+    /// "cloud" or "memory".
+    pub source: &'static str,
+    pub outcome: &'static str,
+    pub code: String,
+    pub request_id: String,
+    /// Whether the mount as a whole succeeded.
+    pub mounted: bool,
+    pub reason: String,
+}
+
+impl Record {
+    fn bound(&mut self) {
+        for text in [&mut self.uid, &mut self.object, &mut self.version, &mut self.reason] {
+            let end = (0..=LONGEST_TEXT).rev().find(|at| text.is_char_boundary(*at));
+            text.truncate(end.unwrap_or_default());
+        }
+    }
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Body {
+    Record(Box<Record>),
+    /// The first line of a process.
+    Start {
+        program: &'static str,
+        chained_by: &'static str,
+        /// Whether it is the first line of its file.
+        first: bool,
+        /// Bytes of a broken last line that were cut off before it.
+        torn: u64,
+    },
+    /// The first line of a process in a file that it did not start in.
+    Continue {
+        chained_by: &'static str,
+        first: bool,
+        /// The line that stands before it, which may be another process's.
+        after: Hash,
+    },
+    /// Records that could not be written.
+    Lost {
+        lost: u64,
+    },
+    /// The last line of a process that ended in order.
+    Stop {},
+}
+
+impl Body {
+    pub(super) fn of(mut record: Record) -> Self {
+        record.bound();
+        Body::Record(Box::new(record))
+    }
+
+    fn event(&self) -> &'static str {
+        match self {
+            Body::Record(record) => match record.event {
+                Event::Read => "read",
+                Event::Refusal => "refusal",
+            },
+            Body::Start { .. } => "start",
+            Body::Continue { .. } => "continue",
+            Body::Lost { .. } => "lost",
+            Body::Stop {} => "stop",
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Line<'a> {
+    schema: u32,
+    event: &'static str,
+    time: String,
+    node: &'a str,
+    run: &'a str,
+    seq: u64,
+    #[serde(flatten)]
+    body: &'a Body,
+    prev: Hash,
+}
+
+impl<'a> Line<'a> {
+    pub(super) fn of(node: &'a str, run: &'a str, seq: u64, body: &'a Body, prev: Hash) -> Self {
+        let time = match body {
+            Body::Record(record) => record.time,
+            _ => Timestamp::now(),
+        };
+        // Always as many digits, so that times sort as texts.
+        let time = time.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string();
+        Self { schema: SCHEMA, event: body.event(), time, node, run, seq, body, prev }
+    }
+}

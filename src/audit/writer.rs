@@ -1,0 +1,248 @@
+//! The thread that writes: what waits is written together, and those who wait are told together.
+
+use std::{
+    io::Write,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::{
+    chain::{Chain, Digest, Hash, Tip},
+    file::{Found, LogFile},
+    record::{Body, Record},
+};
+use crate::telemetry::Metrics;
+
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) records: Vec<Record>,
+    pub(super) done: Option<oneshot::Sender<Result<(), String>>>,
+    /// Given back when it is written.
+    pub(super) room: OwnedSemaphorePermit,
+}
+
+#[derive(Debug)]
+pub(super) enum Job {
+    Write(Batch),
+    End(oneshot::Sender<()>),
+}
+
+#[derive(Debug)]
+pub(super) enum Sink {
+    Stdout,
+    File(LogFile),
+}
+
+#[derive(Debug)]
+pub(super) struct Writer {
+    sink: Sink,
+    chain: Chain,
+    tip: Tip,
+    lost: Arc<AtomicU64>,
+    metrics: Arc<Metrics>,
+    told: Tip,
+    told_at: Instant,
+    failing: bool,
+}
+
+/// Batches that are written at once.
+const MOST_TOGETHER: usize = 256;
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often the log says where the chain is.
+const TELL_EVERY: Duration = Duration::from_secs(300);
+
+impl Writer {
+    pub(super) fn new(
+        sink: Sink,
+        digest: Digest,
+        node: String,
+        lost: Arc<AtomicU64>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, String> {
+        let tip = Tip { seq: 0, hash: Hash::NONE };
+        Ok(Self {
+            sink,
+            chain: Chain::new(digest, node)?,
+            tip,
+            lost,
+            metrics,
+            told: tip,
+            told_at: Instant::now(),
+            failing: false,
+        })
+    }
+
+    /// The first line: it follows the last one that is there.
+    pub(super) fn begin(&mut self) -> Result<(), String> {
+        let failed = |error: std::io::Error| error.to_string();
+        let mut out = Vec::new();
+        let mut tip = self.tip;
+        let start = |found: Found, first: bool| Body::Start {
+            program: env!("CARGO_PKG_VERSION"),
+            chained_by: self.chain.digest.name(),
+            first,
+            torn: found.torn,
+        };
+        match &mut self.sink {
+            Sink::Stdout => {
+                self.chain.add(&mut out, &mut tip, &start(Found::default(), true))?;
+                to_stdout(&out).map_err(failed)?;
+            }
+            Sink::File(log) => {
+                let mut held = log.hold().map_err(failed)?;
+                let found = held.found().map_err(failed)?;
+                tip.hash = found.last.unwrap_or(Hash::NONE);
+                let first = held.is_empty();
+                self.chain.add(&mut out, &mut tip, &start(found, first))?;
+                held.add(&out).map_err(failed)?;
+            }
+        }
+        self.tip = tip;
+        self.tell();
+        Ok(())
+    }
+
+    /// Until it is told to end, or nobody is left to tell it.
+    pub(super) fn run(mut self, work: &Receiver<Job>) {
+        loop {
+            let mut batches = Vec::new();
+            let mut end = None;
+            let mut next = work.recv_timeout(LOOK_EVERY);
+            loop {
+                match next {
+                    Ok(Job::Write(batch)) => batches.push(batch),
+                    Ok(Job::End(done)) => end = Some(done),
+                    Err(RecvTimeoutError::Timeout) => break,
+                    Err(RecvTimeoutError::Disconnected) if batches.is_empty() => return,
+                    Err(RecvTimeoutError::Disconnected) => break,
+                }
+                if end.is_some() || batches.len() >= MOST_TOGETHER {
+                    break;
+                }
+                next = work.try_recv().map_err(|_| RecvTimeoutError::Timeout);
+            }
+            self.write(batches);
+            if let Some(done) = end {
+                self.end();
+                let _ = done.send(());
+                return;
+            }
+            if self.told_at.elapsed() >= TELL_EVERY && self.told != self.tip {
+                self.tell();
+            }
+        }
+    }
+
+    fn write(&mut self, batches: Vec<Batch>) {
+        let mut bodies = Vec::new();
+        let mut waiting = Vec::new();
+        for Batch { records, done, room } in batches {
+            bodies.extend(records.into_iter().map(Body::of));
+            waiting.push((done, room));
+        }
+        let outcome = self.add(&bodies);
+        let written = bodies.len() as u64;
+        match &outcome {
+            Ok(()) => self.metrics.audit_written(written),
+            Err(_) => {
+                self.lost.fetch_add(written, Ordering::Relaxed);
+                self.metrics.audit_lost(written);
+            }
+        }
+        match (&outcome, self.failing) {
+            (Err(error), false) => tracing::error!(error, "audit records cannot be written"),
+            (Ok(()), true) => tracing::info!("audit records can be written again"),
+            _ => {}
+        }
+        self.failing = outcome.is_err();
+        for (done, _) in waiting {
+            if let Some(done) = done {
+                let _ = done.send(outcome.clone());
+            }
+        }
+    }
+
+    /// All of `bodies` and what has to be said before them, or nothing.
+    fn add(&mut self, bodies: &[Body]) -> Result<(), String> {
+        let lost = self.lost.swap(0, Ordering::Relaxed);
+        if bodies.is_empty() && lost == 0 {
+            return Ok(());
+        }
+        let outcome = self.try_add(bodies, lost);
+        if outcome.is_err() {
+            self.lost.fetch_add(lost, Ordering::Relaxed);
+        }
+        outcome
+    }
+
+    fn try_add(&mut self, bodies: &[Body], lost: u64) -> Result<(), String> {
+        let failed = |error: std::io::Error| error.kind().to_string();
+        let Self { sink, chain, .. } = self;
+        let mut out = Vec::new();
+        let mut tip = self.tip;
+        let lines = |out: &mut Vec<u8>, tip: &mut Tip| -> Result<(), String> {
+            if lost > 0 {
+                chain.add(out, tip, &Body::Lost { lost })?;
+            }
+            bodies.iter().try_for_each(|body| chain.add(out, tip, body))
+        };
+        let mut moved = false;
+        match sink {
+            Sink::Stdout => {
+                lines(&mut out, &mut tip)?;
+                to_stdout(&out).map_err(failed)?;
+            }
+            Sink::File(log) => {
+                let mut held = log.hold().map_err(failed)?;
+                moved = held.has_moved();
+                if moved {
+                    let after = held.found().map_err(failed)?.last.unwrap_or(Hash::NONE);
+                    let (chained_by, first) = (chain.digest.name(), held.is_empty());
+                    let body = Body::Continue { chained_by, first, after };
+                    chain.add(&mut out, &mut tip, &body)?;
+                }
+                lines(&mut out, &mut tip)?;
+                held.add(&out).map_err(failed)?;
+            }
+        }
+        self.tip = tip;
+        if moved {
+            self.tell();
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        if let Err(error) = self.add(&[Body::Stop {}]) {
+            tracing::error!(error, "the audit record's last line cannot be written");
+        }
+        if let Sink::File(log) = &self.sink {
+            log.sync();
+        }
+        let lost = self.lost.load(Ordering::Relaxed);
+        if lost > 0 {
+            tracing::error!(lost, "audit records are lost, and no line says so");
+        }
+        self.tell();
+    }
+
+    /// Where the chain is, for whoever keeps the log apart from the records.
+    fn tell(&mut self) {
+        self.told = self.tip;
+        self.told_at = Instant::now();
+        let Tip { seq, hash } = self.tip;
+        tracing::info!(run = %self.chain.run, seq, %hash, "audit record");
+    }
+}
+
+fn to_stdout(lines: &[u8]) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(lines)?;
+    stdout.flush()
+}

@@ -1,0 +1,162 @@
+//! What the audit record says of one mount. A mount whose caller goes away is told of too.
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::code_name;
+use crate::{
+    audit::{self, Audit, Event, Record},
+    credentials::Login,
+    error::{Error, Errors, identifier},
+    fetch::ReadEnd,
+    identity::Identity,
+    request::{
+        Mount, Pod,
+        objects::{Object, Source},
+    },
+};
+
+#[derive(Debug)]
+pub(super) struct Account<'a> {
+    audit: &'a Audit,
+    /// What holds for all of its records.
+    base: Record,
+    reads: Vec<Record>,
+    closed: bool,
+}
+
+impl<'a> Account<'a> {
+    pub(super) fn open(audit: &'a Audit) -> Self {
+        let mount = if audit.is_on() { audit::id().unwrap_or_default() } else { String::new() };
+        let base = Record { mount, ..Record::default() };
+        Self { audit, base, reads: Vec::new(), closed: !audit.is_on() }
+    }
+
+    pub(super) fn pod(&mut self, pod: &Pod) {
+        let Pod { namespace, name, uid, service_account } = pod.clone();
+        self.base = Record { namespace, pod: name, uid, service_account, ..self.base.clone() };
+    }
+
+    pub(super) fn identity(&mut self, identity: &Identity) {
+        self.base.identity = identity.mode.name().to_owned();
+        logged_in(&mut self.base, &identity.login);
+    }
+
+    pub(super) fn reads(&mut self, mount: &Mount, identity: &Identity, ends: &[ReadEnd]) {
+        if !self.closed {
+            let ends = mount.objects.iter().zip(ends);
+            self.reads = ends.map(|(object, end)| self.read(object, identity, end)).collect();
+        }
+    }
+
+    /// An error means that nothing must be handed out.
+    pub(super) async fn admit(mut self, deadline: Instant) -> Result<(), Error> {
+        let records = self.close(true);
+        if records.is_empty() { Ok(()) } else { self.audit.admit(records, deadline).await }
+    }
+
+    pub(super) fn refuse(mut self, errors: &Errors) {
+        let (outcome, reason) = (code_name(errors.class().code()), errors.message());
+        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        let code = text(errors.iter().find_map(|error| error.code.as_deref()));
+        let request_id = text(errors.iter().find_map(|error| error.request.as_deref()));
+        self.refusal(Record { outcome, code, request_id, reason, ..self.base.clone() });
+    }
+
+    /// A read that failed says why the mount did; else the mount has to say it.
+    fn refusal(&mut self, refusal: Record) {
+        if self.closed {
+            return;
+        }
+        let mut records = self.close(false);
+        let good = |record: &Record| matches!(record.outcome, "OK" | "MISSING");
+        if records.iter().all(good) {
+            records.push(Record { event: Event::Refusal, time: Timestamp::now(), ..refusal });
+        }
+        self.audit.note(records);
+    }
+
+    fn close(&mut self, mounted: bool) -> Vec<Record> {
+        self.closed = true;
+        let mut records = std::mem::take(&mut self.reads);
+        for record in &mut records {
+            record.mounted = mounted;
+        }
+        records
+    }
+
+    fn read(&self, object: &Object, identity: &Identity, end: &ReadEnd) -> Record {
+        let (name, object_type, asked) = match &object.read.source {
+            Source::Kms(secret) => {
+                (&secret.name, "kms", secret.version_id.clone().or_else(|| secret.stage.clone()))
+            }
+            Source::Oos(parameter) => {
+                (&parameter.name, "oos", parameter.version.map(|version| version.to_string()))
+            }
+        };
+        let outcome = match end {
+            ReadEnd { value: Some(_), .. } => "OK",
+            ReadEnd { missing: true, .. } if object.optional => "MISSING",
+            ReadEnd { error, .. } => {
+                let class = error.as_ref().map(|error| error.class);
+                code_name(class.unwrap_or(crate::error::Class::Internal).code())
+            }
+        };
+        let (mut code, mut request_id, mut reason) = Default::default();
+        let mut version = asked.unwrap_or_default();
+        if let Some(error) = &end.error {
+            reason = error.to_string();
+            code = error.code.as_deref().unwrap_or_default().to_owned();
+            request_id = error.request.as_deref().unwrap_or_default().to_owned();
+        }
+        if let Some(value) = &end.value {
+            version.clone_from(&value.version);
+            request_id.clone_from(&value.request_id);
+        }
+        let mut record = Record {
+            event: Event::Read,
+            time: Timestamp::now(),
+            object: name.clone(),
+            object_type,
+            version,
+            endpoint: object.read.endpoint.host().to_owned(),
+            source: end.origin.name(),
+            outcome,
+            code,
+            request_id,
+            reason,
+            ..self.base.clone()
+        };
+        if let Some(role) = &object.read.cross_account_role {
+            logged_in(&mut record, &identity.led_on_to(role));
+        }
+        record
+    }
+}
+
+impl Drop for Account<'_> {
+    fn drop(&mut self) {
+        let reason =
+            "the caller went away before the answer, or a fault of the provider's ended it";
+        self.refusal(Record {
+            outcome: code_name(crate::error::Class::Internal.code()),
+            reason: reason.to_owned(),
+            ..self.base.clone()
+        });
+    }
+}
+
+fn logged_in(record: &mut Record, login: &Login) {
+    match login {
+        Login::Keys(keys) => {
+            record.access_key_id = identifier(&keys.id).unwrap_or_default().to_owned();
+        }
+        Login::Oidc { role, name, .. } | Login::Assume { role, name, .. } => {
+            record.role = role.to_string();
+            record.session.clone_from(name);
+            record.access_key_id.clear();
+        }
+        // Its sessions are named by the cloud.
+        Login::EcsRole => {}
+    }
+}
