@@ -110,6 +110,9 @@ impl Audit {
                 Sink::File(opened.map_err(unusable)?)
             }
         };
+        // Alerts look for a rise, which needs a zero to rise from.
+        metrics.audit_written(0);
+        metrics.audit_lost(0);
         let digest = Digest::new(options.key.as_ref());
         let lost = Arc::<AtomicU64>::default();
         let mut writer = Writer::new(sink, digest, options.node, lost.clone(), metrics.clone())?;
