@@ -1,6 +1,6 @@
 //! The emulator's listeners, as kubelet and this program's author use them.
 
-use std::{net::SocketAddr, path::Path};
+use std::{fs, net::SocketAddr, path::Path};
 
 use bytes::Bytes;
 use emulator::{Config, RequestRecord, fetch};
@@ -9,10 +9,9 @@ use hyper::Request;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{Fault, driver::PodVolume};
+use crate::{Fault, driver::PodVolume, processes::Process};
 
 pub(crate) const AUDIENCE: &str = "sts.aliyuncs.com";
-pub(crate) const YAML: &str = include_str!("cloud.yaml");
 
 /// What the emulator prints when it listens.
 #[derive(Clone, Copy, Deserialize)]
@@ -31,12 +30,37 @@ pub(crate) struct Cloud {
 }
 
 impl Cloud {
-    pub(crate) fn new(addresses: Addresses, ca_file: &Path) -> Result<Self, Fault> {
-        let content = Config::from_yaml(YAML)?;
-        Ok(Self { addresses, content, ca_file: ca_file.display().to_string(), told: 0 })
+    /// Starts the emulator with this content; its CA is in `ca/ca.pem` of the directory.
+    pub(crate) async fn start(
+        program: &Path,
+        directory: &Path,
+        yaml: &str,
+        arguments: &[&str],
+    ) -> Result<(Process, Self), Fault> {
+        let (file, ca) = (directory.join("cloud.yaml"), directory.join("ca"));
+        fs::write(&file, yaml)?;
+        let mut all =
+            vec![format!("--config={}", file.display()), format!("--ca-dir={}", ca.display())];
+        let listeners = ["", "http-", "metadata-", "kubernetes-", "control-"];
+        all.extend(listeners.map(|listener| format!("--{listener}listen=127.0.0.1:0")));
+        all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        let mut process = Process::start(program, &all, directory)?;
+        let log = process.log_path().to_owned();
+        let listening = async || {
+            let text = fs::read_to_string(&log).ok()?;
+            serde_json::from_str::<Addresses>(text.split_once('\n')?.0).ok()
+        };
+        let addresses = process.until("it listened", listening).await?;
+        let ca_file = ca.join("ca.pem").display().to_string();
+        let content = Config::from_yaml(yaml)?;
+        Ok((process, Self { addresses, content, ca_file, told: 0 }))
     }
 
-    /// The value that cloud.yaml gives a secret or parameter.
+    pub(crate) fn ca_file(&self) -> &str {
+        &self.ca_file
+    }
+
+    /// The value that its content gives a secret or parameter.
     pub(crate) fn value(&self, name: &str) -> &str {
         let Config { secrets, parameters, .. } = &self.content;
         let secret = secrets.iter().find(|s| s.name == name).and_then(|s| s.value.as_deref());
@@ -68,9 +92,14 @@ impl Cloud {
     /// Gives a secret a new current version and returns its id.
     pub(crate) async fn rotate(&self, name: &str, value: &str) -> Result<String, Fault> {
         let change = json!({ "name": name, "value": value });
-        let answer = self.send("POST", self.addresses.control, "rotate-secret", &change).await?;
+        let answer = self.steer("rotate-secret", &change).await?;
         let version = answer.get("version").and_then(Value::as_str);
         Ok(version.ok_or("the rotation was not answered with a version")?.to_owned())
+    }
+
+    /// Changes the running emulator, as its `ctl` does.
+    pub(crate) async fn steer(&self, what: &str, change: &Value) -> Result<Value, Fault> {
+        self.send("POST", self.addresses.control, what, change).await
     }
 
     /// All that was asked, in the order of the answers.

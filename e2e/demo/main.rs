@@ -1,6 +1,7 @@
 //! The project in one run: a cloud, the provider and three pods, told as a story and checked.
 
 mod checks;
+#[allow(dead_code, reason = "shared with the benchmark, which uses more of it")]
 mod cloud;
 #[allow(
     dead_code,
@@ -14,6 +15,7 @@ mod driver;
 mod manifest;
 mod page;
 mod pod;
+#[allow(dead_code, reason = "shared with the benchmark, which uses more of it")]
 mod processes;
 mod stage;
 mod story;

@@ -43,6 +43,10 @@ impl Process {
         Ok(Self { name, child, log })
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// All that it wrote so far.
     pub(crate) fn log(&self) -> Result<String, Fault> {
         Ok(fs::read_to_string(&self.log)?)

@@ -11,7 +11,7 @@ use tonic::Status;
 
 use crate::{
     Fault,
-    cloud::{AUDIENCE, Addresses, Cloud, YAML},
+    cloud::{AUDIENCE, Addresses, Cloud},
     driver::{Driver, Volume},
     page::Page,
     pod::Pod,
@@ -20,6 +20,7 @@ use crate::{
 
 const EMULATOR: &str = "alibabacloud-emulator";
 const PROVIDER: &str = "csi-secrets-store-provider-alibabacloud";
+const CONTENT: &str = include_str!("cloud.yaml");
 const OIDC_PROVIDER: &str = "acs:ram::1234567890123456:oidc-provider/ack-rrsa-cshop";
 
 pub(crate) struct Programs {
@@ -109,7 +110,8 @@ impl Stage {
         directory: &Path,
         page: &Page,
     ) -> Result<Self, Fault> {
-        let (emulator, cloud) = start_emulator(&programs.emulator, directory).await?;
+        let (emulator, cloud) =
+            Cloud::start(&programs.emulator, directory, CONTENT, &["--log"]).await?;
         let providers = directory.join("providers");
         let arguments = provider_arguments(&cloud.addresses, directory);
         page.heading("1. The provider starts, as on a node")?;
@@ -155,24 +157,6 @@ impl Stage {
         };
         Ok(Mounted { outcome, written, calls: self.cloud.new_calls().await? })
     }
-}
-
-async fn start_emulator(program: &Path, directory: &Path) -> Result<(Process, Cloud), Fault> {
-    let (content, ca) = (directory.join("cloud.yaml"), directory.join("ca"));
-    fs::write(&content, YAML)?;
-    let mut arguments =
-        vec![format!("--config={}", content.display()), format!("--ca-dir={}", ca.display())];
-    let listeners = ["", "http-", "metadata-", "kubernetes-", "control-"];
-    arguments.extend(listeners.map(|listener| format!("--{listener}listen=127.0.0.1:0")));
-    arguments.push("--log".to_owned());
-    let mut process = Process::start(program, &arguments, directory)?;
-    let log = process.log_path().to_owned();
-    let listening = async || {
-        let text = fs::read_to_string(&log).ok()?;
-        serde_json::from_str::<Addresses>(text.split_once('\n')?.0).ok()
-    };
-    let addresses = process.until("it listened", listening).await?;
-    Ok((process, Cloud::new(addresses, &ca.join("ca.pem"))?))
 }
 
 fn provider_arguments(cloud: &Addresses, directory: &Path) -> Vec<String> {

@@ -80,16 +80,24 @@ impl Sessions {
 /// Nonces seen, which no caller may use twice.
 #[derive(Debug, Default)]
 pub(crate) struct Nonces {
-    seen: Mutex<HashMap<(String, String), Timestamp>>,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    nonces: HashMap<(String, String), Timestamp>,
+    /// How many there may be before old ones are looked for.
+    room: usize,
 }
 
 impl Nonces {
     pub(crate) fn is_fresh(&self, access_key_id: &str, nonce: &str, now: Timestamp) -> bool {
-        let mut seen = lock(&self.seen);
-        if seen.len() > 50_000 {
+        let Seen { nonces, room } = &mut *lock(&self.seen);
+        if nonces.len() >= *room {
             // Older ones are refused by their date anyway.
-            seen.retain(|_, at| now.duration_since(*at).as_secs() < 3600);
+            nonces.retain(|_, at| now.duration_since(*at).as_secs() < 3600);
+            *room = (2 * nonces.len()).max(50_000);
         }
-        seen.insert((access_key_id.to_owned(), nonce.to_owned()), now).is_none()
+        nonces.insert((access_key_id.to_owned(), nonce.to_owned()), now).is_none()
     }
 }
