@@ -8,9 +8,10 @@ DENY_VERSION := 0.20.2
 FUZZ_VERSION := 0.13.2
 DENY := $(CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 FUZZ := $(CACHE)/cargo-fuzz-$(FUZZ_VERSION)/bin/cargo-fuzz
-DEBUG := $(or $(CARGO_TARGET_DIR),target)/debug
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+DEBUG := $(TARGET)/debug
 
-.PHONY: help demo test toolchain lint unit official-clients deny fuzz-smoke e2e e2e-up e2e-down
+.PHONY: help demo test toolchain lint unit official-clients bench bench-quick soak bench-programs deny fuzz-smoke e2e e2e-up e2e-down
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -38,6 +39,21 @@ $(VENV)/ready: e2e/emulator/tests/requirements.txt
 	python3 -m venv --clear $(VENV)
 	$(VENV)/bin/pip install --quiet --requirement $<
 	touch $@
+
+bench: bench-programs ## figures against their targets, into docs/performance.md (5 minutes after the build)
+	$(TARGET)/tools/examples/bench
+
+bench-quick: bench-programs ## rough figures in a minute, to the screen alone
+	$(TARGET)/tools/examples/bench --quick
+
+soak: bench-programs ## 200,000 mounts of all kinds, and whether the provider grows by them
+	$(TARGET)/tools/examples/bench --soak
+
+# The provider by itself: built beside an example it would get what only tests need of its crates.
+bench-programs: toolchain
+	cargo build --locked --quiet --release --bin $(PROVIDER)
+	cargo build --locked --quiet --profile tools --package $(PROVIDER) --example bench \
+	  --package $(EMULATOR) --bin $(EMULATOR)
 
 deny: $(DENY) ## licences, sources, banned and duplicate crates
 	$(DENY) --locked --workspace --config .cargo/deny.toml check bans licenses sources

@@ -1,0 +1,86 @@
+//! The provider as a process, as the chart starts it on a node.
+
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+use tokio::net::UnixStream;
+
+use crate::{
+    Fault, cloud::Cloud, content::OIDC_PROVIDER, content::REGION, driver::Driver,
+    processes::Process, usage::Usage,
+};
+
+/// So that one connection's lock is not what is measured.
+const CONNECTIONS: usize = 4;
+const POLL: Duration = Duration::from_micros(100);
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(crate) struct Node {
+    pub(crate) drivers: Vec<Driver>,
+    /// From the start of the program to its first answer.
+    pub(crate) started_in: Duration,
+    process: Process,
+    _directory: TempDir,
+}
+
+impl Node {
+    pub(crate) async fn start(
+        program: &Path,
+        cloud: &Cloud,
+        flags: &[&str],
+    ) -> Result<Self, Fault> {
+        let directory = TempDir::with_prefix("alibabacloud-bench-node-")?;
+        let providers = directory.path().join("providers");
+        fs::create_dir(&providers)?;
+        let socket = providers.join("alibabacloud.sock");
+        let mut arguments = arguments(&providers, &cloud.addresses.kubernetes.to_string());
+        arguments.push(format!("--ca-file={}", cloud.ca_file()));
+        arguments.push(format!("--resolve=*.aliyuncs.com={}", cloud.addresses.https));
+        arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
+        let started = Instant::now();
+        let process = Process::start(program, &arguments, directory.path())?;
+        while UnixStream::connect(&socket).await.is_err() {
+            if started.elapsed() > PATIENCE {
+                return Err(format!("no socket: {}", process.log()?).into());
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        let first = Driver::connect(&socket).await?;
+        first.version().await?;
+        let started_in = started.elapsed();
+        let mut drivers = vec![first];
+        while drivers.len() < CONNECTIONS {
+            drivers.push(Driver::connect(&socket).await?);
+        }
+        Ok(Self { drivers, started_in, process, _directory: directory })
+    }
+
+    /// The connection that the driver would use.
+    pub(crate) fn driver(&self) -> Result<&Driver, Fault> {
+        Ok(self.drivers.first().ok_or("there is no connection")?)
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    pub(crate) fn usage(&self) -> Result<Usage, Fault> {
+        Usage::of(self.process.id())
+    }
+}
+
+/// The flags that name no place of the cloud but its Kubernetes API.
+pub(crate) fn arguments(providers: &Path, kubernetes: &str) -> Vec<String> {
+    vec![
+        format!("--provider-volume={}", providers.display()),
+        format!("--region={REGION}"),
+        format!("--oidc-provider-arn={OIDC_PROVIDER}"),
+        format!("--kubernetes-api=http://{kubernetes}"),
+        "--healthz-address=127.0.0.1".to_owned(),
+        "--healthz-port=0".to_owned(),
+    ]
+}
