@@ -27,18 +27,42 @@ impl Load {
         in_flight: usize,
         period: Duration,
     ) -> Result<Self, Fault> {
+        Self::paced(node, requests, in_flight, period, None).await
+    }
+
+    /// So many in flight at most, and each lane sending at the pace of `rate` for all of them.
+    pub(crate) async fn paced(
+        node: &Node,
+        requests: &Arc<[MountRequest]>,
+        in_flight: usize,
+        period: Duration,
+        rate: Option<u32>,
+    ) -> Result<Self, Fault> {
+        let pause = rate.map(|rate| Duration::from_secs(1).mul_f64(count(in_flight)) / rate);
         let (before, own_before) = (node.usage()?.cpu, Usage::own_cpu()?);
         let started = Instant::now();
         let mut lanes = JoinSet::new();
         for (lane, driver) in (0..in_flight).zip(node.drivers.iter().cycle()) {
             let (driver, requests) = (driver.clone(), requests.clone());
+            let part = count(lane) / count(in_flight);
             lanes.spawn(async move {
                 let mut latencies = Vec::new();
+                let mut due = started + pause.unwrap_or_default().mul_f64(part);
                 for request in requests.iter().cycle().skip(lane).step_by(in_flight) {
                     if started.elapsed() >= period {
                         break;
                     }
-                    let sent = Instant::now();
+                    let mut sent = Instant::now();
+                    if let Some(pause) = pause {
+                        if sent < due {
+                            tokio::time::sleep_until(due.into()).await;
+                            sent = Instant::now();
+                        } else {
+                            // An answer that came late makes the next one late, which counts.
+                            sent = due;
+                        }
+                        due += pause;
+                    }
                     driver.send(request.clone(), PATIENCE).await?;
                     latencies.push(sent.elapsed());
                 }
