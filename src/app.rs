@@ -48,6 +48,8 @@ impl App {
         let clients = Clients::new(config.trust)?;
         let cloud = Cloud::new(clients, metrics.clone(), config.kms_calls, config.oos_calls);
         let cloud = Arc::new(cloud);
+        let warmed = cloud.clone();
+        tokio::task::spawn_blocking(move || warmed.warm());
         let endpoints = config.hosts.endpoints(region);
         let region = &endpoints.region;
         let sts_region = config.hosts.sts_region.as_ref().unwrap_or(region);

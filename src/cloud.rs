@@ -145,6 +145,11 @@ impl Cloud {
         }
     }
 
+    /// Takes some milliseconds, which the first call then need not.
+    pub fn warm(&self) {
+        self.clients.warm();
+    }
+
     async fn read(
         &self,
         errand: Errand<'_>,

@@ -52,6 +52,9 @@ pub type FixedAddresses = Vec<(Glob, SocketAddr)>;
 pub trait Transport: fmt::Debug + Send + Sync {
     /// One attempt, without a time limit of its own.
     fn send(&self, request: Request<Full<Bytes>>) -> BoxFuture<'_, Result<Answer, Broken>>;
+
+    /// Does what the first request would otherwise have to wait for.
+    fn warm(&self) {}
 }
 
 /// Connections under one trust.

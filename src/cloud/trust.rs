@@ -1,11 +1,18 @@
 //! Which certificates the cloud's hosts are trusted by.
 
-use std::sync::Arc;
+use std::{
+    fmt,
+    sync::{Arc, LazyLock},
+};
 
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http_body_util::Full;
+use hyper::Request;
 use rustls::RootCertStore;
 
 use super::endpoint::Trust;
-use crate::http::{self, Client, FixedAddresses, Transport};
+use crate::http::{self, Answer, Broken, Client, FixedAddresses, Transport};
 
 /// How hosts are found and trusted, beyond the defaults.
 #[derive(Debug, Default)]
@@ -25,28 +32,39 @@ pub struct Clients {
 }
 
 impl Clients {
+    /// The operator's certificates are read at once, the many others when they are needed: reading
+    /// them takes longer than all the rest of a start.
     pub fn new(options: Options) -> Result<Self, String> {
-        let resolve = Arc::new(options.resolve);
-        let mut roots = RootCertStore::empty();
-        // Honours SSL_CERT_FILE and SSL_CERT_DIR. A machine without roots is no error here: the
-        // operator's file may be all there is.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if let Some(pem) = &options.ca_pem {
-            http::trust(&mut roots, pem)?;
+        let Options { ca_pem, kms_ca_pem, resolve } = options;
+        let resolve = Arc::new(resolve);
+        let mut operators = RootCertStore::empty();
+        if let Some(pem) = &ca_pem {
+            http::trust(&mut operators, pem)?;
         }
-        let mut instance_roots = RootCertStore::empty();
-        match &options.kms_ca_pem {
-            Some(pem) => http::trust(&mut instance_roots, pem)?,
-            None => {
+        let system = {
+            let resolve = resolve.clone();
+            Later::new(move || {
+                let mut roots = operators;
+                // Honours SSL_CERT_FILE and SSL_CERT_DIR. A machine without roots is no error here:
+                // the operator's file may be all there is.
+                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+                Client::secure(roots, resolve)
+            })
+        };
+        let mut operators = RootCertStore::empty();
+        if let Some(pem) = &kms_ca_pem {
+            http::trust(&mut operators, pem)?;
+        }
+        let kms_instance = Later::new(move || {
+            let mut roots = operators;
+            if kms_ca_pem.is_none() {
                 for pem in KMS_INSTANCE_CA {
-                    http::trust(&mut instance_roots, pem.as_bytes())?;
+                    http::trust(&mut roots, pem.as_bytes())?;
                 }
             }
-        }
-        Ok(Self {
-            system: Arc::new(Client::secure(roots, resolve.clone())?),
-            kms_instance: Arc::new(Client::secure(instance_roots, resolve)?),
-        })
+            Client::secure(roots, resolve)
+        });
+        Ok(Self { system: Arc::new(system), kms_instance: Arc::new(kms_instance) })
     }
 
     /// All hosts by another way.
@@ -54,11 +72,46 @@ impl Clients {
         Self { system: transport.clone(), kms_instance: transport }
     }
 
+    /// For the hosts that every mount needs. Takes some milliseconds.
+    pub fn warm(&self) {
+        self.system.warm();
+    }
+
     pub fn of(&self, trust: Trust) -> &dyn Transport {
         match trust {
             Trust::System => &*self.system,
             Trust::KmsInstance => &*self.kms_instance,
         }
+    }
+}
+
+type Make = Box<dyn FnOnce() -> Result<Client, String> + Send>;
+
+/// A client that is made when the first request needs it.
+struct Later(LazyLock<Result<Client, String>, Make>);
+
+impl Later {
+    fn new(make: impl FnOnce() -> Result<Client, String> + Send + 'static) -> Self {
+        Self(LazyLock::new(Box::new(make)))
+    }
+}
+
+impl Transport for Later {
+    fn send(&self, request: Request<Full<Bytes>>) -> BoxFuture<'_, Result<Answer, Broken>> {
+        match &*self.0 {
+            Ok(client) => Transport::send(client, request),
+            Err(_) => Box::pin(async { Err(Broken::Certificate) }),
+        }
+    }
+
+    fn warm(&self) {
+        LazyLock::force(&self.0);
+    }
+}
+
+impl fmt::Debug for Later {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Later")
     }
 }
 
