@@ -15,6 +15,7 @@ use crate::{
     identity::kubernetes::ServiceAccounts,
     mount::Provider,
     names::Region,
+    request::known::Known,
     server::{self, Socket},
     telemetry::Metrics,
     values::Values,
@@ -72,6 +73,7 @@ impl App {
         let values = Arc::new(Values::new(config.value_cache_bytes, metrics.clone())?);
         let provider = Provider {
             endpoints,
+            known: Known::default(),
             policy: config.policy,
             service_accounts: ServiceAccounts::new(config.api_server),
             fetcher: Arc::new(Fetcher::new(cloud, sessions, values, config.kms_batch)),

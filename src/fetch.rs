@@ -107,7 +107,7 @@ impl Fetcher {
         interval: Duration,
         deadline: Instant,
     ) -> Result<Vec<ReadEnd>, Error> {
-        let objects = &mount.objects;
+        let objects = &*mount.objects;
         let Shared { sessions, values, .. } = &*self.shared;
         let logins = Logins { identity, sessions, own: sessions.key(&identity.login) };
         let keys = logins.keys(objects);

@@ -17,7 +17,7 @@ use crate::{
     identity::{self, Policy, kubernetes::ServiceAccounts},
     pb::{self, csi_driver_provider_server::CsiDriverProvider},
     project::project,
-    request,
+    request::{self, known::Known},
     response::respond,
     server::Deadline,
     telemetry::Metrics,
@@ -28,6 +28,7 @@ use account::Account;
 #[derive(Debug)]
 pub struct Provider {
     pub endpoints: Endpoints,
+    pub known: Known,
     pub policy: Policy,
     pub service_accounts: ServiceAccounts,
     pub fetcher: Arc<Fetcher>,
@@ -50,7 +51,7 @@ impl Provider {
         seen: &mut Seen,
         account: &mut Account<'_>,
     ) -> Result<pb::MountResponse, Errors> {
-        let parsed = request::parse(request, &self.endpoints, &mut seen.pod);
+        let parsed = request::parse(request, &self.endpoints, &self.known, &mut seen.pod);
         seen.pod.iter().for_each(|pod| account.pod(pod));
         let mount = parsed?;
         let identity = identity::choose(&mount, &self.policy, &self.service_accounts).await?;

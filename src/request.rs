@@ -2,6 +2,7 @@
 //! to check. Every parameter is pod-author input: whoever writes a pod can override it.
 
 pub mod file;
+pub mod known;
 pub mod objects;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
@@ -18,6 +19,7 @@ use crate::{
     secret::Secret,
 };
 use file::{FileMode, PathTranslation};
+use known::Known;
 use objects::Object;
 
 /// What a pod asks for.
@@ -30,7 +32,7 @@ pub struct Mount {
     pub role: Option<RoleArn>,
     pub token: TokenInput,
     pub node_publish_keys: NodePublishKeys,
-    pub objects: Vec<Object>,
+    pub objects: Arc<[Object]>,
     /// Parameter `refreshInterval`.
     pub refresh: Option<Duration>,
 }
@@ -109,6 +111,7 @@ type Attributes = BTreeMap<String, Secret<String>>;
 pub fn parse(
     mut request: pb::MountRequest,
     endpoints: &Endpoints,
+    known: &Known,
     who: &mut Option<Pod>,
 ) -> Result<Mount, Errors> {
     let attributes = strings("attributes", &mut request.attributes)?.unwrap_or_default();
@@ -132,9 +135,10 @@ pub fn parse(
     let refresh = keep(refresh(&attributes), &mut errors);
     let objects = match (mode, translation, region) {
         (Some(mode), Some(translation), Some(region)) => {
-            let text = parameter(&attributes, "objects");
+            let text = parameter(&attributes, "objects").unwrap_or_default();
             let context = objects::Context { endpoints, region: &region, translation, mode };
-            objects::parse(text.unwrap_or_default(), &context)
+            known
+                .or_parse(text, &context, || objects::parse(text, &context))
                 .map_err(|found| errors.extend(found))
                 .ok()
         }

@@ -1,0 +1,159 @@
+//! Lists of objects that were parsed before: kubelet has a volume mounted every minute with the same
+//! text, and parsing it is a fifth of what a mount from memory costs.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use aws_lc_rs::digest::{Context as Digest, SHA256};
+
+use super::objects::{Context, Object};
+
+/// Of text, over all lists; what is parsed from it takes a few times as much.
+const MOST_BYTES: usize = 1 << 20;
+
+/// A digest of the text and of all that its meaning depends on.
+type Key = [u8; 32];
+
+#[derive(Default)]
+pub struct Known(Mutex<Lists>);
+
+#[derive(Default)]
+struct Lists {
+    lists: HashMap<Key, List>,
+    bytes: usize,
+    uses: u64,
+}
+
+struct List {
+    objects: Arc<[Object]>,
+    bytes: usize,
+    used: u64,
+}
+
+impl Known {
+    pub fn or_parse<E>(
+        &self,
+        text: &str,
+        context: &Context<'_>,
+        parse: impl FnOnce() -> Result<Vec<Object>, E>,
+    ) -> Result<Arc<[Object]>, E> {
+        let key = key(text, context);
+        {
+            let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            known.uses += 1;
+            let uses = known.uses;
+            if let Some(list) = known.lists.get_mut(&key) {
+                list.used = uses;
+                return Ok(list.objects.clone());
+            }
+        }
+        let objects: Arc<[Object]> = parse()?.into();
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.keep(key, List { objects: objects.clone(), bytes: text.len(), used: 0 });
+        Ok(objects)
+    }
+}
+
+impl Lists {
+    /// Instead of those that were not used for the longest time.
+    fn keep(&mut self, key: Key, list: List) {
+        if list.bytes > MOST_BYTES {
+            return;
+        }
+        while self.bytes + list.bytes > MOST_BYTES {
+            let oldest = self.lists.iter().min_by_key(|(_, list)| list.used).map(|(key, _)| *key);
+            let Some(oldest) = oldest.and_then(|key| self.lists.remove(&key)) else { break };
+            self.bytes -= oldest.bytes;
+        }
+        self.bytes += list.bytes;
+        let list = List { used: self.uses, ..list };
+        if let Some(same) = self.lists.insert(key, list) {
+            self.bytes -= same.bytes;
+        }
+    }
+}
+
+impl fmt::Debug for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Known")
+    }
+}
+
+fn key(text: &str, context: &Context<'_>) -> Key {
+    let Context { endpoints: _, region, translation, mode } = context;
+    let mut digest = Digest::new(&SHA256);
+    for part in [region.as_str(), &format!("{translation:?} {mode:?}"), text] {
+        digest.update(&part.len().to_le_bytes());
+        digest.update(part.as_bytes());
+    }
+    let mut key = [0; 32];
+    key.copy_from_slice(digest.finish().as_ref());
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cloud::endpoint::Endpoints,
+        names::Region,
+        request::{
+            file::{FileMode, PathTranslation},
+            objects,
+        },
+    };
+
+    #[test]
+    fn a_text_is_parsed_once_for_each_meaning_it_can_have() {
+        let region = |name| Region::parse(name).unwrap();
+        let endpoints = Endpoints {
+            region: region("cn-hangzhou"),
+            public: false,
+            sts: None,
+            kms: None,
+            oos: None,
+            allowed: Vec::new(),
+        };
+        let known = Known::default();
+        let mut parsed = 0;
+        let mut ask = |text: &str, region: &str, translation: &str, mode: &str| {
+            let region = Region::parse(region).unwrap();
+            let context = Context {
+                endpoints: &endpoints,
+                region: &region,
+                translation: PathTranslation::parse(Some(translation)).unwrap(),
+                mode: FileMode::parse_octal(mode).unwrap(),
+            };
+            let before = parsed;
+            let objects = known.or_parse(text, &context, || {
+                parsed += 1;
+                objects::parse(text, &context)
+            });
+            (objects.map(|objects| objects.len()), parsed > before)
+        };
+        let one = "- objectName: a/b";
+        assert_eq!(ask(one, "cn-hangzhou", "_", "0644"), (Ok(1), true));
+        assert_eq!(ask(one, "cn-hangzhou", "_", "0644"), (Ok(1), false));
+        assert!(ask(one, "cn-beijing", "_", "0644").1);
+        assert!(ask(one, "cn-hangzhou", "False", "0644").1);
+        assert!(ask(one, "cn-hangzhou", "_", "0400").1);
+        assert!(ask("- objectName: a/c", "cn-hangzhou", "_", "0644").1);
+        // Mistakes are told each time.
+        assert!(ask("- nothing", "cn-hangzhou", "_", "0644").0.is_err());
+        assert!(ask("- nothing", "cn-hangzhou", "_", "0644").1);
+        // What was not used for long makes room.
+        let long = |n: usize| format!("{}\n- objectName: n{n}", "#".repeat(MOST_BYTES / 8));
+        for n in 0..12 {
+            ask(&long(n), "cn-hangzhou", "_", "0644").0.unwrap();
+            assert!(!ask(one, "cn-hangzhou", "_", "0644").1);
+        }
+        assert!(!ask(&long(11), "cn-hangzhou", "_", "0644").1);
+        assert!(ask(&long(0), "cn-hangzhou", "_", "0644").1);
+        let lists = known.0.lock().unwrap();
+        assert!(lists.bytes <= MOST_BYTES);
+        assert_eq!(lists.bytes, lists.lists.values().map(|list| list.bytes).sum::<usize>());
+    }
+}
