@@ -11,7 +11,7 @@ FUZZ := $(CACHE)/cargo-fuzz-$(FUZZ_VERSION)/bin/cargo-fuzz
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 DEBUG := $(TARGET)/debug
 
-.PHONY: help demo test toolchain lint unit official-clients bench bench-quick soak bench-programs deny fuzz-smoke e2e e2e-up e2e-down
+.PHONY: help demo test toolchain lint unit official-clients bench bench-quick soak bench-programs simulate deny fuzz-smoke e2e e2e-up e2e-down
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -20,6 +20,10 @@ demo: toolchain ## three pods, a rotation and a refusal, on this machine, in sec
 	cargo build --locked --quiet --bin $(PROVIDER) --example demo
 	cargo build --locked --quiet --package $(EMULATOR)
 	$(DEBUG)/examples/demo
+
+simulate: toolchain ## 1,000 nodes against one account's quotas, in simulated time: figures and pictures
+	cargo build --locked --quiet --profile tools --example simulate
+	$(TARGET)/tools/examples/simulate --draw docs/simulation --report docs/simulation.md
 
 test: lint unit official-clients ## everything that a change must pass before review
 

@@ -1,0 +1,256 @@
+//! One account of the cloud, for all nodes: answers as STS and KMS do, within quotas, unless down.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http_body_util::Full;
+use hyper::{HeaderMap, Request};
+use provider::{
+    cloud::random_fraction,
+    flight::lock,
+    http::{Answer, Broken, Transport},
+    secret::Secret,
+};
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+/// Calls a second; `None` answers all.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Quotas {
+    pub(crate) kms: f64,
+    pub(crate) sts: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Up,
+    /// Connections are refused.
+    Refusing,
+    /// Nothing answers.
+    Silent,
+}
+
+/// What came in one second.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Second {
+    pub(crate) kms: Calls,
+    pub(crate) sts: Calls,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Calls {
+    pub(crate) answered: u32,
+    pub(crate) throttled: u32,
+    /// While the cloud was down.
+    pub(crate) lost: u32,
+}
+
+impl Calls {
+    pub(crate) fn all(self) -> u32 {
+        self.answered + self.throttled + self.lost
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Account {
+    begun: Instant,
+    version: AtomicU64,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    state: State,
+    quotas: Option<(Bucket, Bucket)>,
+    seconds: Vec<Second>,
+}
+
+/// A second's worth at most.
+#[derive(Debug)]
+struct Bucket {
+    rate: f64,
+    left: f64,
+    filled: Instant,
+}
+
+impl Bucket {
+    fn full(rate: f64) -> Self {
+        Self { rate, left: rate, filled: Instant::now() }
+    }
+
+    fn take(&mut self) -> bool {
+        let now = Instant::now();
+        let since = now.duration_since(self.filled).as_secs_f64();
+        self.left = (self.left + since * self.rate).min(self.rate);
+        self.filled = now;
+        let taken = self.left >= 1.0;
+        if taken {
+            self.left -= 1.0;
+        }
+        taken
+    }
+}
+
+enum Reply {
+    Refused,
+    Never,
+    Answer(u16, String),
+}
+
+impl Account {
+    /// Without quotas, so that a cluster can be brought up at once.
+    pub(crate) fn open() -> Arc<Self> {
+        let open = Open { state: State::Up, quotas: None, seconds: Vec::new() };
+        Arc::new(Self { begun: Instant::now(), version: AtomicU64::new(1), open: Mutex::new(open) })
+    }
+
+    pub(crate) fn enforce(&self, quotas: Quotas) {
+        let buckets = (Bucket::full(quotas.kms), Bucket::full(quotas.sts));
+        lock(&self.open).quotas = Some(buckets);
+    }
+
+    pub(crate) fn set(&self, state: State) {
+        lock(&self.open).state = state;
+    }
+
+    pub(crate) fn rotate(&self) {
+        self.version.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Relaxed)
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    pub(crate) fn seconds(&self) -> Vec<Second> {
+        lock(&self.open).seconds.clone()
+    }
+
+    fn receive(&self, request: &Request<Full<Bytes>>) -> Reply {
+        let action = request.headers().get("x-acs-action").map_or(&b""[..], |v| v.as_bytes());
+        let is_sts = action.starts_with(b"Assume");
+        let mut open = lock(&self.open);
+        let second = usize::try_from(self.now().as_secs()).unwrap_or_default();
+        let Open { state, quotas, seconds } = &mut *open;
+        if seconds.len() <= second {
+            seconds.resize(second + 1, Second::default());
+        }
+        let Some(now) = seconds.get_mut(second) else { return Reply::Never };
+        let calls = if is_sts { &mut now.sts } else { &mut now.kms };
+        match state {
+            State::Up => {}
+            State::Refusing => {
+                calls.lost += 1;
+                return Reply::Refused;
+            }
+            State::Silent => {
+                calls.lost += 1;
+                return Reply::Never;
+            }
+        }
+        let may = quotas.as_mut().is_none_or(|(kms, sts)| if is_sts { sts } else { kms }.take());
+        if !may {
+            calls.throttled += 1;
+            return throttled(is_sts);
+        }
+        calls.answered += 1;
+        let settled = quotas.is_some();
+        drop(open);
+        let body = match action {
+            _ if is_sts => session(settled),
+            b"BatchGetSecretValue" => self.secrets(request),
+            _ => self.secret(parameter(request, "SecretName=").unwrap_or_default()).to_string(),
+        };
+        Reply::Answer(200, body)
+    }
+
+    /// The value is the time at which it was told, the version the rotation that it comes from.
+    fn secret(&self, name: &str) -> serde_json::Value {
+        json!({
+            "SecretName": name,
+            "SecretType": "Generic",
+            "SecretData": self.now().as_millis().to_string(),
+            "SecretDataType": "text",
+            "VersionId": self.version().to_string(),
+            "VersionStages": { "VersionStage": ["ACSCurrent"] },
+            "CreateTime": "2026-11-23T00:00:00Z",
+            "AutomaticRotation": "Disabled",
+            "RequestId": "0d7e1d0c-8a4b-4b0c-9a55-2f6d0a3c1b7e",
+        })
+    }
+
+    fn secrets(&self, request: &Request<Full<Bytes>>) -> String {
+        let list = parameter(request, "SecretsList=").unwrap_or_default();
+        let names = list.split("%22SecretName%22%3A%22").skip(1);
+        let values: Vec<_> = names
+            .filter_map(|rest| rest.split("%22").next())
+            .map(|name| self.secret(name))
+            .collect();
+        json!({ "SecretValues": values, "Errors": [] }).to_string()
+    }
+}
+
+/// As it stands in the query: names here need no encoding.
+fn parameter<'a>(request: &'a Request<Full<Bytes>>, name: &str) -> Option<&'a str> {
+    request.uri().query()?.split('&').find_map(|pair| pair.strip_prefix(name))
+}
+
+/// Sessions from before the clock counts are of all ages, as after hours of work.
+fn session(settled: bool) -> String {
+    let seconds = if settled { 3600.0 } else { 3600.0 - 2600.0 * random_fraction() };
+    let ends = jiff::Timestamp::now() + Duration::from_secs_f64(seconds);
+    json!({
+        "RequestId": "6894B13B-6D71-4EF5-88FA-F32781734A7F",
+        "Credentials": {
+            "AccessKeyId": "STS.NUgYrLnoC37mZZCNnAbez",
+            "AccessKeySecret": "CVwjCkNzTMupZ8NbTCxCBRq3K16jtcWFTJAyBEv2",
+            "SecurityToken": "CAIShwJ1q6Ft5B2yfSjIr5bSEsj4g7BihPWGWHz".repeat(12),
+            "Expiration": ends.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        },
+    })
+    .to_string()
+}
+
+fn throttled(is_sts: bool) -> Reply {
+    if is_sts {
+        let body = r#"{"Code":"Throttling.User","Message":"Request was denied due to user flow control.","RequestId":"6894B13B"}"#;
+        return Reply::Answer(400, body.to_owned());
+    }
+    let body = r#"{"HttpStatus":429,"Code":"Rejected.Throttling","Message":"QPS Limit Exceeded","RequestId":"0d7e1d0c"}"#;
+    Reply::Answer(429, body.to_owned())
+}
+
+/// There and back: 20 ms, give or take a quarter.
+fn latency() -> Duration {
+    Duration::from_millis(15) + Duration::from_millis(10).mul_f64(random_fraction())
+}
+
+impl Transport for Account {
+    fn send(&self, request: Request<Full<Bytes>>) -> BoxFuture<'_, Result<Answer, Broken>> {
+        let reply = self.receive(&request);
+        Box::pin(async move {
+            match reply {
+                Reply::Refused => {
+                    sleep(Duration::from_millis(1)).await;
+                    Err(Broken::Connection("connection refused"))
+                }
+                Reply::Never => std::future::pending().await,
+                Reply::Answer(status, body) => {
+                    sleep(latency()).await;
+                    let body = Secret::new(body.into_bytes());
+                    Ok(Answer { status, headers: HeaderMap::new(), body })
+                }
+            }
+        })
+    }
+}

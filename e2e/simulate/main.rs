@@ -1,0 +1,89 @@
+//! A thousand nodes against one account's quotas: the engine's own code under simulated time.
+
+mod account;
+mod drawing;
+mod figures;
+mod node;
+mod options;
+mod page;
+mod pictures;
+mod pod;
+mod report;
+mod scenario;
+mod tally;
+
+use std::{
+    process::ExitCode,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+use clap::Parser;
+use provider::flight::lock;
+
+use figures::Row;
+use options::Options;
+use scenario::{Outcome, Scenario};
+
+type Fault = Box<dyn std::error::Error + Send + Sync>;
+
+fn main() -> ExitCode {
+    let options = Options::parse().settled();
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            page::progress(&format!("simulate: {fault}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<(), Fault> {
+    let started = Instant::now();
+    page::line(&report::setting(options))?;
+    let chosen: Vec<Scenario> = scenario::ALL
+        .into_iter()
+        .filter(|scenario| {
+            options.only.is_empty() || options.only.iter().any(|n| n == scenario.name)
+        })
+        .collect();
+    let outcomes = together(&chosen, options)?;
+    let rows: Vec<Row> = outcomes.iter().map(Row::of).collect();
+    page::line(&report::text(&rows))?;
+    if let Some(directory) = &options.draw {
+        pictures::draw(directory, &outcomes, options)?;
+    }
+    if let Some(file) = &options.report {
+        std::fs::write(file, report::markdown(&[(report::setting(options), rows)]))?;
+    }
+    page::line(&format!("in {:.0} s", started.elapsed().as_secs_f64()))?;
+    Ok(())
+}
+
+/// Two at a time, each with a clock of its own.
+fn together(chosen: &[Scenario], options: &Options) -> Result<Vec<Outcome>, Fault> {
+    let next = Mutex::new(chosen.iter().enumerate());
+    let done = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let Some((place, scenario)) = lock(&next).next() else { break };
+                    let outcome = alone(*scenario, options);
+                    lock(&done).push((place, outcome));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().map_err(|_| "a run ended badly")?;
+    done.sort_by_key(|(place, _)| *place);
+    done.into_iter().map(|(_, outcome)| outcome).collect()
+}
+
+fn alone(scenario: Scenario, options: &Options) -> Result<Outcome, Fault> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
+    let outcome = runtime.block_on(scenario.run(options));
+    runtime.shutdown_timeout(Duration::ZERO);
+    outcome
+}

@@ -1,0 +1,112 @@
+//! A pod as kubelet sees to it: mounted first with retries, then again every minute or so, and in
+//! time replaced by another.
+
+use std::{sync::Arc, time::Duration};
+
+use provider::{
+    cloud::random_fraction,
+    error::Errors,
+    fetch::{Fetched, Fetcher, whole},
+    identity::Identity,
+    request::Mount,
+};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::{
+    node::Cluster,
+    tally::{Content, Tally},
+};
+
+/// Kubelet waits this long after a first mount failed, then twice as long, up to the second.
+const FIRST_RETRY: Duration = Duration::from_millis(500);
+const LONGEST_RETRY: Duration = Duration::from_secs(122);
+/// `--mount-timeout`.
+const MOUNT_LIMIT: Duration = Duration::from_secs(90);
+/// Of a hundred thousand pods nine are replaced each second.
+const LIFE: Duration = Duration::from_secs(12_000);
+
+pub(crate) struct Pod {
+    pub(crate) number: usize,
+    pub(crate) cluster: Arc<Cluster>,
+    pub(crate) engine: Arc<Fetcher>,
+    pub(crate) mount: Arc<Mount>,
+    pub(crate) identity: Identity,
+    pub(crate) interval: Duration,
+    pub(crate) tally: Arc<Tally>,
+}
+
+impl Pod {
+    pub(crate) async fn live(mut self, start: Instant) {
+        sleep_until(start).await;
+        let mut successors = 0;
+        loop {
+            let period = Duration::from_secs_f64(64.0 + 17.0 * random_fraction());
+            self.start().await;
+            let ends = Instant::now() + LIFE.mul_f64(-(1.0 - random_fraction()).max(1e-9).ln());
+            // Kubelet's rounds go on from a point that the pod's start did not choose.
+            let mut next = Instant::now() + period.mul_f64(random_fraction());
+            while next < ends {
+                sleep_until(next).await;
+                let period = Duration::from_secs_f64(64.0 + 17.0 * random_fraction());
+                next = (next + period).max(Instant::now());
+                let content = self.fetch().await;
+                next = next.max(Instant::now());
+                self.tally.republished(self.number, content);
+            }
+            sleep_until(ends).await;
+            successors += 1;
+            if self.succeed(successors).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    async fn start(&self) {
+        let begun = Instant::now();
+        self.tally.began(self.number);
+        let mut pause = FIRST_RETRY;
+        loop {
+            let content = self.fetch().await;
+            if self.tally.started(self.number, content, begun.elapsed()) {
+                return;
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_RETRY);
+        }
+    }
+
+    async fn fetch(&self) -> Result<Content, String> {
+        let deadline = Instant::now() + MOUNT_LIMIT;
+        let Self { engine, identity, mount, interval, .. } = self;
+        // In a box of its own, so that the many pods that wait take little room.
+        let fetched = Box::pin(engine.fetch(identity, mount, *interval, deadline)).await;
+        let ends = fetched.map_err(|error| error.what.to_string())?;
+        let failed = |errors: &Errors| {
+            errors.iter().next().map_or_else(String::new, |error| error.what.to_string())
+        };
+        let values = whole(&mount.objects, &ends).map_err(|errors| failed(&errors))?;
+        content(&values).ok_or_else(|| "a value is missing".to_owned())
+    }
+
+    /// A new pod of the same ServiceAccount has a name and a token of its own.
+    async fn succeed(&mut self, successors: usize) -> Option<()> {
+        let mut own = self.cluster.mount(0, 1).ok()?;
+        own.pod = self.mount.pod.clone();
+        own.role = self.mount.role.clone();
+        let name = format!("app-{}-{successors}", self.number);
+        self.identity = self.cluster.identity(&mut own, &name).await.ok()?;
+        Some(())
+    }
+}
+
+/// A pod is as old as the oldest that it holds.
+fn content(values: &[Fetched]) -> Option<Content> {
+    let mut oldest = Content { version: u64::MAX, told: u64::MAX };
+    for value in values {
+        let value = value.as_ref()?;
+        let told = std::str::from_utf8(value.bytes.expose()).ok()?.parse().ok()?;
+        oldest.version = oldest.version.min(value.version.parse().ok()?);
+        oldest.told = oldest.told.min(told);
+    }
+    Some(oldest)
+}

@@ -1,0 +1,114 @@
+//! The table of a run, for the terminal and as Markdown.
+
+use std::fmt::Write as _;
+
+use crate::{
+    figures::{Row, Sample, Traffic},
+    options::{Options, Sharing},
+};
+
+const CONCLUSIONS: &str = include_str!("conclusions.md");
+
+pub(crate) fn setting(options: &Options) -> String {
+    let share = match options.share {
+        Sharing::Pod => "pod",
+        Sharing::ServiceAccount => "service-account",
+    };
+    let batch = if options.kms_batch.on() { "auto" } else { "off" };
+    format!(
+        "{} nodes x {} pods x {} secrets, --share={share} --kms-batch={batch} \
+         --refresh-interval={}s; quotas: KMS {}/s, STS {}/s",
+        options.nodes,
+        options.pods,
+        options.objects,
+        options.refresh_interval,
+        options.kms_quota,
+        options.sts_quota
+    )
+}
+
+/// Name and value of every figure, the same for all rows.
+fn cells(row: &Row) -> Vec<(&'static str, String)> {
+    let mut cells = vec![
+        ("KMS calls/s: peak, mean, answered", rates(&row.kms)),
+        ("KMS throttled", percent(row.kms.throttled)),
+        ("STS calls/s: peak, mean, answered", rates(&row.sts)),
+        ("STS throttled", percent(row.sts.throttled)),
+        ("all caught up after: p50, p90, p99, max", caught(row)),
+        ("age of what is mounted: p50, p90, p99, max", times(&row.ages)),
+        ("first mounts waited: p50, p90, p99, max", times(&row.waited)),
+        ("first mounts, failed tries", format!("{}, {}", row.waited.len(), row.failed_first)),
+    ];
+    let share = |count: u64| {
+        let of = |count: u64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+        of(count) / of(row.mounts).max(1.0)
+    };
+    let failed = format!("{} of {} ({})", row.failed, row.mounts, percent(share(row.failed)));
+    cells.push(("mounts that failed", failed));
+    cells
+}
+
+pub(crate) fn text(rows: &[Row]) -> String {
+    let mut text = String::new();
+    for row in rows {
+        let _ = writeln!(text, "\n{}", row.title);
+        for (name, value) in cells(row) {
+            let _ = writeln!(text, "  {name:44} {value}");
+        }
+        for (reason, count) in &row.reasons {
+            let _ = writeln!(text, "  {:44} {count} x {reason}", "");
+        }
+    }
+    text
+}
+
+pub(crate) fn markdown(settings: &[(String, Vec<Row>)]) -> String {
+    let mut text = format!("{CONCLUSIONS}\n## Figures\n");
+    for (setting, rows) in settings {
+        let _ = writeln!(text, "\n### {setting}\n");
+        let titles: Vec<_> = rows.iter().map(|row| row.title).collect();
+        let _ = writeln!(text, "| | {} |", titles.join(" | "));
+        let _ = writeln!(text, "|---|{}", "---|".repeat(rows.len()));
+        let columns: Vec<_> = rows.iter().map(cells).collect();
+        let names = columns.first().map(Vec::as_slice).unwrap_or_default();
+        for (line, (name, _)) in names.iter().enumerate() {
+            let values: Vec<_> = columns
+                .iter()
+                .filter_map(|column| column.get(line).map(|(_, value)| value.as_str()))
+                .collect();
+            let _ = writeln!(text, "| {name} | {} |", values.join(" | "));
+        }
+    }
+    text
+}
+
+fn rates(traffic: &Traffic) -> String {
+    format!("{}, {:.0}, {:.0}", traffic.peak, traffic.mean, traffic.answered)
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
+fn caught(row: &Row) -> String {
+    match &row.caught {
+        None => "-".to_owned(),
+        Some(sample) if row.left > 0 => {
+            format!("{}; {} of {} not", times(sample), row.left, row.pods)
+        }
+        Some(sample) => times(sample),
+    }
+}
+
+fn times(sample: &Sample) -> String {
+    let at = |share| sample.at(share).map_or_else(|| "-".to_owned(), time);
+    format!("{}, {}, {}, {}", at(0.5), at(0.9), at(0.99), at(1.0))
+}
+
+fn time(seconds: f64) -> String {
+    match seconds {
+        s if s < 10.0 => format!("{s:.2} s"),
+        s if s < 100.0 => format!("{s:.0} s"),
+        s => format!("{:.1} min", s / 60.0),
+    }
+}

@@ -1,0 +1,227 @@
+//! What happens to the cluster, and the run of it.
+
+use std::{sync::Arc, time::Duration};
+
+use provider::cloud::random_fraction;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::{
+    Fault,
+    account::{Account, Quotas, Second, State},
+    node::Cluster,
+    options::Options,
+    page,
+    pod::Pod,
+    tally::{Seen, Tally},
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Happening {
+    Nothing,
+    /// All nodes come up within a minute, with nothing in memory.
+    Restart,
+    /// Five minutes refused, five minutes of silence.
+    Outage,
+    Rotation,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    pub(crate) title: &'static str,
+    happening: Happening,
+    /// What happens, happens then.
+    pub(crate) at: Duration,
+    pub(crate) length: Duration,
+}
+
+/// The longest first: they run two at a time.
+pub(crate) const ALL: [Scenario; 4] = [
+    Scenario {
+        name: "restart",
+        title: "All nodes restart",
+        happening: Happening::Restart,
+        at: Duration::ZERO,
+        length: MINUTE.saturating_mul(30),
+    },
+    Scenario {
+        name: "outage",
+        title: "Ten minutes without STS and KMS",
+        happening: Happening::Outage,
+        at: MINUTE.saturating_mul(2),
+        length: MINUTE.saturating_mul(32),
+    },
+    Scenario {
+        name: "rotation",
+        title: "All secrets rotate at once",
+        happening: Happening::Rotation,
+        at: MINUTE.saturating_mul(2),
+        length: MINUTE.saturating_mul(20),
+    },
+    Scenario {
+        name: "steady",
+        title: "Steady state",
+        happening: Happening::Nothing,
+        at: Duration::ZERO,
+        length: MINUTE.saturating_mul(15),
+    },
+];
+
+const OUTAGE: Duration = Duration::from_secs(600);
+
+/// What came of it.
+pub(crate) struct Outcome {
+    pub(crate) scenario: Scenario,
+    pub(crate) seconds: Vec<Second>,
+    pub(crate) seen: Seen,
+    pub(crate) pods: usize,
+    /// Pods that had not caught up when the run ended.
+    pub(crate) left: usize,
+}
+
+impl Scenario {
+    /// Whether there is something to catch up with.
+    pub(crate) fn recovers(self) -> bool {
+        self.happening != Happening::Nothing
+    }
+
+    /// When pods begin to catch up.
+    pub(crate) fn mended(self) -> Duration {
+        self.at + if self.happening == Happening::Outage { OUTAGE } else { Duration::ZERO }
+    }
+
+    pub(crate) async fn run(self, options: &Options) -> Result<Outcome, Fault> {
+        let account = Account::open();
+        let pods = options.nodes * options.pods;
+        let tally = Arc::new(Tally::new(account.clone(), pods));
+        let quotas = Quotas { kms: options.kms_quota, sts: options.sts_quota };
+        let begun = Instant::now();
+        let cold = self.happening == Happening::Restart;
+        // Long enough for every pod to have refreshed in its own time.
+        let warm_up = match cold {
+            true => Duration::ZERO,
+            false => Duration::from_secs(options.refresh_interval + 90),
+        };
+        if cold {
+            account.enforce(quotas);
+            tally.mark();
+            tally.count();
+        }
+        let spread = if cold { Spread::Boot } else { Spread::Over(warm_up) };
+        populate(options, &account, &tally, spread).await?;
+        sleep_until(begun + warm_up).await;
+        if !cold {
+            account.enforce(quotas);
+            tally.count();
+        }
+        let from = usize::try_from(account.now().as_secs())?;
+        let story = self.happen(&account, &tally);
+        let watch = self.watch(&tally, pods);
+        tokio::join!(story, watch);
+        let mut seconds = account.seconds();
+        seconds.resize(from + usize::try_from(self.length.as_secs())?, Second::default());
+        let seconds = seconds.split_off(from);
+        Ok(Outcome { scenario: self, seconds, seen: tally.seen(), pods, left: tally.left() })
+    }
+
+    async fn happen(self, account: &Account, tally: &Tally) {
+        sleep(self.at).await;
+        match self.happening {
+            Happening::Nothing | Happening::Restart => {}
+            Happening::Outage => {
+                account.set(State::Refusing);
+                sleep(OUTAGE / 2).await;
+                account.set(State::Silent);
+                sleep(OUTAGE / 2).await;
+                account.set(State::Up);
+                tally.mark();
+            }
+            Happening::Rotation => {
+                account.rotate();
+                tally.mark();
+            }
+        }
+    }
+
+    async fn watch(self, tally: &Tally, pods: usize) {
+        let begun = Instant::now();
+        while begun.elapsed() < self.length {
+            sleep(LOOK_EVERY).await;
+            tally.look();
+            let at = begun.elapsed();
+            if at.as_secs().is_multiple_of(300) {
+                let left = if at < self.mended() { 0 } else { tally.left() };
+                let minutes = at.as_secs() / 60;
+                page::progress(&format!(
+                    "{:8} minute {minutes:2}: {left} of {pods} pods have to catch up",
+                    self.name
+                ));
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Spread {
+    /// Nodes within a minute, the pods of a node within ten seconds.
+    Boot,
+    /// Each pod for itself.
+    Over(Duration),
+}
+
+impl Spread {
+    fn node(self) -> Duration {
+        match self {
+            Spread::Boot => MINUTE.mul_f64(random_fraction()),
+            Spread::Over(_) => Duration::ZERO,
+        }
+    }
+
+    fn pod(self) -> Duration {
+        let most = match self {
+            Spread::Boot => Duration::from_secs(10),
+            Spread::Over(time) => time,
+        };
+        most.mul_f64(random_fraction())
+    }
+}
+
+async fn populate(
+    options: &Options,
+    account: &Arc<Account>,
+    tally: &Arc<Tally>,
+    spread: Spread,
+) -> Result<(), Fault> {
+    let cluster = Arc::new(Cluster::new(options, account.clone())?);
+    let begun = Instant::now();
+    let mut workloads = Vec::new();
+    for number in 0..options.service_accounts.max(1) {
+        let own = cluster.mount(number, 1)?;
+        workloads.push((own, Arc::new(cluster.mount(number, options.objects)?)));
+    }
+    let interval = Duration::from_secs(options.refresh_interval);
+    for node in 0..options.nodes {
+        let engine = cluster.engine()?;
+        let up = begun + spread.node();
+        let places = workloads.len();
+        for place in 0..options.pods {
+            let number = node * options.pods + place;
+            let (own, mount) = workloads.get_mut(place % places).ok_or("no workload")?;
+            let identity = cluster.identity(own, &format!("app-{number}")).await?;
+            let pod = Pod {
+                number,
+                cluster: cluster.clone(),
+                engine: engine.clone(),
+                mount: mount.clone(),
+                identity,
+                interval,
+                tally: tally.clone(),
+            };
+            tokio::spawn(pod.live(up + spread.pod()));
+        }
+    }
+    Ok(())
+}
