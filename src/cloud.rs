@@ -9,6 +9,7 @@ pub mod sign;
 pub mod trust;
 
 mod failure;
+mod pace;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -236,7 +237,8 @@ impl Cloud {
         place.told(match &outcome {
             Ok(_) => Load::Answered,
             Err(failure) => match failure.cause {
-                Cause::Throttled | Cause::TimedOut | Cause::Server => Load::Overloaded,
+                Cause::Throttled => Load::Throttled,
+                Cause::TimedOut | Cause::Server => Load::Overloaded,
                 Cause::Broken(_) | Cause::Garbled | Cause::Unsendable => Load::Unknown,
                 _ => Load::Answered,
             },

@@ -6,7 +6,7 @@ mod call;
 use std::{
     collections::{HashMap, HashSet},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -16,10 +16,10 @@ use futures::future::join_all;
 use tokio::time::Instant;
 
 use crate::{
-    cloud::{Cause, Cloud, Failure, kms::Value},
+    cloud::{Cause, Cloud, Failure, gate::Turn, kms::Value},
     credentials::{Login, LoginKey, Sessions},
     error::{Class, Error, Errors},
-    flight::{Flights, Waited},
+    flight::{Flights, Waited, lock},
     identity::Identity,
     names::RoleArn,
     request::{
@@ -44,6 +44,11 @@ pub struct ReadEnd {
 }
 
 impl ReadEnd {
+    /// Whether the object is there, or may be left out.
+    fn serves(&self, object: &Object) -> bool {
+        self.error.is_none() || self.missing && object.optional
+    }
+
     fn from_memory(value: Fetched) -> Self {
         let missing = value.is_none();
         Self { origin: Origin::Memory, value, missing, error: None }
@@ -66,7 +71,14 @@ impl ReadEnd {
 pub struct Fetcher {
     shared: Arc<Shared>,
     mounts: AtomicU64,
+    /// When a login last had all it asked the cloud for: its pods can wait for those that have
+    /// nothing yet.
+    answered: Mutex<HashMap<LoginKey, Instant>>,
 }
+
+/// For how long that is remembered; several times the longest interval in use.
+const ANSWERED_FOR: Duration = Duration::from_secs(2 * 3600);
+const MOST_ANSWERED: usize = 4096;
 
 /// What a call needs: it may outlive the mount that began it, where others wait for it too.
 #[derive(Debug)]
@@ -90,13 +102,15 @@ impl Fetcher {
     ) -> Self {
         let (flights, batching) = (Arc::default(), Batching::new(kms_batch));
         let shared = Shared { cloud, sessions, values, flights, batching };
-        Self { shared: Arc::new(shared), mounts: AtomicU64::new(0) }
+        let (mounts, answered) = (AtomicU64::new(0), Mutex::default());
+        Self { shared: Arc::new(shared), mounts, answered }
     }
 
     /// Wipes what is over: sessions, and values that no mount can believe any more.
     pub fn sweep(&self) {
         self.shared.sessions.sweep();
         self.shared.values.sweep();
+        lock(&self.answered).retain(|_, at| at.elapsed() < ANSWERED_FOR);
     }
 
     /// How the read of each of the mount's objects ended, in their order; or why none was made.
@@ -132,7 +146,22 @@ impl Fetcher {
             let outcome = outcomes.get(key).cloned().unwrap_or_else(unasked);
             ReadEnd::from_cloud(&outcome, object, identity)
         });
-        Ok(ends.collect())
+        let ends: Vec<ReadEnd> = ends.collect();
+        if objects.iter().zip(&ends).all(|(object, end)| end.serves(object)) {
+            self.answered(logins.own);
+        } else {
+            let got = |key: &&Key| matches!(outcomes.get(*key), Some(Ok(_)));
+            values.leave(keys.iter().filter(got));
+        }
+        Ok(ends)
+    }
+
+    fn answered(&self, login: LoginKey) {
+        let mut answered = lock(&self.answered);
+        if answered.len() >= MOST_ANSWERED {
+            answered.clear();
+        }
+        answered.insert(login, Instant::now());
     }
 
     /// Joins the reads that are under way, makes the others, and waits for all of them.
@@ -146,8 +175,13 @@ impl Fetcher {
     ) -> HashMap<Key, Outcome> {
         let mut seen = HashSet::new();
         let (mut waits, mut ours) = (Vec::new(), Vec::new());
+        let mut outcomes = HashMap::new();
         for (object, key) in objects.iter().zip(keys) {
             if !seen.insert(*key) {
+                continue;
+            }
+            if let Some(Some(left)) = self.shared.values.left(key, interval) {
+                outcomes.insert(*key, Ok(left));
                 continue;
             }
             let read = &object.read;
@@ -172,13 +206,15 @@ impl Fetcher {
                 (*key, outcome)
             });
         }
-        let turn = self.mounts.fetch_add(1, Relaxed);
-        let shared = self.shared.clone();
-        let caller = Arc::new(Caller { shared, turn, interval, deadline: call::ends(deadline) });
-        for plan in plans(ours, &self.shared.batching) {
-            tokio::spawn(caller.clone().run(plan));
+        let mount = self.mounts.fetch_add(1, Relaxed);
+        let has = lock(&self.answered).get(&logins.own).copied();
+        for (call, plan) in plans(ours, &self.shared.batching).into_iter().enumerate() {
+            let (shared, deadline) = (self.shared.clone(), call::ends(deadline));
+            let turn = Turn::of(mount, call, has);
+            tokio::spawn(Caller { shared, turn, interval, deadline }.run(plan));
         }
-        join_all(waits).await.into_iter().collect()
+        outcomes.extend(join_all(waits).await);
+        outcomes
     }
 }
 
@@ -213,10 +249,8 @@ impl Logins<'_> {
 
 /// The values, if every object has one or may be left out; else all that failed.
 pub fn whole(objects: &[Object], ends: &[ReadEnd]) -> Result<Vec<Fetched>, Errors> {
-    let failed = objects.iter().zip(ends).filter_map(|(object, end)| {
-        let forgiven = end.missing && object.optional;
-        end.error.clone().filter(|_| !forgiven)
-    });
+    let failed = objects.iter().zip(ends).filter(|(object, end)| !end.serves(object));
+    let failed = failed.filter_map(|(_, end)| end.error.clone());
     let values = || ends.iter().map(|end| end.value.clone()).collect();
     Errors::of(failed.collect()).map_or_else(|| Ok(values()), Err)
 }

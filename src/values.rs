@@ -46,6 +46,10 @@ pub type Key = [u8; 32];
 /// A value that rotates by itself is believed for this many intervals, but not past its rotation.
 const MANAGED_INTERVALS: u32 = 6;
 
+/// For how long the next try of a mount may use what the last one read. Kubelet comes back within
+/// two minutes.
+const LEFT_FOR: Duration = Duration::from_secs(180);
+
 pub struct Values {
     seal: LessSafeKey,
     room: usize,
@@ -69,6 +73,8 @@ struct Entry {
     /// When it stops being believed, whatever interval a mount has.
     ends: Instant,
     managed: bool,
+    /// Read by a mount that did not get all it needed.
+    left: bool,
     used: u64,
 }
 
@@ -83,8 +89,8 @@ impl Values {
         Ok(Self { seal: seal?, room, kept: Mutex::default(), metrics })
     }
 
-    /// All of them, if every one is fresh to `login`: a mount is answered from memory or fetched,
-    /// never half of each, so that values that change together arrive together.
+    /// All of them, if every one is fresh to `login`: a mount is answered from memory or fetched, not
+    /// half of each, so that values that change together arrive together.
     pub fn all(&self, login: &LoginKey, keys: &[Key], interval: Duration) -> Option<Vec<Kept>> {
         if interval.is_zero() {
             return None;
@@ -103,20 +109,35 @@ impl Values {
                 return None;
             }
             entry.used = uses;
-            found.push(match &entry.sealed {
-                None => None,
-                Some(sealed) => {
-                    let bytes = self.open(key, sealed)?;
-                    Some(Arc::new(Value {
-                        bytes,
-                        version: entry.version.clone(),
-                        rotates_at: None,
-                        request_id: entry.request_id.clone(),
-                    }))
-                }
-            });
+            found.push(self.told(key, entry)?);
         }
         Some(found)
+    }
+
+    /// A mount got these and not all: whoever tries again asks for the others alone, or it might
+    /// never have all of them where each read takes long to come by.
+    pub fn leave<'a>(&self, keys: impl Iterator<Item = &'a Key>) {
+        let mut shelf = lock(&self.kept);
+        for key in keys {
+            if let Some(entry) = shelf.entries.get_mut(key) {
+                entry.left = true;
+            }
+        }
+    }
+
+    /// What a try shortly before left.
+    pub fn left(&self, key: &Key, interval: Duration) -> Option<Kept> {
+        let shelf = lock(&self.kept);
+        let entry = shelf.entries.get(key).filter(|entry| entry.left)?;
+        let until = (entry.asked + interval.min(LEFT_FOR)).min(entry.ends);
+        if Instant::now() < until { self.told(key, entry) } else { None }
+    }
+
+    fn told(&self, key: &Key, entry: &Entry) -> Option<Kept> {
+        let Some(sealed) = &entry.sealed else { return Some(None) };
+        let bytes = self.open(key, sealed)?;
+        let (version, request_id) = (entry.version.clone(), entry.request_id.clone());
+        Some(Some(Arc::new(Value { bytes, version, rotates_at: None, request_id })))
     }
 
     /// `asked` is when the cloud was: a value is as old as the question.
@@ -145,6 +166,7 @@ impl Values {
             asked,
             ends: asked + left.map_or(interval, |left| left.min(interval * MANAGED_INTERVALS)),
             managed: left.is_some(),
+            left: false,
             used: shelf.uses,
         };
         if entry.size() > self.room {
@@ -392,6 +414,21 @@ mod tests {
         values.sweep();
         let shelf = lock(&values.kept);
         assert_eq!((shelf.bytes, shelf.entries.len()), (0, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_next_try_has_what_the_last_one_left() {
+        let (values, db) = (values(1 << 20), read("db"));
+        let db_key = key(&WEB, &db);
+        keep(&values, WEB, &db, &value("planted", None));
+        let left = |values: &Values| values.left(&db_key, MINUTE * 5).is_some();
+        assert!(!left(&values), "read by a mount that got all");
+        values.leave([db_key].iter());
+        assert!(left(&values) && values.left(&db_key, Duration::ZERO).is_none());
+        advance(LEFT_FOR).await;
+        assert!(!left(&values));
+        keep(&values, WEB, &db, &value("planted", None));
+        assert!(!left(&values), "read again");
     }
 
     /// Moved to another key, as a fault of ours could, a sealed value does not open.

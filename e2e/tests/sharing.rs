@@ -183,8 +183,6 @@ async fn many_objects_do_not_starve_one() {
     let (many_objects, one) = (many(), "- objectName: api/token");
     let (big, small) = (world.pod("web", "big"), world.pod("api", "small"));
     let (big, small) = (big.objects(&many_objects), small.objects(one));
-    world.mount(&small).await.unwrap();
-    world.emulator.clear_requests();
     world.emulator.add_fault(kms(FaultEffect::Latency { ms: 50 }));
     let first = async {
         tokio::time::sleep(Duration::from_millis(200)).await;

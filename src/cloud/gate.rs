@@ -1,9 +1,9 @@
-//! How many calls go to a host at once. Each host has a limit that halves when the host is
-//! overloaded and grows while it is quick; the operator's limit holds over all hosts of a service.
-//! Mounts take turns, so that one with hundreds of objects cannot keep out one with a single object.
+//! How many calls go to a host at once, and how fast. Each host has a limit that halves when the
+//! host is overloaded and grows while it is quick, and a pace once it has throttled; the operator's
+//! limit holds over all hosts of a service. Who waits is served in the order of turns.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     fmt, mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -11,11 +11,30 @@ use std::{
 
 use tokio::{
     sync::oneshot,
-    time::{Instant, timeout_at},
+    time::{Instant, sleep_until, timeout_at},
 };
 
-/// Whose turn it is: the calls of one mount.
-pub type Turn = u64;
+use super::pace::Pace;
+
+/// Whose turn it is: the least is served first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Turn {
+    has: Option<Instant>,
+    number: u64,
+}
+
+impl Turn {
+    /// Mounts are served whole, in the order in which they came: taking turns call by call, all of
+    /// a host's mounts would run out of time together. One of many objects lets others go first
+    /// after every few calls. A pod that `has` values since some time waits for those that have
+    /// none, or older ones.
+    pub fn of(mount: u64, call: usize, has: Option<Instant>) -> Self {
+        const CALLS: u64 = 8;
+        const MOUNTS: u64 = 16;
+        let call = u64::try_from(call).unwrap_or(u64::MAX);
+        Self { has, number: mount.saturating_add((call / CALLS).saturating_mul(MOUNTS)) }
+    }
+}
 
 /// An answer is quick up to this many times the quickest, and this much more.
 const QUICK_TIMES: u32 = 3;
@@ -42,7 +61,10 @@ struct Host {
     quickest: Option<Duration>,
     /// When the limit was lowered: calls that were under way then tell nothing new.
     lowered: Option<Instant>,
-    turns: VecDeque<(Turn, VecDeque<oneshot::Sender<Place>>)>,
+    turns: BTreeMap<Turn, VecDeque<oneshot::Sender<Place>>>,
+    pace: Pace,
+    /// Somebody will look again when the pace allows the next call.
+    woken: bool,
 }
 
 /// What the end of a call says of its host.
@@ -50,6 +72,8 @@ struct Host {
 pub enum Load {
     Answered,
     Overloaded,
+    /// More calls in a second than the host takes from all its callers together.
+    Throttled,
     /// Nothing, as a connection that broke.
     Unknown,
 }
@@ -103,34 +127,57 @@ impl Gate {
         // Where there is room, nobody waits any more who has not given up.
         if *taken < *most && entry.has_room() {
             *taken += 1;
-            entry.taken += 1;
+            entry.take();
             return Ok(self.taken(host));
         }
         if entry.turns.is_empty() {
             waiting.push_back(host.to_owned());
         }
         let (give, take) = oneshot::channel();
-        match entry.turns.iter_mut().find(|(whose, _)| *whose == turn) {
-            Some((_, calls)) => calls.push_back(give),
-            None => entry.turns.push_back((turn, VecDeque::from([give]))),
-        }
+        entry.turns.entry(turn).or_default().push_back(give);
+        self.wake(host, entry);
         Err(Queued(take))
     }
 
+    /// Looks again when the pace allows the next call: until then nothing else might.
+    fn wake(&self, name: &str, host: &mut Host) {
+        let next = host.pace.next();
+        if host.woken || host.turns.is_empty() || next <= Instant::now() {
+            return;
+        }
+        host.woken = true;
+        let (gate, name) = (self.clone(), name.to_owned());
+        tokio::spawn(async move {
+            sleep_until(next).await;
+            let mut state = gate.lock();
+            if let Some(host) = state.hosts.get_mut(&name) {
+                host.woken = false;
+            }
+            let unwanted = gate.serve(&mut state);
+            drop(state);
+            drop(unwanted);
+        });
+    }
+
     fn release(&self, host: &str, since: Instant, load: Load) {
-        // Dropped after the lock: a place that nobody waits for any more is released in its turn.
-        let mut unwanted = Vec::new();
         let mut state = self.lock();
-        let State { most, taken, hosts, waiting } = &mut *state;
+        let State { most, taken, hosts, .. } = &mut *state;
         *taken = taken.saturating_sub(1);
         if let Some(entry) = hosts.get_mut(host) {
             entry.learn(since, load, *most);
             entry.taken = entry.taken.saturating_sub(1);
         }
+        let unwanted = self.serve(&mut state);
+        drop(state);
+        drop(unwanted);
+    }
+
+    /// Gives places to those who wait. Those that nobody waits for any more are to be dropped after
+    /// the lock: they are released in their turn.
+    fn serve(&self, state: &mut State) -> Vec<Place> {
+        let mut unwanted = Vec::new();
+        let State { most, taken, hosts, waiting } = state;
         for _ in 0..waiting.len() {
-            if *taken >= *most {
-                break;
-            }
             let Some(name) = waiting.pop_front() else { break };
             let Some(entry) = hosts.get_mut(&name) else { continue };
             while *taken < *most
@@ -138,14 +185,15 @@ impl Gate {
                 && let Some(call) = entry.next()
             {
                 *taken += 1;
-                entry.taken += 1;
+                entry.take();
                 unwanted.extend(call.send(self.taken(&name)).err());
             }
+            self.wake(&name, entry);
             if !entry.turns.is_empty() {
                 waiting.push_back(name);
             }
         }
-        drop(state);
+        unwanted
     }
 
     fn taken(&self, host: &str) -> Place {
@@ -168,23 +216,34 @@ impl Host {
     /// Starts with all places, so that a mount of many objects takes one round trip.
     fn new(most: usize) -> Self {
         let limit = f64::from(u32::try_from(most).unwrap_or(u32::MAX));
-        Self { limit, taken: 0, quickest: None, lowered: None, turns: VecDeque::new() }
+        Self {
+            limit,
+            taken: 0,
+            quickest: None,
+            lowered: None,
+            turns: BTreeMap::new(),
+            pace: Pace::default(),
+            woken: false,
+        }
     }
 
     fn has_room(&self) -> bool {
         f64::from(u32::try_from(self.taken).unwrap_or(u32::MAX)) + 1.0 <= self.limit
+            && self.pace.next() <= Instant::now()
     }
 
-    /// The next call: each turn in its turn gives one.
+    fn take(&mut self) {
+        self.taken += 1;
+        self.pace.begin();
+    }
+
+    /// The next call of the first turn. Calls that gave up waiting are left out.
     fn next(&mut self) -> Option<oneshot::Sender<Place>> {
-        while let Some((turn, mut calls)) = self.turns.pop_front() {
-            let call = calls.pop_front();
-            if !calls.is_empty() {
-                self.turns.push_back((turn, calls));
-            }
-            // One that gave up waiting costs its mount no turn.
-            if call.as_ref().is_some_and(|call| !call.is_closed()) {
-                return call;
+        while let Some(mut turn) = self.turns.first_entry() {
+            match turn.get_mut().pop_front() {
+                Some(call) if call.is_closed() => {}
+                Some(call) => return Some(call),
+                None => drop(turn.remove()),
             }
         }
         None
@@ -194,6 +253,10 @@ impl Host {
     fn learn(&mut self, since: Instant, load: Load, most: usize) {
         let taken = f64::from(u32::try_from(self.taken).unwrap_or(u32::MAX));
         match load {
+            Load::Throttled if self.lowered.is_none_or(|lowered| since >= lowered) => {
+                self.pace.slow_down();
+                self.lowered = Some(Instant::now());
+            }
             Load::Overloaded if self.lowered.is_none_or(|lowered| since >= lowered) => {
                 self.limit = (self.limit.min(taken) / 2.0).max(1.0);
                 self.lowered = Some(Instant::now());
@@ -209,7 +272,7 @@ impl Host {
                     self.limit = (self.limit + 1.0 / self.limit).min(most);
                 }
             }
-            Load::Overloaded | Load::Unknown => {}
+            Load::Overloaded | Load::Throttled | Load::Unknown => {}
         }
     }
 }
@@ -223,6 +286,10 @@ mod tests {
     const A: &str = "a.example";
     const B: &str = "b.example";
 
+    fn of(mount: u64) -> Turn {
+        Turn::of(mount, 0, None)
+    }
+
     fn soon() -> Instant {
         Instant::now() + Duration::from_secs(5)
     }
@@ -234,9 +301,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_operators_limit_holds_over_all_hosts() {
         let gate = Gate::new(2);
-        let (first, _second) = (gate.place(A, 1).unwrap(), gate.place(B, 1).unwrap());
-        let queued = gate.place(B, 2).unwrap_err();
-        assert!(gate.place(A, 2).unwrap_err().until(soon()).await.is_none());
+        let (first, _second) = (gate.place(A, of(1)).unwrap(), gate.place(B, of(1)).unwrap());
+        let queued = gate.place(B, of(2)).unwrap_err();
+        assert!(gate.place(A, of(2)).unwrap_err().until(soon()).await.is_none());
         drop(first);
         let place = queued.until(soon()).await.unwrap();
         assert_eq!(place.host, B);
@@ -246,47 +313,83 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn mounts_take_turns() {
         let gate = Gate::new(1);
-        let mut held = gate.place(A, 0).unwrap();
-        let many: Vec<_> = (0..100).map(|_| gate.place(A, 1).unwrap_err()).collect();
-        let one = gate.place(A, 2).unwrap_err();
-        let mut many = many.into_iter();
+        let held = gate.place(A, of(0)).unwrap();
+        let has = gate.place(A, Turn::of(1, 0, Some(Instant::now()))).unwrap_err();
+        let many = (0..100).map(|call| gate.place(A, Turn::of(2, call, None)).unwrap_err());
+        let mut many: VecDeque<_> = many.collect();
+        let one = gate.place(A, of(3)).unwrap_err();
         drop(held);
-        held = many.next().unwrap().until(soon()).await.unwrap();
-        drop(held);
-        held = one.until(soon()).await.unwrap();
-        drop(held);
-        assert!(many.next().unwrap().until(soon()).await.is_some());
+        // A few calls of the mount that came first, then the next mount, whole.
+        for _ in 0..8 {
+            drop(many.pop_front().unwrap().until(soon()).await.unwrap());
+        }
+        drop(one.until(soon()).await.unwrap());
+        // Who has something already waits for all who have not.
+        for call in many {
+            drop(call.until(soon()).await.unwrap());
+        }
+        drop(has.until(soon()).await.unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_throttles_is_asked_slower_and_then_faster_again() {
+        let gate = Gate::new(16);
+        // Ten seconds at 50 calls a second, then the quota is used up.
+        for _ in 0..500 {
+            advance(Duration::from_millis(20)).await;
+            gate.place(A, of(0)).unwrap().told(Load::Answered);
+        }
+        gate.place(A, of(0)).unwrap().told(Load::Throttled);
+        let calls_in = async |seconds: u64| {
+            let (mut calls, until) = (0, Instant::now() + Duration::from_secs(seconds));
+            while Instant::now() < until {
+                let place = match gate.place(A, of(1)) {
+                    Ok(place) => place,
+                    Err(queued) => match queued.until(until).await {
+                        Some(place) => place,
+                        None => break,
+                    },
+                };
+                place.told(Load::Answered);
+                calls += 1;
+            }
+            calls / seconds
+        };
+        let after = calls_in(10).await;
+        assert!((10..40).contains(&after), "{after}");
+        calls_in(300).await;
+        assert!(calls_in(1).await > 100);
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_stops_waiting_keeps_no_place() {
         let gate = Gate::new(1);
-        let held = gate.place(A, 0).unwrap();
-        let gone = gate.place(A, 1).unwrap_err();
-        let waits = gate.place(A, 2).unwrap_err();
+        let held = gate.place(A, of(0)).unwrap();
+        let gone = gate.place(A, of(1)).unwrap_err();
+        let waits = gate.place(A, of(2)).unwrap_err();
         drop(gone);
         drop(held);
         drop(waits.until(soon()).await.unwrap());
         // A place that was given, and not taken, comes back.
-        let held = gate.place(A, 0).unwrap();
-        let given = gate.place(A, 1).unwrap_err();
+        let held = gate.place(A, of(0)).unwrap();
+        let given = gate.place(A, of(1)).unwrap_err();
         drop(held);
         drop(given);
         assert_eq!(gate.lock().taken, 0);
-        assert!(gate.place(A, 3).is_ok());
+        assert!(gate.place(A, of(3)).is_ok());
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_limit_halves_under_overload_and_grows_while_the_host_is_quick() {
         let gate = Gate::new(16);
-        let all: Vec<_> = (0..16).map(|turn| gate.place(A, turn).unwrap()).collect();
+        let all: Vec<_> = (0..16).map(|turn| gate.place(A, of(turn)).unwrap()).collect();
         advance(Duration::from_millis(20)).await;
         // All of them saw the same overload.
         all.into_iter().for_each(|place| place.told(Load::Overloaded));
         assert_eq!(limit(&gate, A), 8.0);
-        assert!(gate.place(B, 0).is_ok(), "another host is not to blame");
+        assert!(gate.place(B, of(0)).is_ok(), "another host is not to blame");
         let round = async |took: u64| {
-            let places: Vec<_> = (0..).map_while(|turn| gate.place(A, turn).ok()).collect();
+            let places: Vec<_> = (0..).map_while(|turn| gate.place(A, of(turn)).ok()).collect();
             sleep(Duration::from_millis(took)).await;
             let count = places.len();
             places.into_iter().for_each(|place| place.told(Load::Answered));
@@ -303,7 +406,7 @@ mod tests {
         }
         assert_eq!(limit(&gate, A), 16.0);
         for _ in 0..10 {
-            gate.place(A, 0).unwrap().told(Load::Overloaded);
+            gate.place(A, of(0)).unwrap().told(Load::Overloaded);
         }
         assert_eq!(limit(&gate, A), 1.0, "one call always may");
     }

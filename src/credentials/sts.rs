@@ -1,10 +1,7 @@
 //! STS: AssumeRoleWithOIDC and AssumeRole. The token travels in the form body, so that no URL and
 //! no access log on the way ever has it.
 
-use std::{
-    hash::{DefaultHasher, Hash, Hasher},
-    time::Duration,
-};
+use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -70,7 +67,7 @@ pub(super) async fn assume_role_with_oidc(
         query,
         form: Some(form),
         keys: None,
-        turn: turn(request.name),
+        turn: Turn::default(),
         trouble: Some(&told_of),
     };
     session(cloud, &call, *request.lifetime, deadline)
@@ -99,17 +96,10 @@ pub(super) async fn assume_role(
         query,
         form: None,
         keys: Some(keys),
-        turn: turn(request.name),
+        turn: Turn::default(),
         trouble: Some(&told_of),
     };
     session(cloud, &call, *request.lifetime, deadline).await
-}
-
-/// All logins of one pod, whatever roles it names, are one among those of others.
-fn turn(name: &str) -> Turn {
-    let mut hasher = DefaultHasher::new();
-    name.hash(&mut hasher);
-    hasher.finish()
 }
 
 /// A refusal in the words of a mount's error. What only the mount knows about trust is added there.

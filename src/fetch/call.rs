@@ -15,6 +15,7 @@ use crate::{
     cloud::{
         Api, Cause, Errand, Failure,
         endpoint::Endpoint,
+        gate::Turn,
         kms::{self, SecretRef, Value},
         oos::{self, ParameterRef},
     },
@@ -132,7 +133,7 @@ pub(super) fn ends(deadline: Instant) -> Instant {
 /// Makes the calls of one mount.
 pub(super) struct Caller {
     pub(super) shared: Arc<Shared>,
-    pub(super) turn: u64,
+    pub(super) turn: Turn,
     pub(super) interval: Duration,
     pub(super) deadline: Instant,
 }
@@ -145,7 +146,7 @@ enum Ask<'a> {
 }
 
 impl Caller {
-    pub(super) async fn run(self: Arc<Self>, plan: Plan) {
+    pub(super) async fn run(self, plan: Plan) {
         let singly = match plan {
             Plan::One(flight) => vec![*flight],
             Plan::Parameters(flights) => self.parameters(flights).await,
