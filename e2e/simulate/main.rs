@@ -54,7 +54,7 @@ fn run(options: &Options) -> Result<(), Fault> {
         pictures::draw(directory, &outcomes, options)?;
     }
     if let Some(file) = &options.report {
-        std::fs::write(file, report::markdown(&[(report::setting(options), rows)]))?;
+        report::write(file, &report::setting(options), &rows)?;
     }
     page::line(&format!("in {:.0} s", started.elapsed().as_secs_f64()))?;
     Ok(())
@@ -82,7 +82,7 @@ fn together(chosen: &[Scenario], options: &Options) -> Result<Vec<Outcome>, Faul
 
 fn alone(scenario: Scenario, options: &Options) -> Result<Outcome, Fault> {
     let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
     let outcome = runtime.block_on(scenario.run(options));
     runtime.shutdown_timeout(Duration::ZERO);
     outcome

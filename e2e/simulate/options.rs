@@ -38,13 +38,17 @@ pub(crate) struct Options {
     /// Only these: steady, restart, outage, rotation.
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     pub(crate) only: Vec<String>,
-    /// Twenty nodes with their share of the quotas, and nothing written.
+    /// Simulate one in N of the nodes with as much of the quotas: the same share for each, in less
+    /// time.
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) part: u32,
+    /// As --part=50.
     #[arg(long)]
     pub(crate) quick: bool,
     /// Where the pictures go.
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) draw: Option<PathBuf>,
-    /// The report to write.
+    /// The report to write, or to add a table to.
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
 }
@@ -76,12 +80,10 @@ impl Batch {
 impl Options {
     /// A small cluster has a small account, so that it meets the same limits.
     pub(crate) fn settled(mut self) -> Self {
-        const NODES: usize = 20;
-        if self.quick && self.nodes > NODES {
-            self.kms_quota /= 50.0;
-            self.sts_quota /= 50.0;
-            self.nodes = NODES;
-        }
+        let part = if self.quick { 50 } else { self.part };
+        self.kms_quota /= f64::from(part);
+        self.sts_quota /= f64::from(part);
+        self.nodes = self.nodes.div_ceil(usize::try_from(part).unwrap_or(usize::MAX));
         self
     }
 }

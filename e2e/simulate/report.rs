@@ -1,8 +1,9 @@
 //! The table of a run, for the terminal and as Markdown.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, fs, path::Path};
 
 use crate::{
+    Fault,
     figures::{Row, Sample, Traffic},
     options::{Options, Sharing},
 };
@@ -62,22 +63,30 @@ pub(crate) fn text(rows: &[Row]) -> String {
     text
 }
 
-pub(crate) fn markdown(settings: &[(String, Vec<Row>)]) -> String {
+/// The conclusions, and after them the table of each setting that was run.
+pub(crate) fn write(file: &Path, setting: &str, rows: &[Row]) -> Result<(), Fault> {
+    const MARK: &str = "\n### ";
+    let old = fs::read_to_string(file).unwrap_or_default();
+    let others = old.split(MARK).skip(1).filter(|table| !table.starts_with(setting));
     let mut text = format!("{CONCLUSIONS}\n## Figures\n");
-    for (setting, rows) in settings {
-        let _ = writeln!(text, "\n### {setting}\n");
-        let titles: Vec<_> = rows.iter().map(|row| row.title).collect();
-        let _ = writeln!(text, "| | {} |", titles.join(" | "));
-        let _ = writeln!(text, "|---|{}", "---|".repeat(rows.len()));
-        let columns: Vec<_> = rows.iter().map(cells).collect();
-        let names = columns.first().map(Vec::as_slice).unwrap_or_default();
-        for (line, (name, _)) in names.iter().enumerate() {
-            let values: Vec<_> = columns
-                .iter()
-                .filter_map(|column| column.get(line).map(|(_, value)| value.as_str()))
-                .collect();
-            let _ = writeln!(text, "| {name} | {} |", values.join(" | "));
-        }
+    for table in others.chain([markdown(setting, rows).as_str()]) {
+        let _ = writeln!(text, "{MARK}{}", table.trim_end());
+    }
+    Ok(fs::write(file, text)?)
+}
+
+fn markdown(setting: &str, rows: &[Row]) -> String {
+    let titles: Vec<_> = rows.iter().map(|row| row.title).collect();
+    let mut text = format!("{setting}\n\n| | {} |\n", titles.join(" | "));
+    let _ = writeln!(text, "|---|{}", "---|".repeat(rows.len()));
+    let columns: Vec<_> = rows.iter().map(cells).collect();
+    let names = columns.first().map(Vec::as_slice).unwrap_or_default();
+    for (line, (name, _)) in names.iter().enumerate() {
+        let values: Vec<_> = columns
+            .iter()
+            .filter_map(|column| column.get(line).map(|(_, value)| value.as_str()))
+            .collect();
+        let _ = writeln!(text, "| {name} | {} |", values.join(" | "));
     }
     text
 }
