@@ -66,7 +66,7 @@ async fn a_fault_that_stays_ends_in_time_with_a_final_code() {
                 world.pod("web", &format!("{service}-{}", name.replace(' ', "-").to_lowercase()));
             let outcome = world.mount(&pod.objects(OBJECTS)).await;
             let took = started.elapsed();
-            assert!(took < Duration::from_secs(8), "{service} {name}: {took:?}");
+            assert!(took < Duration::from_secs(15), "{service} {name}: {took:?}");
             let status = outcome.expect_err(name);
             assert!(status.message().contains(" at "), "{service} {name}: {status:?}");
             world.emulator.clear_faults();
