@@ -17,7 +17,8 @@ OBJECTS = """
 WATCH = """
 last=
 while :; do
-  cd /secrets/..data || continue
+  # The driver may remove the old state between the reading of the link and the step into it.
+  cd /secrets/..data 2>/dev/null || continue
   username=$(cat username 2>/dev/null) || continue
   password=$(cat password 2>/dev/null) || continue
   [ "$username $password" = "$last" ] && continue
