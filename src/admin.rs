@@ -5,14 +5,14 @@
 //! oldest gives way when there are too many: no client can keep a probe out.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     error::Error as _,
     fmt,
     fmt::Write as _,
     io, net,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -37,7 +37,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::{Endpoint, Uri};
 use tracing::{debug, info, warn};
 
-use crate::pb::{VersionRequest, csi_driver_provider_client::CsiDriverProviderClient};
+use crate::{
+    pb::{VersionRequest, csi_driver_provider_client::CsiDriverProviderClient},
+    standing::Standing,
+};
 
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -57,7 +60,7 @@ pub struct AdminState {
     /// Where liveness is asked for, `/healthz` if nobody configured another.
     pub health_path: String,
     pub socket_path: PathBuf,
-    pub readiness: Readiness,
+    pub standing: Arc<Standing>,
     /// Cancelled from the moment on at which the provider stops taking new calls.
     pub draining: CancellationToken,
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
@@ -68,30 +71,8 @@ impl fmt::Debug for AdminState {
         f.debug_struct("AdminState")
             .field("health_path", &self.health_path)
             .field("socket_path", &self.socket_path)
-            .field("readiness", &self.readiness)
+            .field("standing", &self.standing)
             .finish_non_exhaustive()
-    }
-}
-
-/// Conditions that keep the provider from being ready, each with its reason. Clones share them.
-#[derive(Clone, Debug, Default)]
-pub struct Readiness(Arc<Mutex<BTreeMap<&'static str, String>>>);
-
-impl Readiness {
-    /// Not ready because of this, until it is released; a later reason replaces an earlier one.
-    pub fn hold(&self, condition: &'static str, reason: impl Into<String>) {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.insert(condition, reason.into());
-    }
-
-    pub fn release(&self, condition: &'static str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(condition);
-    }
-
-    /// One line for each condition that is held.
-    pub fn reasons(&self) -> Vec<String> {
-        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.iter().map(|(condition, reason)| format!("{condition}: {reason}")).collect()
     }
 }
 
@@ -185,7 +166,8 @@ async fn healthz_or_not_found(State(state): State<AdminState>, request: Request)
 }
 
 async fn readyz(State(state): State<AdminState>) -> Response {
-    let mut reasons = state.readiness.reasons();
+    let mut reasons = state.standing.reasons();
+    reasons.extend(check_socket(&state.socket_path).await.err());
     if state.draining.is_cancelled() {
         reasons.push("draining: the provider is shutting down".to_owned());
     }

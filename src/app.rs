@@ -5,7 +5,8 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
-    admin::{Admin, AdminState, Readiness},
+    admin::{Admin, AdminState},
+    aside::Aside,
     audit::Audit,
     cloud::{Cloud, endpoint::Service, trust::Clients},
     config::{Config, MetadataOptions},
@@ -17,6 +18,7 @@ use crate::{
     names::Region,
     request::known::Known,
     server::{self, Socket},
+    standing::Standing,
     telemetry::Metrics,
     values::Values,
 };
@@ -31,6 +33,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub struct App {
     provider: Provider,
+    standing: Arc<Standing>,
     socket: Socket,
     admin: Admin,
     health_path: String,
@@ -47,14 +50,24 @@ impl App {
         };
         let metrics = Arc::new(Metrics::new());
         let clients = Clients::new(config.trust)?;
-        let cloud = Cloud::new(clients, metrics.clone(), config.kms_calls, config.oos_calls);
-        let cloud = Arc::new(cloud);
-        let warmed = cloud.clone();
-        tokio::task::spawn_blocking(move || warmed.warm());
         let endpoints = config.hosts.endpoints(region);
         let region = &endpoints.region;
         let sts_region = config.hosts.sts_region.as_ref().unwrap_or(region);
         let sts = endpoints.of(Service::Sts, sts_region);
+        let kms = endpoints.of(Service::Kms, region);
+        let oos = endpoints.of(Service::Oos, region);
+        let watched = [
+            (&sts, "STS does not answer"),
+            (&kms, "KMS does not answer"),
+            (&oos, "OOS does not answer"),
+        ];
+        let watched = watched.map(|(endpoint, what)| (endpoint.host().to_owned(), what));
+        let standing = Arc::new(Standing::new(watched.into()));
+        let cloud = Cloud::new(clients, metrics.clone(), config.kms_calls, config.oos_calls)
+            .with_standing(standing.clone());
+        let cloud = Arc::new(cloud);
+        let warmed = cloud.clone();
+        tokio::task::spawn_blocking(move || warmed.warm());
         let admin = Admin::bind(config.admin).map_err(|error| error.to_string())?;
         let socket = Socket::bind(&config.provider_volume, SOCKET).map_err(|e| e.to_string())?;
         let allowed: Vec<_> = config.policy.allowed.iter().map(|mode| mode.name()).collect();
@@ -62,18 +75,20 @@ impl App {
             version = env!("CARGO_PKG_VERSION"),
             %region,
             %sts,
-            kms = %endpoints.of(Service::Kms, region),
-            oos = %endpoints.of(Service::Oos, region),
+            %kms,
+            %oos,
             allowed_identities = allowed.join(","),
             default_identity = %config.policy.default,
             oidc_provider = config.policy.oidc_provider.as_ref().map_or("none", |arn| arn.as_str()),
             "starting"
         );
         let sessions = Sessions::new(cloud.clone(), sts, metadata, metrics.clone());
-        let values = Arc::new(Values::new(config.value_cache_bytes, metrics.clone())?);
+        let values = Values::new(config.value_cache_bytes, metrics.clone())?;
+        let values = Arc::new(values.with_grace(config.outage_grace));
         let provider = Provider {
             endpoints,
             known: Known::default(),
+            aside: Aside::default(),
             policy: config.policy,
             service_accounts: ServiceAccounts::new(config.api_server),
             fetcher: Arc::new(Fetcher::new(cloud, sessions, values, config.kms_batch)),
@@ -84,7 +99,7 @@ impl App {
             limit: config.mount_timeout,
         };
         let (health_path, drain) = (config.health_path, config.drain_timeout);
-        Ok(Self { provider, socket, admin, health_path, drain })
+        Ok(Self { provider, standing, socket, admin, health_path, drain })
     }
 
     pub fn admin_address(&self) -> std::io::Result<SocketAddr> {
@@ -97,7 +112,7 @@ impl App {
         let state = AdminState {
             health_path: self.health_path,
             socket_path: self.socket.path().to_owned(),
-            readiness: Readiness::default(),
+            standing: self.standing,
             draining: shutdown.clone(),
             metrics: Arc::new(move || metrics.text()),
         };

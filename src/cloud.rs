@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 
 pub use failure::{Cause, Failure};
 
-use crate::{secret::Secret, telemetry::Metrics};
+use crate::{secret::Secret, standing::Standing, telemetry::Metrics};
 use endpoint::{Endpoint, Service};
 use gate::{Gate, Load, Turn};
 use sign::{Keys, Unsigned};
@@ -125,6 +125,7 @@ pub struct Cloud {
     sts_calls: Gate,
     kms_calls: Gate,
     oos_calls: Gate,
+    standing: Arc<Standing>,
 }
 
 /// Logins of many pods at once; the operator has no setting for these.
@@ -143,7 +144,17 @@ impl Cloud {
             sts_calls: Gate::new(STS_CALLS),
             kms_calls: Gate::new(kms_calls),
             oos_calls: Gate::new(oos_calls),
+            standing: Arc::default(),
         }
+    }
+
+    /// Watches the operator's own hosts there.
+    pub fn with_standing(self, standing: Arc<Standing>) -> Self {
+        Self { standing, ..self }
+    }
+
+    pub fn standing(&self) -> &Standing {
+        &self.standing
     }
 
     /// Takes some milliseconds, which the first call then need not.
@@ -243,6 +254,9 @@ impl Cloud {
                 _ => Load::Answered,
             },
         });
+        let unanswered = outcome.as_ref().err().filter(|failure| failure.is_unanswered());
+        let why = unanswered.map(|failure| || failure.what());
+        self.standing.host(call.endpoint.host(), why.as_ref().map(|why| why as _));
         let label = outcome.as_ref().map_or_else(Failure::label, |_| "OK");
         self.metrics.cloud_call(call.api.name(), label, started.elapsed());
         outcome

@@ -4,7 +4,13 @@
 pub mod flags;
 mod settings;
 
-use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::{
     audit::{self, Destination, OnFailure},
@@ -14,9 +20,13 @@ use crate::{
         trust,
     },
     credentials::metadata::DEFAULT_HOST,
-    identity::{DefaultMode, Mode, Policy, Share, api_server::ApiServer},
+    identity::{
+        DefaultMode, Mode, Policy, Share,
+        api_server::{ACCOUNT_DIR, ApiServer},
+    },
     names::{Glob, OidcProviderArn, Region, RoleArn},
     request::parse_interval,
+    sandbox::{self, Reach},
     secret::Secret,
     telemetry::LogFormat,
     values::Freshness,
@@ -42,10 +52,17 @@ pub struct Config {
     pub mount_timeout: Duration,
     pub freshness: Freshness,
     pub value_cache_bytes: usize,
+    /// How old a value may be that stands in while the cloud does not answer; zero for none.
+    pub outage_grace: Duration,
     /// Try to read several secrets with one call.
     pub kms_batch: bool,
     pub audit: audit::Options,
     pub drain_timeout: Duration,
+    /// Nothing of the process may be swapped to a disk.
+    pub lock_memory: bool,
+    pub sandbox: sandbox::Wanted,
+    /// What `sandbox` leaves.
+    pub reach: Reach,
     pub log_format: LogFormat,
     pub log_level: String,
 }
@@ -105,6 +122,12 @@ impl Config {
 impl Settings<'_> {
     fn config(&mut self) -> Config {
         let policy = self.policy();
+        let audit = self.audit();
+        let provider_volume: PathBuf = self
+            .text("provider-volume", &[])
+            .unwrap_or_else(|| "/var/run/secrets-store-csi-providers".to_owned())
+            .into();
+        let reach = self.reach(&provider_volume, &audit, &policy);
         let address =
             self.parsed("healthz-address", &[], |text| text.parse().ok(), "an IP address");
         let address = address.unwrap_or(std::net::IpAddr::from([0, 0, 0, 0]));
@@ -122,10 +145,7 @@ impl Settings<'_> {
             }
         };
         Config {
-            provider_volume: self
-                .text("provider-volume", &[])
-                .unwrap_or_else(|| "/var/run/secrets-store-csi-providers".to_owned())
-                .into(),
+            provider_volume,
             admin: SocketAddr::new(address, port.unwrap_or(8989)),
             health_path: path.unwrap_or_else(|| "/healthz".to_owned()),
             region: self.parsed(
@@ -157,19 +177,33 @@ impl Settings<'_> {
                 least: self.interval("min-refresh-interval").unwrap_or_default(),
             },
             value_cache_bytes: self.count("value-cache-mib", 0, 16) << 20,
+            outage_grace: self.outage_grace(),
             kms_batch: self
                 .parsed("kms-batch", &[], auto_or_off, "auto or off")
                 .unwrap_or_default(),
-            audit: self.audit(),
+            audit,
             drain_timeout: self
                 .parsed("drain-timeout", &[], seconds(600), "a number of seconds from 1 to 600")
                 .unwrap_or(Duration::from_secs(25)),
+            lock_memory: self.flag("lock-memory").unwrap_or_default(),
+            sandbox: self
+                .parsed("sandbox", &[], sandbox_wanted, "auto, require or off")
+                .unwrap_or(sandbox::Wanted::Auto),
+            reach,
             log_format: self
                 .parsed("log-format", &[], log_format, "text or json")
                 .unwrap_or(LogFormat::Text),
             log_level: self.text("log-level", &[]).unwrap_or_else(|| "info".to_owned()),
             policy,
         }
+    }
+
+    fn outage_grace(&mut self) -> Duration {
+        let grace = self.interval("outage-grace").unwrap_or_default();
+        if !grace.is_zero() && self.text("value-cache-mib", &[]).as_deref() == Some("0") {
+            self.wrong("--outage-grace needs values in memory, and --value-cache-mib is 0");
+        }
+        grace
     }
 
     fn policy(&mut self) -> Policy {
@@ -335,7 +369,22 @@ impl Settings<'_> {
     }
 
     fn interval(&mut self, flag: &str) -> Option<Duration> {
-        self.parsed(flag, &[], parse_interval, "0, or such as 30s, 5m, 1h")
+        self.parsed(flag, &[], parse_interval, "0, or such as 30s, 5m, 1h, up to 24h")
+    }
+
+    /// The files that are used after the start; the others have been read by then.
+    fn reach(&mut self, volume: &Path, audit: &audit::Options, policy: &Policy) -> Reach {
+        let folder = |path: &Path| path.parent().map(Path::to_owned);
+        let mut write = vec![volume.to_owned()];
+        if let Destination::File(path) = &audit.to {
+            write.extend(folder(path));
+        }
+        // kubelet renews a token by changing what the folder around it leads to.
+        let mut read = vec![PathBuf::from(ACCOUNT_DIR)];
+        read.extend(policy.token_file.as_deref().and_then(folder));
+        let system = self.env(&["SSL_CERT_FILE"]).into_iter().chain(self.env(&["SSL_CERT_DIR"]));
+        read.extend(system.map(PathBuf::from));
+        Reach { write, read }
     }
 
     fn audit(&mut self) -> audit::Options {
@@ -380,6 +429,15 @@ impl Settings<'_> {
             port.as_deref().unwrap_or("443"),
         );
         on.then(|| given.unwrap_or(own))
+    }
+}
+
+fn sandbox_wanted(text: &str) -> Option<sandbox::Wanted> {
+    match text {
+        "auto" => Some(sandbox::Wanted::Auto),
+        "require" => Some(sandbox::Wanted::Require),
+        "off" => Some(sandbox::Wanted::Off),
+        _ => None,
     }
 }
 

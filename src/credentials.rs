@@ -79,6 +79,8 @@ const RENEW_PAUSE: Duration = Duration::from_secs(30);
 /// For all attempts of one login; a mount may stop waiting earlier.
 const LOGIN_LIMIT: Duration = Duration::from_secs(45);
 const MAX_HELD: usize = 4096;
+/// As readiness says it.
+const NO_SESSION: &str = "no RAM session can be had";
 
 /// A digest of everything that a session depends on, its proof included: two logins with one key
 /// are one login.
@@ -194,10 +196,29 @@ impl Sessions {
                 }
                 let trouble = |error| pilot.note(Err(error));
                 let outcome = sessions.ask(&login, Instant::now() + LOGIN_LIMIT, &trouble).await;
+                sessions.watch(&login, outcome.as_ref().err());
                 pilot.land(sessions.keep(key, outcome));
             });
         }
         running
+    }
+
+    /// Failures that are the operator's to mend, and not one role's owner's.
+    fn watch(&self, login: &Login, error: Option<&Error>) {
+        let operators = |error: &&Error| {
+            let code = error.code.as_deref().unwrap_or_default();
+            matches!(login, Login::EcsRole)
+                || error.class == Class::Unusable
+                || code.starts_with("AuthenticationFail.OIDCToken")
+        };
+        let standing = self.0.cloud.standing();
+        match error {
+            None => standing.seen(NO_SESSION, None),
+            Some(error) if operators(&error) => {
+                standing.seen(NO_SESSION, Some(&|| format!("{}; {}", error.what, error.fix)));
+            }
+            Some(_) => {}
+        }
     }
 
     fn keep(&self, key: LoginKey, outcome: Result<Session, Error>) -> Outcome {

@@ -40,13 +40,22 @@ pub struct ReadEnd {
     pub value: Fetched,
     /// It does not exist, which an optional object is forgiven for.
     pub missing: bool,
+    /// Also why there is only a last value.
     pub error: Option<Error>,
 }
 
 impl ReadEnd {
     /// Whether the object is there, or may be left out.
     fn serves(&self, object: &Object) -> bool {
-        self.error.is_none() || self.missing && object.optional
+        self.error.is_none() || self.stands_in() || self.missing && object.optional
+    }
+
+    fn stands_in(&self) -> bool {
+        matches!(self.origin, Origin::Grace(_))
+    }
+
+    fn failed(error: Error) -> Self {
+        Self { origin: Origin::Cloud, value: None, missing: false, error: Some(error) }
     }
 
     fn from_memory(value: Fetched) -> Self {
@@ -76,6 +85,8 @@ pub struct Fetcher {
     answered: Mutex<HashMap<LoginKey, Instant>>,
 }
 
+/// How long the cloud is waited for where last values stand ready.
+const GRACE_PATIENCE: Duration = Duration::from_secs(10);
 /// For how long that is remembered; several times the longest interval in use.
 const ANSWERED_FOR: Duration = Duration::from_secs(2 * 3600);
 const MOST_ANSWERED: usize = 4096;
@@ -132,12 +143,22 @@ impl Fetcher {
             return Ok(kept.into_iter().map(ReadEnd::from_memory).collect());
         }
         // One login, told once if it fails, before many calls that need it.
+        let deadline = match values.outlast(&keys) {
+            true => deadline.min(Instant::now() + GRACE_PATIENCE),
+            false => deadline,
+        };
         let own_reads = objects.iter().any(|object| object.read.cross_account_role.is_none());
         if own_reads && let Err(error) = sessions.prove(&identity.login, deadline).await {
             if is_refusal(error.class) {
                 keys.iter().for_each(|key| values.drop_one(key));
             }
-            return Err(identity.mended(error));
+            let error = identity.mended(error);
+            let failed = |_| ReadEnd::failed(error.clone());
+            let mut ends: Vec<ReadEnd> = objects.iter().map(failed).collect();
+            return match self.fall_back(objects, &keys, &mut ends) {
+                true => Ok(ends),
+                false => Err(error),
+            };
         }
         let outcomes = self.read(&logins, objects, &keys, interval, deadline).await;
         let unasked =
@@ -146,14 +167,39 @@ impl Fetcher {
             let outcome = outcomes.get(key).cloned().unwrap_or_else(unasked);
             ReadEnd::from_cloud(&outcome, object, identity)
         });
-        let ends: Vec<ReadEnd> = ends.collect();
+        let mut ends: Vec<ReadEnd> = ends.collect();
         if objects.iter().zip(&ends).all(|(object, end)| end.serves(object)) {
             self.answered(logins.own);
-        } else {
+        } else if !self.fall_back(objects, &keys, &mut ends) {
             let got = |key: &&Key| matches!(outcomes.get(*key), Some(Ok(_)));
             values.leave(keys.iter().filter(got));
         }
         Ok(ends)
+    }
+
+    /// In an outage, and where the operator wants it: what was last read stands in for what cannot be
+    /// read, if that makes the mount whole. A refusal of any object stands.
+    fn fall_back(&self, objects: &[Object], keys: &[Key], ends: &mut [ReadEnd]) -> bool {
+        let mut last = Vec::new();
+        for (at, ((object, key), end)) in objects.iter().zip(keys).zip(&*ends).enumerate() {
+            let Some(error) = end.error.clone().filter(|_| !end.serves(object)) else { continue };
+            if error.class != Class::Internal {
+                return false;
+            }
+            let Some((value, age)) = self.shared.values.last(key) else { return false };
+            let missing = value.is_none();
+            if missing && !object.optional {
+                return false;
+            }
+            let error = Some(error);
+            last.push((at, ReadEnd { origin: Origin::Grace(age), value, missing, error }));
+        }
+        for (at, end) in last {
+            if let Some(place) = ends.get_mut(at) {
+                *place = end;
+            }
+        }
+        true
     }
 
     fn answered(&self, login: LoginKey) {
@@ -265,6 +311,8 @@ fn is_refusal(class: Class) -> bool {
 pub enum Origin {
     Cloud,
     Memory,
+    /// Memory too, since the cloud did not answer; with the value's age.
+    Grace(Duration),
 }
 
 impl Origin {
@@ -272,7 +320,14 @@ impl Origin {
         match self {
             Origin::Cloud => "cloud",
             Origin::Memory => "memory",
+            Origin::Grace(_) => "grace",
         }
+    }
+
+    /// Of a mount as a whole: one value that stands in for a fresh one makes it such a mount.
+    pub fn of(ends: &[ReadEnd]) -> Option<Self> {
+        let origins = || ends.iter().map(|end| end.origin);
+        origins().find(|origin| matches!(origin, Origin::Grace(_))).or_else(|| origins().next())
     }
 }
 

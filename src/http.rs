@@ -2,19 +2,19 @@
 //! words of our own, because a library's would carry the URL.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     error::Error as StdError,
     fmt,
     future::Future,
     net::{SocketAddr, ToSocketAddrs},
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock},
     task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join_all};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{HeaderMap, Request, Uri, http::uri::Authority};
 use hyper_rustls::HttpsConnector;
@@ -30,14 +30,17 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 
-use tokio::time::{Instant, sleep};
-use tower::Service as _;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::task::AbortOnDropHandle;
+use tower::{Service as _, ServiceExt as _};
 
-use crate::{names::Glob, secret::Secret};
+use crate::{flight::lock, names::Glob, quiet::Activity, secret::Secret};
 
 /// Ten parameters of 4 KiB, or one secret of 30 KiB in base64, with room to spare.
 const MAX_BODY_BYTES: usize = 1 << 20;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// What was read stays in the old connections' buffers meanwhile.
+const AHEAD_TIMEOUT: Duration = Duration::from_secs(1);
 /// Shorter than the idle limit of the load balancers in front of the services.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 /// A connection on which calls wait and nothing arrives is asked whether it lives, and dropped before
@@ -57,9 +60,21 @@ pub trait Transport: fmt::Debug + Send + Sync {
     fn warm(&self) {}
 }
 
-/// Connections under one trust.
+/// Connections under one trust. Once they come to rest they are closed, since their buffers hold
+/// what was last read, and the next ones stand ready.
 #[derive(Debug)]
-pub struct Client(Pool<Connector, Full<Bytes>>);
+pub struct Client {
+    current: Arc<Mutex<Arc<Generation>>>,
+    keeper: OnceLock<AbortOnDropHandle<()>>,
+}
+
+/// The connections from one rest to the next.
+#[derive(Debug)]
+struct Generation {
+    pool: Pool<Connector, Full<Bytes>>,
+    connector: Connector,
+    activity: Activity,
+}
 
 impl Transport for Client {
     fn send(&self, request: Request<Full<Bytes>>) -> BoxFuture<'_, Result<Answer, Broken>> {
@@ -96,7 +111,11 @@ impl Client {
 
     /// One attempt, without a time limit of its own.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, Broken> {
-        let response = self.0.request(request).await.map_err(|error| reason(&error))?;
+        let generation = lock(&self.current).clone();
+        let _under_way = generation.activity.begin();
+        let keeper = || AbortOnDropHandle::new(tokio::spawn(keep(self.current.clone())));
+        self.keeper.get_or_init(keeper);
+        let response = generation.pool.request(request).await.map_err(|error| reason(&error))?;
         let (head, body) = response.into_parts();
         let body = Limited::new(body, MAX_BODY_BYTES).collect().await.map_err(|error| {
             if error.is::<http_body_util::LengthLimitError>() {
@@ -112,14 +131,35 @@ impl Client {
     }
 
     fn over(connector: Connector) -> Self {
+        let current = Arc::new(Mutex::new(Arc::new(Generation::new(connector))));
+        Self { current, keeper: OnceLock::new() }
+    }
+}
+
+impl Generation {
+    fn new(connector: Connector) -> Self {
         let pool = Pool::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .http2_keep_alive_interval(PING_AFTER)
             .http2_keep_alive_timeout(PING_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
-            .build(connector);
-        Self(pool)
+            .build(connector.clone());
+        Self { pool, connector, activity: Activity::default() }
+    }
+}
+
+/// Puts each generation away once it has come to rest, and readies the next.
+async fn keep(current: Arc<Mutex<Arc<Generation>>>) {
+    loop {
+        let Generation { connector, activity, .. } = &*lock(&current).clone();
+        if timeout(IDLE_TIMEOUT, activity.begun()).await.is_err() {
+            connector.forget_old();
+        }
+        activity.over().await;
+        connector.forget_old();
+        connector.connect_ahead().await;
+        *lock(&current) = Arc::new(Generation::new(connector.next()));
     }
 }
 
@@ -199,6 +239,10 @@ fn tls_error<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Erro
 struct Connector {
     https: HttpsConnector<HttpConnector<Resolver>>,
     hosts: Arc<Mutex<HashMap<Authority, Arc<Turn>>>>,
+    /// Made before they are needed, and when.
+    ahead: Arc<Mutex<HashMap<Authority, (Instant, Connection)>>>,
+    /// What this generation has connected to.
+    used: Arc<Mutex<HashSet<Uri>>>,
 }
 
 /// What the last connection to the host came to, and when.
@@ -226,14 +270,50 @@ impl Connector {
         let builder = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls);
         let builder = if plain_too { builder.https_or_http() } else { builder.https_only() };
         let https = builder.enable_all_versions().wrap_connector(tcp);
-        Self { https, hosts: Arc::default() }
+        Self { https, hosts: Arc::default(), ahead: Arc::default(), used: Arc::default() }
+    }
+
+    /// For the next generation, whose pool knows nothing of the connections of this one.
+    fn next(&self) -> Self {
+        let (hosts, used) = (Arc::default(), Arc::default());
+        Self { https: self.https.clone(), ahead: self.ahead.clone(), hosts, used }
+    }
+
+    /// One connection to each host that was in use: the next call to it finds its handshake made.
+    async fn connect_ahead(&self) {
+        let used: Vec<Uri> = lock(&self.used).iter().cloned().collect();
+        let connects = used.into_iter().map(|uri| async move {
+            let host = uri.authority().cloned()?;
+            let made = timeout(AHEAD_TIMEOUT, self.https.clone().oneshot(uri)).await;
+            lock(&self.ahead).insert(host, (Instant::now(), made.ok()?.ok()?));
+            Some(())
+        });
+        join_all(connects).await;
+    }
+
+    async fn open(&mut self, uri: Uri) -> Result<Connection, Broken> {
+        let connection = match self.made_ahead(&uri) {
+            Some(connection) => connection,
+            None => self.https.call(uri.clone()).await.map_err(|error| reason(&*error))?,
+        };
+        lock(&self.used).insert(uri);
+        Ok(connection)
+    }
+
+    fn forget_old(&self) {
+        lock(&self.ahead).retain(|_, (made, _)| made.elapsed() < IDLE_TIMEOUT);
+    }
+
+    fn made_ahead(&self, uri: &Uri) -> Option<Connection> {
+        let (made, connection) = lock(&self.ahead).remove(uri.authority()?)?;
+        (made.elapsed() < IDLE_TIMEOUT).then_some(connection)
     }
 
     fn turn(&self, uri: &Uri) -> Arc<Turn> {
         /// Idle hosts beyond these are forgotten: pod authors name KMS instances.
         const MOST: usize = 64;
         let host = uri.authority().cloned().unwrap_or_else(|| Authority::from_static("none"));
-        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hosts = lock(&self.hosts);
         if hosts.len() >= MOST {
             hosts.retain(|_, turn| Arc::strong_count(turn) > 1);
         }
@@ -247,7 +327,7 @@ impl Connector {
         match *last {
             Some((Last::Http1, _)) => {
                 drop(last);
-                return self.https.call(uri).await.map_err(|error| NotConnected(reason(&*error)));
+                return self.open(uri).await.map_err(NotConnected);
             }
             Some((Last::Http2, at)) if at >= asked => {
                 drop(last);
@@ -259,7 +339,7 @@ impl Connector {
             Some((Last::Failed(broken), at)) if at >= asked => return Err(NotConnected(broken)),
             _ => {}
         }
-        let made = self.https.call(uri).await.map_err(|error| reason(&*error));
+        let made = self.open(uri).await;
         let seen = match &made {
             Ok(connection) if connection.connected().is_negotiated_h2() => Last::Http2,
             Ok(_) => Last::Http1,

@@ -8,6 +8,7 @@
 
 pub mod admin;
 pub mod app;
+pub mod aside;
 pub mod audit;
 pub mod cloud;
 pub mod command;
@@ -22,10 +23,13 @@ pub mod identity;
 pub mod mount;
 pub mod names;
 pub mod project;
+pub mod quiet;
 pub mod request;
 pub mod response;
+pub mod sandbox;
 pub mod secret;
 pub mod server;
+pub mod standing;
 pub mod telemetry;
 pub mod values;
 pub mod yaml;

@@ -6,9 +6,14 @@ use provider::{
     app::App,
     command::{self, Asked},
     config::Config,
+    sandbox::{self, Wanted},
     server, telemetry,
 };
-use rustix::process::{DumpableBehavior, Resource, Rlimit};
+use rustix::{
+    mm::{MlockAllFlags, mlockall},
+    process::{DumpableBehavior, Resource, Rlimit, getrlimit},
+    thread::{CapabilitySet, capabilities},
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use zeroizing_alloc::ZeroAlloc;
@@ -39,6 +44,15 @@ fn main() -> ExitCode {
         return refuse(&[format!("--log-level {what}")]);
     }
     server::withhold_panic_messages();
+    if config.lock_memory
+        && let Err(why) = stay_in_memory()
+    {
+        return fail(&format!("--lock-memory: {why}"));
+    }
+    // The runtime's threads start within it.
+    if let Err(gaps) = give_up(&config) {
+        return fail(&gaps);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("no threads to run on: {error}")),
@@ -75,6 +89,36 @@ fn leave_no_core() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     let _ = rustix::process::setrlimit(Resource::Core, none);
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}
+
+/// With the right to lock a part alone, what comes later would be refused in the middle of a mount.
+fn stay_in_memory() -> Result<(), String> {
+    let all = getrlimit(Resource::Memlock).current.is_none()
+        || capabilities(None).is_ok_and(|held| held.effective.contains(CapabilitySet::IPC_LOCK));
+    if !all {
+        return Err("it needs the capability IPC_LOCK, or no limit on locked memory".to_owned());
+    }
+    let now_and_later = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
+    mlockall(now_and_later).map_err(|error| error.to_string())
+}
+
+fn give_up(config: &Config) -> Result<(), String> {
+    if config.sandbox == Wanted::Off {
+        tracing::warn!("the sandbox is off");
+        return Ok(());
+    }
+    let report = sandbox::enter(&config.reach);
+    tracing::info!(
+        no_new_privileges = %report.no_new_privileges,
+        files = %report.files,
+        system_calls = %report.system_calls,
+        "sandbox"
+    );
+    let gaps = report.gaps();
+    if config.sandbox == Wanted::Require && !gaps.is_empty() {
+        return Err(format!("--sandbox is require, and missing are {}", gaps.join("; ")));
+    }
+    Ok(())
 }
 
 fn refuse(mistakes: &[String]) -> ExitCode {

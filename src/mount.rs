@@ -9,14 +9,15 @@ use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Request, Response, Status};
 
 use crate::{
+    aside::Aside,
     audit::Audit,
     cloud::endpoint::Endpoints,
     error::{Class, Error, Errors},
     events::Events,
-    fetch::{Fetcher, whole},
+    fetch::{Fetcher, Origin, ReadEnd, whole},
     identity::{self, Policy, kubernetes::ServiceAccounts},
     pb::{self, csi_driver_provider_server::CsiDriverProvider},
-    project::project,
+    project::{self, project},
     request::{self, known::Known},
     response::respond,
     server::Deadline,
@@ -29,6 +30,7 @@ use account::Account;
 pub struct Provider {
     pub endpoints: Endpoints,
     pub known: Known,
+    pub aside: Aside,
     pub policy: Policy,
     pub service_accounts: ServiceAccounts,
     pub fetcher: Arc<Fetcher>,
@@ -51,7 +53,9 @@ impl Provider {
         seen: &mut Seen,
         account: &mut Account<'_>,
     ) -> Result<pb::MountResponse, Errors> {
-        let parsed = request::parse(request, &self.endpoints, &self.known, &mut seen.pod);
+        let bytes = request.attributes.len();
+        let parse = || request::parse(request, &self.endpoints, &self.known, &mut seen.pod);
+        let parsed = self.aside.run(bytes, deadline, parse).await?;
         seen.pod.iter().for_each(|pod| account.pod(pod));
         let mount = parsed?;
         let identity = identity::choose(&mount, &self.policy, &self.service_accounts).await?;
@@ -61,9 +65,12 @@ impl Provider {
         let ends = self.fetcher.fetch(&identity, &mount, interval, deadline).await?;
         account.reads(&mount, &identity, &ends);
         let values = whole(&mount.objects, &ends)?;
-        seen.from = ends.first().map_or(seen.from, |end| end.origin.name());
+        seen.from = Origin::of(&ends).map_or(seen.from, Origin::name);
         self.metrics.answered(seen.from);
-        let projection = project(&mount.objects, &values)?;
+        tell_of_grace(seen, &ends);
+        let bytes = project::to_search(&mount.objects, &values);
+        let projection =
+            self.aside.run(bytes, deadline, || project(&mount.objects, &values)).await??;
         self.metrics.optional_missing(projection.left_out);
         Ok(respond(projection)?)
     }
@@ -85,6 +92,15 @@ struct Seen {
     identity: &'static str,
     /// Where the values came from.
     from: &'static str,
+}
+
+impl Seen {
+    /// Namespace, name, uid and ServiceAccount, as far as they could be read.
+    fn pod(&self) -> [&str; 4] {
+        self.pod
+            .as_ref()
+            .map_or([""; 4], |pod| [&pod.namespace, &pod.name, &pod.uid, &pod.service_account])
+    }
 }
 
 #[tonic::async_trait]
@@ -140,10 +156,8 @@ impl CsiDriverProvider for Provider {
 
 impl Provider {
     fn tell(&self, seen: &Seen, outcome: &Result<pb::MountResponse, Errors>, took: Duration) {
-        let Seen { pod, identity, from } = seen;
-        let name = |part: fn(&request::Pod) -> &str| pod.as_ref().map_or("", part);
-        let (namespace, service_account) = (name(|p| &p.namespace), name(|p| &p.service_account));
-        let (pod, uid) = (name(|p| &p.name), name(|p| &p.uid));
+        let [namespace, pod, uid, service_account] = seen.pod();
+        let Seen { identity, from, .. } = seen;
         let took_ms = took.as_millis();
         let code = match outcome {
             Ok(response) => {
@@ -179,6 +193,27 @@ impl Provider {
             }
         };
         self.metrics.mount(identity, code, took);
+    }
+}
+
+fn tell_of_grace(seen: &Seen, ends: &[ReadEnd]) {
+    let grace = |end: &ReadEnd| match end.origin {
+        Origin::Grace(age) => Some((age, end.error.clone())),
+        Origin::Cloud | Origin::Memory => None,
+    };
+    let last: Vec<_> = ends.iter().filter_map(grace).collect();
+    if let Some((age, error)) = last.iter().max_by_key(|(age, _)| *age) {
+        let [namespace, pod, uid, service_account] = seen.pod();
+        tracing::warn!(
+            namespace,
+            pod,
+            uid,
+            service_account,
+            objects = last.len(),
+            oldest_s = age.as_secs(),
+            error = error.as_ref().map(ToString::to_string),
+            "the cloud does not answer: last values stand in"
+        );
     }
 }
 

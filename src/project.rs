@@ -2,6 +2,8 @@
 
 pub mod jmespath;
 
+use std::time::{Duration, Instant};
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use crate::{
@@ -33,13 +35,26 @@ pub struct OutFile {
     pub version: String,
 }
 
+/// For all expressions of a mount together.
+const LONGEST_SEARCH: Duration = Duration::from_secs(2);
+
+/// How many bytes the mount's expressions go through.
+pub fn to_search(objects: &[Object], values: &[Fetched]) -> usize {
+    let of = |(object, value): (&Object, &Fetched)| {
+        let bytes = value.as_ref().map_or(0, |value| value.bytes.expose().len());
+        bytes.saturating_mul(object.extracts.len())
+    };
+    objects.iter().zip(values).map(of).fold(0, usize::saturating_add)
+}
+
 pub fn project(objects: &[Object], values: &[Fetched]) -> Result<Projection, Errors> {
     let mut projection = Projection::default();
     let mut errors = Vec::new();
+    let end = Instant::now() + LONGEST_SEARCH;
     for (object, value) in objects.iter().zip(values) {
         match value {
             None => projection.left_out += 1,
-            Some(value) => match files(object, value) {
+            Some(value) => match files(object, value, end) {
                 Ok(files) => projection.files.extend(files),
                 Err(found) => errors.extend(found),
             },
@@ -49,7 +64,7 @@ pub fn project(objects: &[Object], values: &[Fetched]) -> Result<Projection, Err
 }
 
 /// The object's own file, then one for each of its extracts.
-fn files(object: &Object, value: &Value) -> Result<Vec<OutFile>, Vec<Error>> {
+fn files(object: &Object, value: &Value, end: Instant) -> Result<Vec<OutFile>, Vec<Error>> {
     let wrong =
         |what: &str| Error::new(Class::Unusable, format!("its value {what}")).about(&object.label);
     let bytes = decode(object.encoding, value.bytes.expose()).map_err(|what| vec![wrong(what)])?;
@@ -65,6 +80,12 @@ fn files(object: &Object, value: &Value) -> Result<Vec<OutFile>, Vec<Error>> {
         let document = Document::parse(bytes.expose())
             .map_err(|what| vec![wrong(what).fix("jmesPath needs a JSON or YAML secret")])?;
         for extract in &object.extracts {
+            if Instant::now() > end {
+                let seconds = LONGEST_SEARCH.as_secs();
+                let what = format!("the mount's paths take more than {seconds} s");
+                let error = Error::new(Class::Unusable, what).about(&object.label);
+                return Err(vec![error.fix("give jmesPath fewer or simpler paths")]);
+            }
             match extract.path.search(&document) {
                 Ok(bytes) => extracted.push(file(&extract.file, extract.mode, bytes)),
                 Err(what) => errors.push(

@@ -23,7 +23,10 @@ use tonic_health::ServingStatus;
 use tower::Service;
 use tracing::{debug, error, info, warn};
 
-use crate::pb::csi_driver_provider_server::{CsiDriverProvider, CsiDriverProviderServer};
+use crate::{
+    pb::csi_driver_provider_server::{CsiDriverProvider, CsiDriverProviderServer},
+    quiet::Activity,
+};
 
 pub use self::{
     authority::AuthorityFix,
@@ -106,9 +109,16 @@ pub fn withhold_panic_messages() {
 async fn serve_connection(stream: UnixStream, edge: Edge, shutdown: CancellationToken) {
     let stream = AuthorityFix::new(stream);
     let peer = stream.connect_info();
+    let activity = Activity::default();
+    let calls = activity.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer.clone());
-        edge.clone().call(request)
+        let under_way = calls.begin();
+        let answer = edge.clone().call(request);
+        async move {
+            let _under_way = under_way;
+            answer.await
+        }
     });
     let mut connection = pin!(
         http2::Builder::new(TokioExecutor::new())
@@ -120,6 +130,11 @@ async fn serve_connection(stream: UnixStream, edge: Edge, shutdown: Cancellation
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = shutdown.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+        // Its buffers hold tokens and values. The driver opens another for its next call.
+        () = activity.over() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

@@ -53,6 +53,8 @@ const LEFT_FOR: Duration = Duration::from_secs(180);
 pub struct Values {
     seal: LessSafeKey,
     room: usize,
+    /// For how long after it was read a value may stand in for one that cannot be read.
+    grace: Duration,
     kept: Mutex<Shelf>,
     metrics: Arc<Metrics>,
 }
@@ -72,6 +74,8 @@ struct Entry {
     asked: Instant,
     /// When it stops being believed, whatever interval a mount has.
     ends: Instant,
+    /// When it is of no use in an outage either.
+    wiped: Instant,
     managed: bool,
     /// Read by a mount that did not get all it needed.
     left: bool,
@@ -86,7 +90,12 @@ impl Values {
         rand::fill(&mut key).map_err(unavailable)?;
         let seal = UnboundKey::new(&AES_256_GCM, &key).map(LessSafeKey::new).map_err(unavailable);
         zeroize::Zeroize::zeroize(&mut key);
-        Ok(Self { seal: seal?, room, kept: Mutex::default(), metrics })
+        Ok(Self { seal: seal?, room, grace: Duration::ZERO, kept: Mutex::default(), metrics })
+    }
+
+    /// Keeps them for this long where the interval is shorter, to be used in an outage alone.
+    pub fn with_grace(self, grace: Duration) -> Self {
+        Self { grace, ..self }
     }
 
     /// All of them, if every one is fresh to `login`: a mount is answered from memory or fetched, not
@@ -133,6 +142,21 @@ impl Values {
         if Instant::now() < until { self.told(key, entry) } else { None }
     }
 
+    /// What was last read, and its age, if that is within the grace for outages.
+    pub fn last(&self, key: &Key) -> Option<(Kept, Duration)> {
+        let shelf = lock(&self.kept);
+        let entry = shelf.entries.get(key)?;
+        let age = entry.asked.elapsed();
+        if age < self.grace { Some((self.told(key, entry)?, age)) } else { None }
+    }
+
+    /// Whether an outage would not keep these from being answered.
+    pub fn outlast(&self, keys: &[Key]) -> bool {
+        let shelf = lock(&self.kept);
+        let held = |key| shelf.entries.get(key).is_some_and(|e| e.asked.elapsed() < self.grace);
+        keys.iter().all(held)
+    }
+
     fn told(&self, key: &Key, entry: &Entry) -> Option<Kept> {
         let Some(sealed) = &entry.sealed else { return Some(None) };
         let bytes = self.open(key, sealed)?;
@@ -142,7 +166,7 @@ impl Values {
 
     /// `asked` is when the cloud was: a value is as old as the question.
     pub fn keep(&self, key: &Key, value: Option<&Arc<Value>>, interval: Duration, asked: Instant) {
-        if interval.is_zero() {
+        if interval.is_zero() && self.grace.is_zero() {
             return;
         }
         let (sealed, version, rotates_at) = match value {
@@ -159,12 +183,14 @@ impl Values {
         });
         let mut shelf = lock(&self.kept);
         shelf.uses += 1;
+        let ends = asked + left.map_or(interval, |left| left.min(interval * MANAGED_INTERVALS));
         let entry = Entry {
             sealed,
             version,
             request_id: value.map_or_else(String::new, |value| value.request_id.clone()),
             asked,
-            ends: asked + left.map_or(interval, |left| left.min(interval * MANAGED_INTERVALS)),
+            ends,
+            wiped: ends.max(asked + self.grace),
             managed: left.is_some(),
             left: false,
             used: shelf.uses,
@@ -190,12 +216,12 @@ impl Values {
         self.metrics.values(shelf.entries.len(), shelf.bytes);
     }
 
-    /// Wipes what is no longer fresh.
+    /// Wipes what is of no more use.
     pub fn sweep(&self) {
         let now = Instant::now();
         let mut shelf = lock(&self.kept);
         let over: Vec<Key> =
-            shelf.entries.iter().filter(|(_, e)| e.ends <= now).map(|(key, _)| *key).collect();
+            shelf.entries.iter().filter(|(_, e)| e.wiped <= now).map(|(key, _)| *key).collect();
         for key in over {
             shelf.remove(&key);
         }
@@ -429,6 +455,28 @@ mod tests {
         assert!(!left(&values));
         keep(&values, WEB, &db, &value("planted", None));
         assert!(!left(&values), "read again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn in_an_outage_the_last_value_serves_up_to_its_greatest_age() {
+        let (values, db) = (values(1 << 20).with_grace(MINUTE * 10), read("db"));
+        let db_key = key(&WEB, &db);
+        keep(&values, WEB, &db, &value("planted", None));
+        advance(MINUTE * 2).await;
+        values.sweep();
+        assert_eq!(text(&values, WEB, &db), None, "not while the cloud can be asked");
+        let (last, age) = values.last(&db_key).unwrap();
+        assert_eq!((last.unwrap().bytes.expose().as_slice(), age), (&b"planted"[..], MINUTE * 2));
+        assert!(values.outlast(&[db_key]) && !values.outlast(&[db_key, key(&API, &db)]));
+        advance(MINUTE * 8).await;
+        assert!(values.last(&db_key).is_none() && !values.outlast(&[db_key]));
+        values.sweep();
+        assert_eq!(lock(&values.kept).bytes, 0);
+        // Where each mount asks the cloud, what it got is kept for an outage alone.
+        values.keep(&db_key, value("planted", None).as_ref(), Duration::ZERO, Instant::now());
+        assert!(text(&values, WEB, &db).is_none() && values.last(&db_key).is_some());
+        values.drop_one(&db_key);
+        assert!(values.last(&db_key).is_none());
     }
 
     /// Moved to another key, as a fault of ours could, a sealed value does not open.

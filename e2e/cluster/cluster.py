@@ -574,6 +574,9 @@ class Cluster:
                     found.append(int(folder.name))
         return found
 
+    def provider_logs(self, namespace="kube-system"):
+        return self.pod_logs(f"app.kubernetes.io/name={PROVIDER}", namespace)
+
     def provider_metrics(self, namespace="kube-system"):
         """What the provider's pod tells Prometheus."""
         pods = self.get("pods", namespace=namespace, selector=f"app.kubernetes.io/name={PROVIDER}")

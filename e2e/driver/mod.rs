@@ -3,7 +3,7 @@
 
 mod volume;
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, error::Error as _, path::Path, time::Duration};
 
 use hyper_util::rt::TokioIo;
 use provider::pb::{self, csi_driver_provider_client::CsiDriverProviderClient};
@@ -136,27 +136,56 @@ impl Driver {
         self.send(volume.request(), volume.timeout).await
     }
 
-    /// Repeats UNAVAILABLE, which a provider should never make it do.
+    /// One try, whatever comes of it.
+    pub async fn try_once(
+        &self,
+        message: pb::MountRequest,
+        timeout: Duration,
+    ) -> Result<Volume, Status> {
+        let mut request = Request::new(message);
+        request.set_timeout(timeout);
+        let response = self.0.clone().mount(request).await?;
+        let volume = Volume::accept(response.into_inner());
+        volume.map_err(|what| Status::unknown(format!("the driver: {what}")))
+    }
+
+    /// Repeats UNAVAILABLE, which a provider should never make it do, and, as grpc-go does without a
+    /// word, what never left because the connection was closing.
     pub async fn send(
         &self,
         message: pb::MountRequest,
         timeout: Duration,
     ) -> Result<Volume, Status> {
-        let mut attempts = 0;
+        let (mut attempts, mut unsent) = (0, 0);
         loop {
             attempts += 1;
-            let mut request = Request::new(message.clone());
-            request.set_timeout(timeout);
-            match self.0.clone().mount(request).await {
-                Ok(response) => {
-                    let volume = Volume::accept(response.into_inner());
-                    return volume.map_err(|what| Status::unknown(format!("the driver: {what}")));
-                }
+            match self.try_once(message.clone(), timeout).await {
                 Err(status) if status.code() == Code::Unavailable && attempts < 3 => {
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
-                Err(status) => return Err(status),
+                Err(status) if never_sent(&status) && unsent < 100 => {
+                    unsent += 1;
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                outcome => return outcome,
             }
         }
     }
+}
+
+/// hyper, unlike grpc-go, may still write to a connection that it has been told is closing.
+pub fn never_sent(status: &Status) -> bool {
+    let mut next = status.source();
+    while let Some(cause) = next {
+        let unsent = cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled);
+        let refused = cause.downcast_ref::<h2::Error>().is_some_and(|error| {
+            error.is_remote() && error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR)
+        });
+        let closed = cause.downcast_ref::<std::io::Error>();
+        if unsent || refused || closed.is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe) {
+            return true;
+        }
+        next = cause.source();
+    }
+    false
 }

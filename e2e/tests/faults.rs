@@ -1,5 +1,5 @@
-//! Everything that can go wrong at the cloud: each ends in time, with a code the driver can be
-//! given, or succeeds by asking again; and nothing of it leaks.
+//! What can go wrong at the cloud and is more than one call's fault: outages, clocks, silence, time
+//! that runs out, and places that do. Each call under each fault is in `campaign`.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -8,103 +8,6 @@ use tokio::time::Instant;
 use tonic::Code;
 
 use crate::world::{Setup, World};
-
-const OBJECTS: &str = "- objectName: web/plain\n- {objectName: plain, objectType: oos}\n- {objectName: /app/password, objectType: oos}\n";
-
-fn effects() -> Vec<(&'static str, FaultEffect, bool)> {
-    let error = |status: u16, code: &str| FaultEffect::Error {
-        status,
-        code: code.to_owned(),
-        message: None,
-        headers: BTreeMap::new(),
-    };
-    let echo = |status: u16, code: &str| FaultEffect::Echo { status, code: code.to_owned() };
-    // Whether asking again is right.
-    vec![
-        ("throttled", FaultEffect::throttling(), true),
-        ("throttled by user", error(400, "Throttling.User"), true),
-        ("500", error(500, "InternalFailure"), true),
-        ("503", error(503, "ServiceUnavailableTemporary"), true),
-        ("reset", FaultEffect::Reset, true),
-        ("reset within the answer", FaultEffect::ResetAfter { bytes: 20 }, true),
-        ("truncated", FaultEffect::Truncate, true),
-        ("HTML 502", FaultEffect::Html { status: 502 }, true),
-        ("empty 503", FaultEffect::Empty { status: 503 }, true),
-        ("nonce used", error(400, "SignatureNonceUsed"), true),
-        ("session expired", error(403, "InvalidSecurityToken.Expired"), true),
-        ("hang", FaultEffect::Hang, false),
-        ("garbage", FaultEffect::Garbage, false),
-        ("empty 200", FaultEffect::Empty { status: 200 }, false),
-        ("wrong schema", FaultEffect::WrongSchema, false),
-        ("huge", FaultEffect::Huge { mib: 3 }, false),
-        ("HTML 403", FaultEffect::Html { status: 403 }, false),
-        ("protobuf 400", FaultEffect::Protobuf { status: 400 }, false),
-        ("400", error(400, "InvalidParameter"), false),
-        ("401", error(401, "AuthenticationFail.OIDCToken.Invalid"), false),
-        ("403", error(403, "Forbidden.NoPermission"), false),
-        ("404", error(404, "Forbidden.ResourceNotFound"), false),
-        ("clock", error(400, "IllegalTimestamp"), false),
-        ("echo in a 403", echo(403, "Forbidden.NoPermission"), false),
-        ("echo in a 500", echo(500, "InternalError"), false),
-        ("redirect", error(302, ""), false),
-        ("odd code", error(418, "<script>planted</script>"), false),
-    ]
-}
-
-/// Every fault for ever, on each service: the mount ends before its time with a final code.
-#[tokio::test]
-async fn a_fault_that_stays_ends_in_time_with_a_final_code() {
-    let worlds = ["sts", "kms", "oos"].map(|service| async move {
-        let world = Setup::default().flag("mount-timeout", "3").start().await;
-        for (name, effect, _) in effects() {
-            world.emulator.expire_sessions("web").unwrap_or_default();
-            let fault = Fault { service: Some(service.to_owned()), effect, ..Fault::default() };
-            world.emulator.add_fault(fault);
-            let started = Instant::now();
-            // A pod of its own, so that no session is there yet.
-            let pod =
-                world.pod("web", &format!("{service}-{}", name.replace(' ', "-").to_lowercase()));
-            let outcome = world.mount(&pod.objects(OBJECTS)).await;
-            let took = started.elapsed();
-            assert!(took < Duration::from_secs(15), "{service} {name}: {took:?}");
-            let status = outcome.expect_err(name);
-            assert!(status.message().contains(" at "), "{service} {name}: {status:?}");
-            world.emulator.clear_faults();
-        }
-        world.web(OBJECTS).await.unwrap();
-        world.finish().await;
-    });
-    futures::future::join_all(worlds).await;
-}
-
-/// Twice and then no more: asking again brings the mount through.
-#[tokio::test]
-async fn a_fault_that_passes_does_not_fail_the_mount() {
-    let world = World::start().await;
-    for (name, effect, passes) in effects() {
-        if !passes {
-            continue;
-        }
-        for service in ["sts", "kms", "oos"] {
-            if service == "sts" && name == "session expired" {
-                continue;
-            }
-            let once = matches!(name, "nonce used" | "session expired");
-            world.emulator.add_fault(Fault {
-                service: Some(service.to_owned()),
-                times: Some(if once { 1 } else { 2 }),
-                effect: effect.clone(),
-                ..Fault::default()
-            });
-            let pod =
-                world.pod("web", &format!("{service}-{}", name.replace(' ', "-").to_lowercase()));
-            let outcome = world.mount(&pod.objects(OBJECTS)).await;
-            assert!(outcome.is_ok(), "{service} {name}: {outcome:?}");
-            world.emulator.clear_faults();
-        }
-    }
-    world.finish().await;
-}
 
 #[tokio::test]
 async fn the_cloud_says_when_to_ask_again() {
@@ -207,7 +110,7 @@ async fn a_cancelled_leader_does_not_take_its_followers_down() {
 #[tokio::test]
 async fn no_more_calls_at_once_than_the_operator_allows() {
     let setup = Setup::default().flag("max-concurrent-kms-secret-pulls", "2");
-    let world = setup.flag("mount-timeout", "2").start().await;
+    let world = setup.flag("mount-timeout", "5").start().await;
     for n in 0..8 {
         world.emulator.set_secret_text(&format!("web/n{n}"), "planted-one-of-many").unwrap();
     }
@@ -236,7 +139,8 @@ async fn a_connection_that_went_silent_is_replaced() {
     let started = Instant::now();
     world.mount(&pod).await.unwrap();
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
-    assert_eq!(world.emulator.connections(), connections + 1);
+    // One in its place, and on a busy machine another that was made ahead.
+    assert!(world.emulator.connections() > connections);
     world.finish().await;
 }
 
@@ -251,5 +155,23 @@ async fn a_burst_to_cold_hosts_makes_one_connection_to_each() {
     assert!(outcomes.iter().all(Result::is_ok));
     assert_eq!(world.calls("GetSecretValue").len(), 90);
     assert_eq!(world.emulator.connections(), 2, "one to STS, one to KMS");
+    world.finish().await;
+}
+
+/// Connections that rest are closed with what is in their buffers; the next ones stand ready.
+#[tokio::test]
+async fn a_mount_after_a_rest_finds_its_connections_made() {
+    let world = World::start().await;
+    let pod = world.pod("web", "web-1").objects("- objectName: web/plain");
+    world.mount(&pod).await.unwrap();
+    let before = world.emulator.connections();
+    let ready = async {
+        while world.emulator.connections() < before + 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), ready).await.expect("none was made ahead");
+    world.mount(&pod).await.unwrap();
+    assert_eq!(world.emulator.connections(), before + 2);
     world.finish().await;
 }

@@ -46,6 +46,10 @@ fn all_mistakes_of_the_configuration_are_told_together_with_exit_64() {
             "--resolve=kms.example",
             "--audit=audit.log",
             "--audit-failure=maybe",
+            "--outage-grace=24h",
+            "--min-refresh-interval=25h",
+            "--value-cache-mib=0",
+            "--sandbox=please",
             "--audit-key-file=/no/such/key",
         ],
         &[
@@ -71,6 +75,9 @@ fn all_mistakes_of_the_configuration_are_told_together_with_exit_64() {
         "--resolve must be HOST=IP",
         "--audit must be off, stdout or a path",
         "--audit-failure must be refuse or continue",
+        "--outage-grace needs values in memory, and --value-cache-mib is 0",
+        "--min-refresh-interval must be 0, or such as 30s, 5m, 1h, up to 24h",
+        "--sandbox must be auto, require or off",
         "--audit-key-file: /no/such/key cannot be read",
         "ALICLOUD_ROLE_ARN and ALIBABA_CLOUD_ROLE_ARN are set and differ",
         "ALICLOUD_ROLE_SESSION_EXPIRATION (--role-session-expiration) must be",
@@ -182,6 +189,10 @@ impl Running {
         tokio::time::timeout(Duration::from_secs(20), ready).await.expect("it does not serve")
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn terminate(&self) {
         let pid = rustix::process::Pid::from_raw(self.child.id() as i32).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
@@ -268,6 +279,36 @@ async fn the_process_leaves_no_core_file() {
     assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
     running.terminate();
     assert_eq!(running.ended().await.0, 0);
+}
+
+/// Landlock, seccomp and locked memory as this kernel has them, around everything else that is tested here.
+#[tokio::test]
+async fn the_program_serves_within_its_sandbox() {
+    let emulator = cloud(&[]).await;
+    let directory = TempDir::new().unwrap();
+    let audit = format!("--audit={}", directory.path().join("audit.log").display());
+    let arguments = ["--sandbox=require", "--lock-memory", &audit];
+    let mut running = Running::start(&emulator, directory.path(), &arguments).await;
+    running.driver().await.mount(&pod(&emulator)).await.unwrap();
+    for thread in std::fs::read_dir(format!("/proc/{}/task", running.pid())).unwrap() {
+        let status = std::fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
+        for held in ["NoNewPrivs:\t1", "Seccomp:\t2"] {
+            assert!(status.contains(held), "no {held:?} in {status}");
+        }
+    }
+    let status = std::fs::read_to_string(format!("/proc/{}/status", running.pid())).unwrap();
+    let kib = |name: &str| -> u64 {
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    };
+    assert!(kib("VmLck:") > kib("VmRSS:"), "{status}");
+    running.terminate();
+    let (status, log) = running.ended().await;
+    assert_eq!(status, 0, "{log}");
+    assert!(log.contains("no_new_privileges=held files=held system_calls=held"), "{log}");
+    assert!(
+        std::fs::read_to_string(directory.path().join("audit.log")).unwrap().contains("web/db")
+    );
 }
 
 /// A rollout: the new process takes the socket over while the old one still drains, and the old

@@ -1,5 +1,8 @@
 //! `--refresh-interval`: what is answered from memory, for how long, and to whom.
 
+use std::collections::BTreeMap;
+
+use emulator::{Fault, FaultEffect};
 use tonic::Code;
 
 use crate::world::{Setup, World};
@@ -103,6 +106,27 @@ async fn a_refusal_drops_what_was_kept() {
     world.finish().await;
 }
 
+/// Also by a mount that keeps nothing itself.
+#[tokio::test]
+async fn what_is_gone_is_not_answered_from_memory() {
+    let world = world().await;
+    for object in ["web/plain", "/app/password"] {
+        let kind = if object.starts_with('/') { "oos" } else { "kms" };
+        let list = format!("- {{objectName: {object}, objectType: {kind}}}");
+        let pod = world.pod("web", "web-1").objects(&list);
+        world.mount(&pod).await.unwrap();
+        match kind {
+            "oos" => world.emulator.delete_parameter(object).unwrap(),
+            _ => world.emulator.delete_secret(object).unwrap(),
+        }
+        world.mount(&pod).await.unwrap();
+        let fresh = pod.clone().parameter("refreshInterval", "0");
+        assert_eq!(world.mount(&fresh).await.unwrap_err().code(), Code::NotFound);
+        assert_eq!(world.mount(&pod).await.unwrap_err().code(), Code::NotFound);
+    }
+    world.finish().await;
+}
+
 #[tokio::test]
 async fn a_refused_login_drops_what_was_kept() {
     let world = world().await;
@@ -121,4 +145,75 @@ async fn a_refused_login_drops_what_was_kept() {
     assert_eq!(refused.code(), Code::Unauthenticated, "{refused:?}");
     assert_eq!(world.mount(&pod).await.unwrap_err().code(), Code::Unauthenticated);
     world.finish().await;
+}
+
+/// Nothing of this is so unless the operator asks for it: `an_outage_is_told_and_its_end_is_noticed`.
+#[tokio::test]
+async fn in_an_outage_last_values_stand_in_and_a_refusal_still_wins() {
+    let setup = Setup::default().flag("outage-grace", "1h").flag("mount-timeout", "4");
+    let world = setup.start().await;
+    let pod = world
+        .pod("web", "web-1")
+        .objects("- {objectName: web/plain, objectAlias: plain}\n- objectName: web/db\n");
+    let fresh = world.mount(&pod).await.unwrap();
+    world.emulator.set_secret_text("web/plain", "planted-rotated-meanwhile").unwrap();
+
+    world.emulator.stop_listening().await;
+    assert_eq!(world.mount(&pod).await.unwrap(), fresh);
+    // One object more than was read before: nothing is handed out.
+    let more = pod.clone().objects("- objectName: web/plain\n- objectName: shared/greeting\n");
+    assert_eq!(world.mount(&more).await.unwrap_err().code(), Code::Internal);
+    // Another pod's values are no stand-in.
+    let other = world.pod("web", "web-2").objects("- objectName: web/plain\n");
+    assert_eq!(world.mount(&other).await.unwrap_err().code(), Code::Internal);
+    let metrics = world.metrics().await;
+    assert!(metrics.contains("values_answered_total{source=\"grace\"} 1"), "{metrics}");
+
+    world.emulator.resume().await.unwrap();
+    let rotated = world.mount(&pod).await.unwrap();
+    assert_eq!(rotated.text("plain"), "planted-rotated-meanwhile");
+
+    for (status, code) in
+        [(403, "Forbidden.NoPermission"), (404, "Forbidden.ResourceNotFound"), (401, "NoSuchKey")]
+    {
+        world.mount(&pod).await.unwrap();
+        let refusal = Fault {
+            service: Some("kms".to_owned()),
+            object: Some("web/db".to_owned()),
+            effect: FaultEffect::Error {
+                status,
+                code: code.to_owned(),
+                message: None,
+                headers: BTreeMap::new(),
+            },
+            ..Fault::default()
+        };
+        world.emulator.add_fault(refusal);
+        // Half of it does not answer, the other half refuses.
+        world.emulator.add_fault(Fault {
+            service: Some("kms".to_owned()),
+            object: Some("web/plain".to_owned()),
+            ..Fault::default()
+        });
+        let status = world.mount(&pod).await.unwrap_err();
+        assert_ne!(status.code(), Code::Internal, "{code}: {status:?}");
+        world.emulator.clear_faults();
+        world.emulator.stop_listening().await;
+        let status = world.mount(&pod).await.unwrap_err();
+        assert_eq!(status.code(), Code::Internal, "{code}: what was refused is gone: {status:?}");
+        world.emulator.resume().await.unwrap();
+    }
+
+    let audit = world.finish().await;
+    let grace: Vec<serde_json::Value> = audit
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|line: &serde_json::Value| line["source"] == "grace")
+        .collect();
+    assert_eq!(grace.len(), 2, "{audit}");
+    for line in &grace {
+        assert_eq!((&line["outcome"], &line["mounted"]), (&"OK".into(), &true.into()));
+        let reason = line["reason"].as_str().unwrap();
+        assert!(reason.starts_with("last read ") && reason.contains("connection"), "{reason}");
+    }
 }

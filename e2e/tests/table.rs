@@ -13,6 +13,15 @@ impl Table {
         Self { text: format!("{intro}\n\n| {} |\n{rule}|\n", columns.join(" | ")) }
     }
 
+    pub fn another(&mut self, intro: &str, columns: &[&str]) {
+        let Self { text } = Self::new(intro, columns);
+        self.text.push_str(&format!("\n{text}"));
+    }
+
+    pub fn words(&mut self, words: &str) {
+        self.text.push_str(&format!("\n{words}"));
+    }
+
     pub fn row(&mut self, cells: &[&str]) {
         let cells: Vec<String> =
             cells.iter().map(|cell| cell.replace('|', "\\|").replace('\n', "<br>")).collect();

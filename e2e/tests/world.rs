@@ -2,10 +2,9 @@
 //! said, searched for what must never be said.
 
 use std::{
-    io::Write,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{Mutex, Once},
+    sync::Mutex,
     time::Duration,
 };
 
@@ -22,6 +21,7 @@ use tonic::Status;
 
 use crate::{
     driver::{Driver, PodVolume, Volume},
+    log,
     proxy::Proxy,
 };
 
@@ -38,7 +38,7 @@ pub struct Setup {
     own_token: bool,
     public_ca_for_instances: bool,
     cloud: Vec<(&'static str, &'static str)>,
-    proxied: bool,
+    proxied: Option<&'static str>,
 }
 
 impl Setup {
@@ -70,8 +70,13 @@ impl Setup {
     }
 
     /// All calls go by way of `World::proxy`.
-    pub fn proxied(mut self) -> Self {
-        self.proxied = true;
+    pub fn proxied(self) -> Self {
+        self.proxied_to("*")
+    }
+
+    /// Calls to `sts`, `kms`, `oos` or `metadata` do.
+    pub fn proxied_to(mut self, service: &'static str) -> Self {
+        self.proxied = Some(service);
         self
     }
 
@@ -104,14 +109,15 @@ impl World {
     }
 
     async fn start_with(setup: Setup) -> Self {
-        let logs_from = capture_logs();
+        let logs_from = log::capture();
         let directory = TempDir::new().unwrap();
         let emulator = cloud(&setup.cloud).await;
         let proxy = match setup.proxied {
-            true => Some(Proxy::to(emulator.https_addr()).await),
-            false => None,
+            Some("metadata") => Some(Proxy::to(emulator.metadata_addr()).await),
+            Some(_) => Some(Proxy::to(emulator.https_addr()).await),
+            None => None,
         };
-        let road = proxy.as_ref().map_or(emulator.https_addr(), |proxy| proxy.address);
+        let road = proxy.as_ref().map(|proxy| proxy.address);
         let config = configure(road, &emulator, directory.path(), &setup).unwrap();
         let app = App::bind(config).await.unwrap();
         let admin = app.admin_address().unwrap();
@@ -197,7 +203,8 @@ impl World {
         self.serving.await.unwrap().unwrap();
         let canaries = canaries(&self.emulator);
         let searcher = AhoCorasick::new(&canaries).unwrap();
-        let logs = LOGS.lock().unwrap();
+        let logs = log::captured();
+        let logs = logs.lock().unwrap();
         let said = self.heard.lock().unwrap().join("\n");
         let audit =
             std::fs::read_to_string(self.directory.path().join("audit.log")).unwrap_or_default();
@@ -236,9 +243,9 @@ pub fn assert_not_forbidden(status: &Status) {
     assert!(!forbidden.contains(&status.code()), "{status:?}");
 }
 
-/// `road` leads to the cloud.
+/// `road` leads to what is proxied.
 fn configure(
-    road: SocketAddr,
+    road: Option<SocketAddr>,
     emulator: &Emulator,
     directory: &Path,
     setup: &Setup,
@@ -248,6 +255,15 @@ fn configure(
         std::fs::write(&path, text).unwrap();
         path.display().to_string()
     };
+    let (cloud, metadata) = (emulator.https_addr(), emulator.metadata_addr());
+    let (resolve, metadata) = match (setup.proxied, road) {
+        (Some("metadata"), Some(road)) => (format!("*.aliyuncs.com={cloud}"), road),
+        (Some("*"), Some(road)) => (format!("*.aliyuncs.com={road}"), metadata),
+        (Some(service), Some(road)) => {
+            (format!("{service}*.aliyuncs.com={road},*.aliyuncs.com={cloud}"), metadata)
+        }
+        _ => (format!("*.aliyuncs.com={cloud}"), metadata),
+    };
     let mut arguments = vec![
         "provider".to_owned(),
         format!("--provider-volume={}", directory.join("providers").display()),
@@ -255,8 +271,8 @@ fn configure(
         "--healthz-port=0".to_owned(),
         format!("--ca-file={}", write("ca.pem", &emulator.ca_pem())),
         format!("--kubernetes-api=http://{}", emulator.kubernetes_addr()),
-        format!("--resolve=*.aliyuncs.com={road}"),
-        format!("--metadata-endpoint={}", emulator.metadata_addr()),
+        format!("--resolve={resolve}"),
+        format!("--metadata-endpoint={metadata}"),
     ];
     if !setup.flags.iter().any(|flag| flag.starts_with("--region")) {
         arguments.push("--region=cn-hangzhou".to_owned());
@@ -309,36 +325,16 @@ pub fn canaries(emulator: &Emulator) -> Vec<String> {
             })
             .collect();
         let base64 = STANDARD.encode(&secret);
-        canaries.extend([base64.trim_end_matches('=').to_owned(), hex, percent, secret]);
+        let coats = [base64.trim_end_matches('=').to_owned(), hex, percent, secret];
+        canaries.extend(coats.map(end_of));
     }
     canaries.push("planted-".to_owned());
     canaries
 }
 
-static LOGS: Mutex<Vec<u8>> = Mutex::new(Vec::new());
-
-struct Capture;
-
-impl Write for Capture {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        LOGS.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Everything, of every library, at trace level; returns where the log is now.
-fn capture_logs() -> usize {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let logs = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_ansi(false)
-            .with_writer(|| Capture);
-        logs.try_init().unwrap();
-    });
-    LOGS.lock().unwrap().len()
+/// Nobody says a whole token without its end, and there may be thousands.
+fn end_of(mut secret: String) -> String {
+    const ENOUGH: usize = 64;
+    let from = secret.len().saturating_sub(ENOUGH);
+    secret.split_off((from..secret.len()).find(|at| secret.is_char_boundary(*at)).unwrap_or(0))
 }

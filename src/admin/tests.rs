@@ -9,6 +9,7 @@ use crate::{
         MountRequest, MountResponse, VersionResponse, csi_driver_provider_server::CsiDriverProvider,
     },
     server::{self, Socket},
+    standing,
 };
 
 const NAME: &str = "alibabacloud.sock";
@@ -60,16 +61,22 @@ async fn the_health_path_is_configurable_and_others_are_listed() {
 #[tokio::test]
 async fn readiness_lists_what_holds_it() {
     let port = Port::start("/healthz");
+    let (code, reason) = port.get("/readyz").await;
+    assert_eq!(code, 503);
+    assert!(reason.starts_with("cannot connect to") && reason.contains(NAME), "{reason}");
+    let _stop = port.provide(Ok(()));
     assert_eq!(port.get("/readyz").await, (200, "ready".to_owned()));
 
-    port.state.readiness.hold("roots", "no root certificates");
-    port.state.readiness.hold("kube", "the API server cannot be reached");
-    port.state.readiness.hold("kube", "the API server answered 403");
-    let both = "kube: the API server answered 403\nroots: no root certificates";
-    assert_eq!(port.get("/readyz").await, (503, both.to_owned()));
-
-    port.state.readiness.release("kube");
-    port.state.readiness.release("roots");
+    let standing = &port.state.standing;
+    standing.seen("KMS does not answer", Some(&|| "connection refused".to_owned()));
+    assert_eq!(port.get("/readyz").await.0, 200);
+    time::pause();
+    time::advance(standing::LASTS).await;
+    time::resume();
+    let lasting = "KMS does not answer for 5 minutes: connection refused";
+    assert_eq!(port.get("/readyz").await, (503, lasting.to_owned()));
+    assert_eq!(port.get("/healthz").await.0, 200, "a restart would not mend the cloud");
+    standing.seen("KMS does not answer", None);
     assert_eq!(port.get("/readyz").await.0, 200);
 
     port.state.draining.cancel();
@@ -97,6 +104,7 @@ async fn a_taken_port_is_named() {
 #[tokio::test]
 async fn slow_clients_cannot_keep_a_probe_out() {
     let port = Port::start("/healthz");
+    let _stop = port.provide(Ok(()));
     let mut slow = Vec::new();
     for _ in 0..3 * MAX_CONNECTIONS {
         let mut stream = TcpStream::connect(port.address).await.unwrap();
@@ -146,7 +154,7 @@ impl Port {
         let state = AdminState {
             health_path: health_path.to_owned(),
             socket_path: dir.path().join(NAME),
-            readiness: Readiness::default(),
+            standing: Arc::default(),
             draining: CancellationToken::new(),
             metrics: Arc::new(|| "# EOF\n".to_owned()),
         };

@@ -171,7 +171,12 @@ impl Failure {
         }
     }
 
-    fn what(&self) -> String {
+    /// Whether nobody answered, or only a gateway's or the service's own trouble did.
+    pub fn is_unanswered(&self) -> bool {
+        matches!(self.cause, Cause::Broken(_) | Cause::Server | Cause::TimedOut)
+    }
+
+    pub(super) fn what(&self) -> String {
         let mut what = format!("{} at {}: ", self.api.name(), self.host);
         what.push_str(match (self.cause, self.code()) {
             (Cause::Broken(Broken::Connection(reason)), _) => reason,

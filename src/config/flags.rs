@@ -257,6 +257,14 @@ const FLAGS: &[Flag] = &[
          kept [default: 16]",
     ),
     flag(
+        FRESHNESS,
+        "outage-grace",
+        "INTERVAL",
+        "While STS, KMS or OOS does not answer, what was last read stands in up to this age, at most \
+         24h; what is refused never does. Each such answer is logged, counted and recorded \
+         [default: 0]",
+    ),
+    flag(
         AUDIT,
         "audit",
         "off|stdout|FILE",
@@ -288,6 +296,19 @@ const FLAGS: &[Flag] = &[
         "drain-timeout",
         "SECONDS",
         "After SIGTERM, how long mounts in flight may take [default: 25]",
+    ),
+    flag(
+        OPERATION,
+        "sandbox",
+        "auto|require|off",
+        "Give up, before serving, the files and system calls that are not needed: as far as this \
+         kernel can, or all of it or not start, or nothing of it [default: auto]",
+    ),
+    flag(
+        OPERATION,
+        "lock-memory",
+        "BOOL",
+        "Keep all memory out of swap, or do not start; needs CAP_IPC_LOCK [default: false]",
     ),
     flag(
         OPERATION,

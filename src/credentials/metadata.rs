@@ -1,18 +1,19 @@
 //! ECS instance metadata: the machine's role, and its region. Plain HTTP on a link-local host, so
 //! nothing secret is ever sent there, and no proxy is ever asked.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use http_body_util::Full;
 use hyper::{Method, Request};
 use rustls::RootCertStore;
 use serde::Deserialize;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{Session, sts::RawSession};
 use crate::{
+    cloud::backoff,
     error::{Class, Error, identifier},
-    http::{Broken, Client},
+    http::{Broken, Client, Transport},
     secret::Secret,
 };
 
@@ -22,12 +23,13 @@ const TOKEN_HEADER: &str = "x-aliyun-ecs-metadata-token";
 const ROLES: &str = "/latest/meta-data/ram/security-credentials/";
 /// The official clients' connect and read timeouts, taken together.
 const TIMEOUT: Duration = Duration::from_secs(2);
+const ATTEMPTS: u32 = 3;
 /// Sessions of instance roles live for hours; this bounds what is believed.
 const LONGEST: Duration = Duration::from_secs(12 * 3600);
 
 #[derive(Debug)]
 pub struct Metadata {
-    client: Client,
+    client: Arc<dyn Transport>,
     host: String,
     role: Option<String>,
     without_token: bool,
@@ -36,8 +38,14 @@ pub struct Metadata {
 impl Metadata {
     /// `role` where it is known; `without_token` lets machines answer that know no tokens.
     pub fn new(host: &str, role: Option<String>, without_token: bool) -> Result<Self, String> {
-        let client = Client::plain_too(RootCertStore::empty())?;
+        let client = Arc::new(Client::plain_too(RootCertStore::empty())?);
         Ok(Self { client, host: host.to_owned(), role, without_token })
+    }
+
+    /// By another way than the network; the role is asked for.
+    pub fn by(transport: Arc<dyn Transport>) -> Self {
+        let host = DEFAULT_HOST.to_owned();
+        Self { client: transport, host, role: None, without_token: false }
     }
 
     pub async fn region(&self) -> Result<String, Error> {
@@ -94,7 +102,29 @@ impl Metadata {
         }
     }
 
+    /// Asks again where that can help: what answers on the machine restarts too.
     async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<(u16, Secret<String>), Error> {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let answer = self.send_once(method.clone(), path, headers).await;
+            let passes = match &answer {
+                Ok((status, _)) => *status == 429 || *status >= 500,
+                Err(_) => true,
+            };
+            if !passes || attempts >= ATTEMPTS {
+                return answer;
+            }
+            sleep(backoff(attempts)).await;
+        }
+    }
+
+    async fn send_once(
         &self,
         method: Method,
         path: &str,

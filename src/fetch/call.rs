@@ -294,7 +294,9 @@ impl Caller {
         let values = &self.shared.values;
         match &outcome {
             Ok(value) => values.keep(flight.pilot.key(), Some(value), self.interval, asked),
-            Err(Missed::NotThere(_)) => values.keep(flight.pilot.key(), None, self.interval, asked),
+            Err(Missed::NotThere(_)) if !self.interval.is_zero() => {
+                values.keep(flight.pilot.key(), None, self.interval, asked);
+            }
             Err(missed) if is_refusal(missed.class()) => values.drop_one(flight.pilot.key()),
             Err(_) => {}
         }

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Where kubelet puts a pod's own token and the cluster's CA.
-const ACCOUNT_DIR: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+pub const ACCOUNT_DIR: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 #[derive(Debug)]
 pub struct ApiServer {

@@ -8,7 +8,7 @@ use crate::{
     audit::{self, Audit, Event, Record},
     credentials::Login,
     error::{Error, Errors, identifier},
-    fetch::ReadEnd,
+    fetch::{Origin, ReadEnd},
     identity::Identity,
     request::{
         Mount, Pod,
@@ -108,6 +108,9 @@ impl<'a> Account<'a> {
             reason = error.to_string();
             code = error.code.as_deref().unwrap_or_default().to_owned();
             request_id = error.request.as_deref().unwrap_or_default().to_owned();
+        }
+        if let Origin::Grace(age) = end.origin {
+            reason = format!("last read {} s ago; {reason}", age.as_secs());
         }
         if let Some(value) = &end.value {
             version.clone_from(&value.version);

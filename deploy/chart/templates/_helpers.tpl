@@ -42,12 +42,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   "share" $v.share
   "kms-batch" $v.kmsBatch
   "value-cache-mib" (ternary "" (toString $v.valueCacheMiB) (kindIs "invalid" $v.valueCacheMiB))
+  "outage-grace" $v.outageGrace
   "audit" (get (dict "stdout" "stdout" "file" "/audit/audit.log") $v.audit.to)
   "audit-failure" $v.audit.failure
   "audit-max-mib" $v.audit.maxMiB
   "audit-files" $v.audit.files
   "audit-key-file" (empty $v.audit.key.secret | ternary "" "/etc/provider/audit/key")
   "drain-timeout" $v.drainTimeout
+  "lock-memory" (ternary "true" "" $v.lockMemory)
+  "sandbox" $v.sandbox
   "allowed-identities" (join "," $v.identity.allowed)
   "default-identity" $v.identity.default
   "allowed-cross-account-roles" (join "," $v.identity.crossAccountRoles)

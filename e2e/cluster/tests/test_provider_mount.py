@@ -30,6 +30,12 @@ def test_a_pod_reads_kms_and_oos_secrets_from_its_volume(provider, app):
     assert {request["principal"]["arn"] for request in answered} == {APP_ROLE}
 
 
+def test_the_provider_serves_within_its_sandbox(provider):
+    log = provider.provider_logs()
+    assert "no_new_privileges=held" in log and "system_calls=held" in log, log
+    assert "files=held" in log, log
+
+
 @pytest.fixture
 def refused(provider, app):
     """A pod that claims a role which does not trust its ServiceAccount, after kubelet tried three times."""

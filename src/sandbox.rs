@@ -1,0 +1,289 @@
+//! What this process gives up before it hears anyone: the way to more rights, files that are not its
+//! own, and system calls that a provider never makes. Whoever takes the process over has no more
+//! than that, and gets none of it back.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    fs::DirBuilder,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
+
+use landlock::{
+    ABI, Access, AccessFs, BitFlags, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus,
+    Scope, path_beneath_rules,
+};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule,
+};
+
+/// What the operator wants of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// As much as this kernel offers.
+    Auto,
+    /// All of it, or the process does not start.
+    Require,
+    Off,
+}
+
+/// The files that the process needs once it runs; all else is out of reach.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Folders, and what is in them.
+    pub write: Vec<PathBuf>,
+    /// Folders with what is in them, and files. What does not exist is left out.
+    pub read: Vec<PathBuf>,
+}
+
+/// Names, certificates and processors, as libraries look them up while the process runs.
+const SYSTEM: [&str; 13] = [
+    "/etc/ca-certificates",
+    "/etc/gai.conf",
+    "/etc/host.conf",
+    "/etc/hosts",
+    "/etc/nsswitch.conf",
+    "/etc/pki",
+    "/etc/resolv.conf",
+    "/etc/ssl",
+    "/proc/self",
+    "/sys/fs/cgroup",
+    "/usr/lib/ssl",
+    "/usr/local/share/ca-certificates",
+    "/usr/share/ca-certificates",
+];
+
+/// How each part of it went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    pub no_new_privileges: Part,
+    /// Landlock.
+    pub files: Part,
+    /// seccomp.
+    pub system_calls: Part,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    Held,
+    /// An older kernel does not know all that was asked of it.
+    HeldInPart,
+    Missing(String),
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Part::Held => f.write_str("held"),
+            Part::HeldInPart => f.write_str("held as far as this kernel can"),
+            Part::Missing(why) => write!(f, "missing: {why}"),
+        }
+    }
+}
+
+impl Report {
+    /// What keeps it from being all that was asked for.
+    pub fn gaps(&self) -> Vec<String> {
+        let Self { no_new_privileges, files, system_calls } = self;
+        let parts = [
+            ("no new privileges", no_new_privileges),
+            ("files", files),
+            ("system calls", system_calls),
+        ];
+        let gap = |(name, part): (&str, &Part)| match part {
+            Part::Missing(why) => Some(format!("{name}: {why}")),
+            Part::Held | Part::HeldInPart => None,
+        };
+        parts.into_iter().filter_map(gap).collect()
+    }
+}
+
+/// For the calling thread and those that it starts from now on: to be called before there are any.
+pub fn enter(reach: &Reach) -> Report {
+    let no_new_privileges = match rustix::thread::set_no_new_privs(true) {
+        Ok(()) => Part::Held,
+        Err(error) => Part::Missing(error.to_string()),
+    };
+    let files = confine(reach).unwrap_or_else(|error| Part::Missing(error.to_string()));
+    let system_calls = match refuse_calls() {
+        Ok(()) => Part::Held,
+        Err(error) => Part::Missing(error.to_string()),
+    };
+    Report { no_new_privileges, files, system_calls }
+}
+
+/// The newest that is asked for; a kernel that knows less does what it can.
+const LANDLOCK: ABI = ABI::V6;
+
+fn confine(reach: &Reach) -> Result<Part, landlock::RulesetError> {
+    let read = AccessFs::ReadFile | AccessFs::ReadDir;
+    let write: BitFlags<AccessFs> = read
+        | AccessFs::WriteFile
+        | AccessFs::Truncate
+        | AccessFs::MakeReg
+        | AccessFs::MakeSock
+        | AccessFs::RemoveFile;
+    for folder in &reach.write {
+        // A rule needs something to stand on; who binds the socket says what is wrong with it.
+        let _ = DirBuilder::new().recursive(true).mode(0o755).create(folder);
+    }
+    let system = SYSTEM.iter().map(Path::new);
+    let readable = reach.read.iter().map(PathBuf::as_path).chain(system);
+    let status = Ruleset::default()
+        .handle_access(AccessFs::from_all(LANDLOCK))?
+        .scope(Scope::AbstractUnixSocket | Scope::Signal)?
+        .create()?
+        .add_rules(path_beneath_rules(readable, read))?
+        .add_rules(path_beneath_rules(&reach.write, write))?
+        .restrict_self()?;
+    Ok(match status.ruleset {
+        RulesetStatus::FullyEnforced => Part::Held,
+        RulesetStatus::PartiallyEnforced => Part::HeldInPart,
+        RulesetStatus::NotEnforced => Part::Missing("this kernel has no Landlock".to_owned()),
+    })
+}
+
+/// Other programs, other processes' memory, other namespaces, the kernel's own settings. The container
+/// runtime's profile is a list of what is allowed; this is the list of what it leaves open.
+const REFUSED: &[i64] = &[
+    libc::SYS_acct,
+    libc::SYS_add_key,
+    libc::SYS_adjtimex,
+    libc::SYS_bpf,
+    libc::SYS_capset,
+    libc::SYS_chroot,
+    libc::SYS_clock_adjtime,
+    libc::SYS_clock_settime,
+    libc::SYS_delete_module,
+    libc::SYS_execve,
+    libc::SYS_execveat,
+    libc::SYS_fanotify_init,
+    libc::SYS_finit_module,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fsopen,
+    libc::SYS_fspick,
+    libc::SYS_init_module,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_io_uring_setup,
+    libc::SYS_kcmp,
+    libc::SYS_kexec_load,
+    libc::SYS_keyctl,
+    libc::SYS_memfd_create,
+    libc::SYS_mknodat,
+    libc::SYS_mount,
+    libc::SYS_mount_setattr,
+    libc::SYS_move_mount,
+    libc::SYS_name_to_handle_at,
+    libc::SYS_open_by_handle_at,
+    libc::SYS_open_tree,
+    libc::SYS_perf_event_open,
+    libc::SYS_personality,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_pivot_root,
+    libc::SYS_process_madvise,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_ptrace,
+    libc::SYS_quotactl,
+    libc::SYS_reboot,
+    libc::SYS_request_key,
+    libc::SYS_setdomainname,
+    libc::SYS_setgid,
+    libc::SYS_setgroups,
+    libc::SYS_sethostname,
+    libc::SYS_setns,
+    libc::SYS_setregid,
+    libc::SYS_setresgid,
+    libc::SYS_setresuid,
+    libc::SYS_setreuid,
+    libc::SYS_settimeofday,
+    libc::SYS_setuid,
+    libc::SYS_swapoff,
+    libc::SYS_swapon,
+    libc::SYS_syslog,
+    libc::SYS_umount2,
+    libc::SYS_unshare,
+    libc::SYS_userfaultfd,
+    libc::SYS_vhangup,
+];
+
+/// What sockets can speak: the driver, the cloud, and netlink, by which a C library learns which
+/// addresses this machine has.
+const FAMILIES: [i32; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
+
+fn refuse_calls() -> Result<(), seccompiler::Error> {
+    let other_family = FAMILIES.map(|family| {
+        let family = u64::from(family.unsigned_abs());
+        SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, family)
+    });
+    let other_family: Result<Vec<_>, _> = other_family.into_iter().collect();
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
+        REFUSED.iter().map(|call| (*call, Vec::new())).collect();
+    rules.insert(libc::SYS_socket, vec![SeccompRule::new(other_family?)?]);
+    // An error and not the end of the process: a library that tries can go on without.
+    let refusal = SeccompAction::Errno(libc::EPERM.unsigned_abs());
+    let machine = std::env::consts::ARCH.try_into()?;
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, refusal, machine)?;
+    let program: BpfProgram = filter.try_into()?;
+    seccompiler::apply_filter(&program)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        io::ErrorKind::PermissionDenied,
+        net::TcpListener,
+        os::unix::net::{UnixListener, UnixStream},
+        process::Command,
+        thread,
+    };
+
+    use super::*;
+
+    /// The kernel holds the thread that enters, so a test can give up one of its own.
+    fn inside(reach: Reach, test: impl FnOnce(Report) + Send + 'static) {
+        thread::spawn(move || test(enter(&reach))).join().unwrap();
+    }
+
+    #[test]
+    fn what_was_given_up_is_refused_and_the_rest_works() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for name in ["own", "token", "foreign"] {
+            fs::create_dir(path(name)).unwrap();
+            fs::write(path(name).join("file"), "text").unwrap();
+        }
+        let (own, token, foreign) = (path("own"), path("token"), path("foreign"));
+        let reach = Reach { write: vec![own.clone()], read: vec![token.clone(), path("none")] };
+        inside(reach, move |report| {
+            assert_eq!(report.gaps(), Vec::<String>::new());
+            let refused = |outcome: std::io::Result<()>| {
+                assert_eq!(outcome.unwrap_err().kind(), PermissionDenied);
+            };
+            let _listener = UnixListener::bind(own.join("socket")).unwrap();
+            let _stream = UnixStream::connect(own.join("socket")).unwrap();
+            fs::write(own.join("new"), "text").unwrap();
+            fs::rename(own.join("new"), own.join("file")).unwrap();
+            fs::remove_file(own.join("file")).unwrap();
+            assert_eq!(fs::read_to_string(token.join("file")).unwrap(), "text");
+            TcpListener::bind("127.0.0.1:0").unwrap();
+
+            refused(fs::write(token.join("file"), "other"));
+            refused(fs::remove_file(token.join("file")));
+            refused(fs::read(foreign.join("file")).map(drop));
+            refused(fs::read("/etc/passwd").map(drop));
+            refused(fs::create_dir(own.join("folder")));
+            refused(fs::rename(own.join("socket"), foreign.join("socket")));
+            refused(Command::new("/bin/true").status().map(drop));
+            let packets = rustix::net::AddressFamily::from_raw(17);
+            let raw = rustix::net::SocketType::RAW;
+            refused(rustix::net::socket(packets, raw, None).map(drop).map_err(Into::into));
+        });
+        assert!(fs::read(path("foreign").join("file")).is_ok(), "other threads are as they were");
+    }
+}
