@@ -19,6 +19,7 @@ mod architecture;
 mod audit;
 mod basics;
 mod campaign;
+mod debug;
 mod faults;
 mod grpc_go;
 mod hostile;

@@ -244,7 +244,7 @@ pub fn assert_not_forbidden(status: &Status) {
 }
 
 /// `road` leads to what is proxied.
-fn configure(
+pub fn configure(
     road: Option<SocketAddr>,
     emulator: &Emulator,
     directory: &Path,

@@ -1,7 +1,7 @@
 //! The V3 request signature, ACS3-HMAC-SHA256: pure, so that the recorded vectors can hold it to
 //! the official signer byte for byte.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use aws_lc_rs::{digest, hmac};
 
@@ -17,7 +17,6 @@ pub struct Keys {
 }
 
 /// The parts of one attempt that the signature covers.
-#[derive(Debug)]
 pub struct Unsigned<'a> {
     pub method: &'a str,
     pub path: &'a str,
@@ -26,6 +25,18 @@ pub struct Unsigned<'a> {
     /// Lower-case names.
     pub headers: &'a [(&'a str, &'a str)],
     pub body_sha256: &'a str,
+}
+
+/// Without the headers' values: the session token is one of them.
+impl fmt::Debug for Unsigned<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.headers.iter().map(|(name, _)| *name).collect();
+        f.debug_struct("Unsigned")
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .field("headers", &names)
+            .finish_non_exhaustive()
+    }
 }
 
 pub const ALGORITHM: &str = "ACS3-HMAC-SHA256";
