@@ -1,5 +1,6 @@
 //! One mount, one identity, decided before the first call; never a second choice.
 
+use emulator::{Fault, FaultEffect};
 use tonic::{Code, Status};
 
 use crate::{
@@ -391,5 +392,34 @@ async fn what_one_pod_may_read_never_reaches_another() {
     let thief = world.pod("jobs", "jobs-x").objects("- objectName: web/plain");
     let status = world.mount(&thief).await.unwrap_err();
     assert_eq!(status.code(), Code::PermissionDenied);
+    world.finish().await;
+}
+
+/// An API server is rolled out like all else, and a connection to it ends.
+#[tokio::test]
+async fn the_api_server_is_asked_again_where_that_can_help() {
+    let world = World::start().await;
+    let unavailable = FaultEffect::Html { status: 503 };
+    // Of two ServiceAccounts, since the second answer about one would come from memory.
+    for (account, object, effect) in
+        [("web", "web/plain", FaultEffect::Reset), ("api", "api/token", unavailable)]
+    {
+        let fault = |times| Fault {
+            service: Some("kubernetes".to_owned()),
+            times,
+            effect: effect.clone(),
+            ..Fault::default()
+        };
+        let pod = world.pod(account, "p-1").objects(&format!("- objectName: {object}\n"));
+        world.emulator.add_fault(fault(None));
+        let status = world.mount(&pod).await.unwrap_err();
+        assert_eq!(status.code(), Code::Internal);
+        let message = status.message();
+        assert!(message.contains("API server") && message.contains("tried again"), "{message}");
+        world.emulator.clear_faults();
+        world.emulator.add_fault(fault(Some(2)));
+        world.mount(&pod).await.unwrap();
+        world.emulator.clear_faults();
+    }
     world.finish().await;
 }

@@ -13,15 +13,19 @@ use hyper::{
 };
 use rustls::RootCertStore;
 use serde::Deserialize;
+use tokio::time::sleep;
 
 use crate::{
+    cloud::backoff,
     flight::lock,
-    http::{self, Broken, Client},
+    http::{self, Answer, Broken, Client},
     secret::Secret,
 };
 
 /// Where kubelet puts a pod's own token and the cluster's CA.
 pub const ACCOUNT_DIR: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+const ATTEMPTS: u32 = 3;
 
 #[derive(Debug)]
 pub struct ApiServer {
@@ -35,8 +39,16 @@ pub struct ApiServer {
 pub enum Refused {
     /// The API server answered with this HTTP status.
     Status(u16),
+    /// It could not be reached, or the connection broke.
+    Unanswered(&'static str),
     /// It was not asked, or its answer makes no sense.
     Unasked(&'static str),
+}
+
+/// Why there is no answer, and whether asking again can help.
+enum Failed {
+    Passing(&'static str),
+    Lasting(&'static str),
 }
 
 impl ApiServer {
@@ -61,27 +73,33 @@ impl ApiServer {
         })
     }
 
-    /// `namespace` and `name` are Kubernetes names, and so need no encoding.
+    /// Asks again where that can help: an API server is rolled out like all else, and a connection to
+    /// it ends. `namespace` and `name` are Kubernetes names, and so need no encoding.
     pub async fn service_account(
         &self,
         namespace: &str,
         name: &str,
     ) -> Result<BTreeMap<String, String>, Refused> {
         let url = format!("{}/api/v1/namespaces/{namespace}/serviceaccounts/{name}", self.url);
-        let request = Request::get(url).header(ACCEPT, "application/json").body(Full::default());
-        let mut request = request.map_err(|_| Refused::Unasked("its address is not one"))?;
-        if let Some(token) = self.token().await? {
-            request.headers_mut().insert(AUTHORIZATION, token);
-        }
-        let client = self.client()?;
-        let answer = client.send(request).await.map_err(|broken| {
-            // The CA may have been replaced: it is read again for the next connection.
-            *lock(&self.client) = None;
-            match broken {
-                Broken::Connection(what) => Refused::Unasked(what),
-                Broken::Certificate => Refused::Unasked("its certificate is not the cluster's"),
+        let mut attempts = 0;
+        let answer = loop {
+            attempts += 1;
+            let answer = self.ask(&url).await;
+            let passes = match &answer {
+                Ok(answer) => answer.status == 429 || answer.status >= 500,
+                Err(Failed::Passing(_)) => true,
+                Err(Failed::Lasting(_)) => false,
+            };
+            if !passes || attempts >= ATTEMPTS {
+                break answer;
             }
-        })?;
+            sleep(backoff(attempts)).await;
+        };
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(Failed::Passing(what)) => return Err(Refused::Unanswered(what)),
+            Err(Failed::Lasting(what)) => return Err(Refused::Unasked(what)),
+        };
         if answer.status != 200 {
             return Err(Refused::Status(answer.status));
         }
@@ -90,19 +108,36 @@ impl ApiServer {
             .map_err(|_| Refused::Unasked("its answer is not a ServiceAccount"))
     }
 
+    async fn ask(&self, url: &str) -> Result<Answer, Failed> {
+        let request = Request::get(url).header(ACCEPT, "application/json").body(Full::default());
+        let mut request = request.map_err(|_| Failed::Lasting("its address is not one"))?;
+        if let Some(token) = self.token().await? {
+            request.headers_mut().insert(AUTHORIZATION, token);
+        }
+        let client = self.client()?;
+        client.send(request).await.map_err(|broken| {
+            // The CA may have been replaced: it is read again for the next connection.
+            *lock(&self.client) = None;
+            match broken {
+                Broken::Connection(what) => Failed::Passing(what),
+                Broken::Certificate => Failed::Lasting("its certificate is not the cluster's"),
+            }
+        })
+    }
+
     /// Read for each question, of which there are few: kubelet replaces the file.
-    async fn token(&self) -> Result<Option<HeaderValue>, Refused> {
+    async fn token(&self) -> Result<Option<HeaderValue>, Failed> {
         let Some(folder) = &self.account else { return Ok(None) };
         let text = tokio::fs::read_to_string(folder.join("token")).await.map(Secret::new);
-        let text = text.map_err(|_| Refused::Unasked("this pod has no ServiceAccount token"))?;
+        let text = text.map_err(|_| Failed::Lasting("this pod has no ServiceAccount token"))?;
         let header = Secret::new(format!("Bearer {}", text.expose().trim()));
         let mut header = HeaderValue::from_str(header.expose())
-            .map_err(|_| Refused::Unasked("this pod's ServiceAccount token is not one"))?;
+            .map_err(|_| Failed::Lasting("this pod's ServiceAccount token is not one"))?;
         header.set_sensitive(true);
         Ok(Some(header))
     }
 
-    fn client(&self) -> Result<Arc<Client>, Refused> {
+    fn client(&self) -> Result<Arc<Client>, Failed> {
         let mut kept = lock(&self.client);
         if let Some(client) = &*kept {
             return Ok(client.clone());
@@ -111,16 +146,16 @@ impl ApiServer {
         match &self.account {
             Some(folder) => {
                 let pem = std::fs::read(folder.join("ca.crt"))
-                    .map_err(|_| Refused::Unasked("this pod has no cluster CA"))?;
+                    .map_err(|_| Failed::Lasting("this pod has no cluster CA"))?;
                 http::trust(&mut roots, &pem)
-                    .map_err(|_| Refused::Unasked("this pod's cluster CA is not PEM"))?;
+                    .map_err(|_| Failed::Lasting("this pod's cluster CA is not PEM"))?;
             }
             None => {
                 roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
             }
         }
         let client =
-            Client::plain_too(roots).map_err(|_| Refused::Unasked("TLS cannot be set up"))?;
+            Client::plain_too(roots).map_err(|_| Failed::Lasting("TLS cannot be set up"))?;
         Ok(kept.insert(Arc::new(client)).clone())
     }
 }

@@ -110,7 +110,7 @@ impl ServiceAccounts {
                 if let Some(known) = fresh(&cache, &asked) {
                     return pilot.land(Ok(known));
                 }
-                let late = || Err(failed(&asked, "the API server did not answer in time"));
+                let late = || Err(passing(failed(&asked, "the API server did not answer in time")));
                 let found = timeout(TIMEOUT, look_up(&api, &asked)).await;
                 pilot.land(keep(&cache, &asked, found.unwrap_or_else(|_| late())));
             });
@@ -155,7 +155,11 @@ async fn look_up(api: &ApiServer, name: &Name) -> Found {
         }
         Err(Refused::Status(404)) => return Err(failed(name, "it does not exist")),
         Err(Refused::Status(status)) => {
-            return Err(failed(name, &format!("the API server answered HTTP {status}")));
+            let error = failed(name, &format!("the API server answered HTTP {status}"));
+            return Err(if status == 429 || status >= 500 { passing(error) } else { error });
+        }
+        Err(Refused::Unanswered(what)) => {
+            return Err(passing(failed(name, &format!("the API server: {what}"))));
         }
         Err(Refused::Unasked(what)) => {
             return Err(failed(name, &format!("the API server: {what}"))
@@ -164,6 +168,11 @@ async fn look_up(api: &ApiServer, name: &Name) -> Found {
     };
     let mut take = |name: &str| annotations.remove(name).filter(|text| !text.trim().is_empty());
     Ok(Annotations { role_arn: take(ROLE_ARN), role_name: take(ROLE_NAME) })
+}
+
+/// Nobody has to mend it, unless it lasts.
+fn passing(error: Error) -> Error {
+    Error { class: Class::Internal, ..error }.fix("the mount is tried again")
 }
 
 fn failed((namespace, account): &Name, what: &str) -> Error {
