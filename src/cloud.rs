@@ -33,6 +33,7 @@ use trust::Clients;
 /// The official clients' read timeout.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_ATTEMPTS: u32 = 8;
+const CLOSE_BY_ATTEMPTS: u32 = 3;
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 /// The cloud may ask for a longer pause than a mount can take; it gets this much.
@@ -273,6 +274,27 @@ fn note(call: &Call<'_>, failure: &Failure) {
 pub fn backoff(attempts: u32) -> Duration {
     let step = FIRST_BACKOFF.saturating_mul(1 << attempts.min(10)).min(LONGEST_BACKOFF);
     step.mul_f64(random_fraction())
+}
+
+/// Asks what stands close by and has no quota, such as the metadata service, three times at most.
+pub async fn ask_again<T, F: Future<Output = T>>(
+    ask: impl Fn() -> F,
+    helps: impl Fn(&T) -> bool,
+) -> T {
+    let mut attempts = 1;
+    loop {
+        let answer = ask().await;
+        if attempts == CLOSE_BY_ATTEMPTS || !helps(&answer) {
+            return answer;
+        }
+        sleep(backoff(attempts)).await;
+        attempts += 1;
+    }
+}
+
+/// Whether an HTTP status may be another one soon.
+pub fn passes(status: u16) -> bool {
+    status == 429 || status >= 500
 }
 
 /// Uniform in 0..1.

@@ -7,11 +7,11 @@ use http_body_util::Full;
 use hyper::{Method, Request};
 use rustls::RootCertStore;
 use serde::Deserialize;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::{Session, sts::RawSession};
 use crate::{
-    cloud::backoff,
+    cloud::{ask_again, passes},
     error::{Class, Error, identifier},
     http::{Broken, Client, Transport},
     secret::Secret,
@@ -23,7 +23,6 @@ const TOKEN_HEADER: &str = "x-aliyun-ecs-metadata-token";
 const ROLES: &str = "/latest/meta-data/ram/security-credentials/";
 /// The official clients' connect and read timeouts, taken together.
 const TIMEOUT: Duration = Duration::from_secs(2);
-const ATTEMPTS: u32 = 3;
 /// Sessions of instance roles live for hours; this bounds what is believed.
 const LONGEST: Duration = Duration::from_secs(12 * 3600);
 
@@ -109,19 +108,12 @@ impl Metadata {
         path: &str,
         headers: &[(&str, &str)],
     ) -> Result<(u16, Secret<String>), Error> {
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            let answer = self.send_once(method.clone(), path, headers).await;
-            let passes = match &answer {
-                Ok((status, _)) => *status == 429 || *status >= 500,
-                Err(_) => true,
-            };
-            if !passes || attempts >= ATTEMPTS {
-                return answer;
-            }
-            sleep(backoff(attempts)).await;
-        }
+        let ask = || self.send_once(method.clone(), path, headers);
+        ask_again(ask, |answer| match answer {
+            Ok((status, _)) => passes(*status),
+            Err(_) => true,
+        })
+        .await
     }
 
     async fn send_once(

@@ -13,10 +13,9 @@ use hyper::{
 };
 use rustls::RootCertStore;
 use serde::Deserialize;
-use tokio::time::sleep;
 
 use crate::{
-    cloud::backoff,
+    cloud::{ask_again, passes},
     flight::lock,
     http::{self, Answer, Broken, Client},
     secret::Secret,
@@ -24,8 +23,6 @@ use crate::{
 
 /// Where kubelet puts a pod's own token and the cluster's CA.
 pub const ACCOUNT_DIR: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
-
-const ATTEMPTS: u32 = 3;
 
 #[derive(Debug)]
 pub struct ApiServer {
@@ -81,25 +78,17 @@ impl ApiServer {
         name: &str,
     ) -> Result<BTreeMap<String, String>, Refused> {
         let url = format!("{}/api/v1/namespaces/{namespace}/serviceaccounts/{name}", self.url);
-        let mut attempts = 0;
-        let answer = loop {
-            attempts += 1;
-            let answer = self.ask(&url).await;
-            let passes = match &answer {
-                Ok(answer) => answer.status == 429 || answer.status >= 500,
-                Err(Failed::Passing(_)) => true,
-                Err(Failed::Lasting(_)) => false,
-            };
-            if !passes || attempts >= ATTEMPTS {
-                break answer;
-            }
-            sleep(backoff(attempts)).await;
-        };
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(Failed::Passing(what)) => return Err(Refused::Unanswered(what)),
-            Err(Failed::Lasting(what)) => return Err(Refused::Unasked(what)),
-        };
+        let answer = ask_again(
+            || self.ask(&url),
+            |answer| match answer {
+                Ok(answer) => passes(answer.status),
+                Err(failed) => matches!(failed, Failed::Passing(_)),
+            },
+        );
+        let answer = answer.await.map_err(|failed| match failed {
+            Failed::Passing(what) => Refused::Unanswered(what),
+            Failed::Lasting(what) => Refused::Unasked(what),
+        })?;
         if answer.status != 200 {
             return Err(Refused::Status(answer.status));
         }

@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout};
 use super::api_server::{ApiServer, Refused};
 
 use crate::{
+    cloud::passes,
     error::{Class, Error, quoted},
     flight::{Flights, Waited, lock},
     names::{OidcProviderArn, RoleArn},
@@ -156,7 +157,7 @@ async fn look_up(api: &ApiServer, name: &Name) -> Found {
         Err(Refused::Status(404)) => return Err(failed(name, "it does not exist")),
         Err(Refused::Status(status)) => {
             let error = failed(name, &format!("the API server answered HTTP {status}"));
-            return Err(if status == 429 || status >= 500 { passing(error) } else { error });
+            return Err(if passes(status) { passing(error) } else { error });
         }
         Err(Refused::Unanswered(what)) => {
             return Err(passing(failed(name, &format!("the API server: {what}"))));
