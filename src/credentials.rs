@@ -46,6 +46,13 @@ pub enum Login {
     EcsRole,
 }
 
+/// A login with its key, which is a digest of a kilobyte: made once for all that a mount asks.
+#[derive(Clone, Debug)]
+pub struct Keyed {
+    login: Arc<Login>,
+    key: LoginKey,
+}
+
 /// Keys to sign with, and until when.
 #[derive(Debug)]
 pub struct Session {
@@ -61,6 +68,17 @@ pub struct Session {
 pub enum Proof {
     Keys(Arc<Keys>),
     Session(Arc<Session>),
+}
+
+impl Keyed {
+    pub fn login(&self) -> &Login {
+        &self.login
+    }
+
+    /// Tells logins apart, for whatever else must never be shared between them.
+    pub fn key(&self) -> &LoginKey {
+        &self.key
+    }
 }
 
 impl Proof {
@@ -126,13 +144,13 @@ impl Sessions {
 
     /// A session that is valid now. One that is due for renewal is returned as it is, and renewed
     /// meanwhile.
-    pub async fn prove(&self, login: &Login, deadline: Instant) -> Result<Proof, Error> {
-        if let Login::Keys(keys) = login {
+    pub async fn prove(&self, keyed: &Keyed, deadline: Instant) -> Result<Proof, Error> {
+        let Keyed { login, key } = keyed;
+        if let Login::Keys(keys) = &**login {
             return Ok(Proof::Keys(keys.clone()));
         }
-        let key = login.key(&self.0.sts);
         let now = Instant::now();
-        let held = lock(&self.0.held).get(&key).map(|held| {
+        let held = lock(&self.0.held).get(key).map(|held| {
             let due = held.session.renew_at.max(held.renew_not_before) <= now;
             (held.session.clone(), due)
         });
@@ -140,11 +158,11 @@ impl Sessions {
             && session.ends_at > now
         {
             if due {
-                drop(self.log_in(key, login));
+                drop(self.log_in(keyed));
             }
             return Ok(Proof::Session(session));
         }
-        match self.log_in(key, login).until(deadline).await {
+        match self.log_in(keyed).until(deadline).await {
             Waited::Landed(outcome) | Waited::OutOfTime(Some(outcome)) => {
                 outcome.map(Proof::Session)
             }
@@ -159,18 +177,17 @@ impl Sessions {
         }
     }
 
-    /// Tells logins apart, for whatever else must never be shared between them.
-    pub fn key(&self, login: &Login) -> LoginKey {
-        login.key(&self.0.sts)
+    pub fn keyed(&self, login: Login) -> Keyed {
+        let key = login.key(&self.0.sts);
+        Keyed { login: Arc::new(login), key }
     }
 
     /// Drops a session that the cloud refused, unless it has been replaced already.
-    pub fn refused(&self, login: &Login, proof: &Proof) {
+    pub fn refused(&self, keyed: &Keyed, proof: &Proof) {
         let Proof::Session(session) = proof else { return };
         let mut held = lock(&self.0.held);
-        let key = login.key(&self.0.sts);
-        if held.get(&key).is_some_and(|held| Arc::ptr_eq(&held.session, session)) {
-            held.remove(&key);
+        if held.get(&keyed.key).is_some_and(|held| Arc::ptr_eq(&held.session, session)) {
+            held.remove(&keyed.key);
         }
     }
 
@@ -182,10 +199,10 @@ impl Sessions {
         self.0.metrics.sessions(held.len());
     }
 
-    fn log_in(&self, key: LoginKey, login: &Login) -> Running<Outcome> {
-        let (running, pilot) = self.0.flights.board(key);
+    fn log_in(&self, keyed: &Keyed) -> Running<Outcome> {
+        let (running, pilot) = self.0.flights.board(keyed.key);
         if let Some(pilot) = pilot {
-            let (sessions, login) = (self.clone(), login.clone());
+            let (sessions, Keyed { login, key }) = (self.clone(), keyed.clone());
             tokio::spawn(async move {
                 // Another login may have ended between the caller's look and this start.
                 let held = lock(&sessions.0.held).get(&key).map(|held| held.session.clone());
@@ -265,7 +282,8 @@ impl Sessions {
                 }
                 Login::Assume { base, role, name, lifetime } => {
                     let request = sts::Assume { role, name, lifetime };
-                    let mut proof = self.prove(base, deadline).await?;
+                    let base = self.keyed(Login::clone(base));
+                    let mut proof = self.prove(&base, deadline).await?;
                     let mut first = true;
                     loop {
                         let keys = proof.keys();
@@ -276,8 +294,8 @@ impl Sessions {
                                 if first && failure.cause == cloud::Cause::SessionRefused =>
                             {
                                 first = false;
-                                self.refused(base, &proof);
-                                proof = self.prove(base, deadline).await?;
+                                self.refused(&base, &proof);
+                                proof = self.prove(&base, deadline).await?;
                             }
                             Err(failure) => return Err(sts::told(&failure, role)),
                         }

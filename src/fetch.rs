@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::{
     cloud::{Cause, Cloud, Failure, gate::Turn, kms::Value},
-    credentials::{Login, LoginKey, Sessions},
+    credentials::{Keyed, LoginKey, Sessions},
     error::{Class, Error, Errors},
     flight::{Flights, Waited, lock},
     identity::Identity,
@@ -134,9 +134,10 @@ impl Fetcher {
     ) -> Result<Vec<ReadEnd>, Error> {
         let objects = &*mount.objects;
         let Shared { sessions, values, .. } = &*self.shared;
-        let logins = Logins { identity, sessions, own: sessions.key(&identity.login) };
-        let keys = logins.keys(objects);
-        if let Some(kept) = values.all(&logins.own, &keys, interval)
+        let logins = Logins::of(identity, sessions, objects);
+        let reads = logins.each.iter().zip(objects);
+        let keys: Vec<Key> = reads.map(|(login, object)| key(login.key(), &object.read)).collect();
+        if let Some(kept) = values.all(logins.own.key(), &keys, interval)
             // What is missing may be left out of this mount, or not.
             && kept.iter().zip(objects).all(|(kept, object)| kept.is_some() || object.optional)
         {
@@ -148,7 +149,7 @@ impl Fetcher {
             false => deadline,
         };
         let own_reads = objects.iter().any(|object| object.read.cross_account_role.is_none());
-        if own_reads && let Err(error) = sessions.prove(&identity.login, deadline).await {
+        if own_reads && let Err(error) = sessions.prove(&logins.own, deadline).await {
             if is_refusal(error.class) {
                 keys.iter().for_each(|key| values.drop_one(key));
             }
@@ -169,7 +170,7 @@ impl Fetcher {
         });
         let mut ends: Vec<ReadEnd> = ends.collect();
         if objects.iter().zip(&ends).all(|(object, end)| end.serves(object)) {
-            self.answered(logins.own);
+            self.answered(*logins.own.key());
         } else if !self.fall_back(objects, &keys, &mut ends) {
             let got = |key: &&Key| matches!(outcomes.get(*key), Some(Ok(_)));
             values.leave(keys.iter().filter(got));
@@ -213,7 +214,7 @@ impl Fetcher {
     /// Joins the reads that are under way, makes the others, and waits for all of them.
     async fn read(
         &self,
-        logins: &Logins<'_>,
+        logins: &Logins,
         objects: &[Object],
         keys: &[Key],
         interval: Duration,
@@ -222,7 +223,7 @@ impl Fetcher {
         let mut seen = HashSet::new();
         let (mut waits, mut ours) = (Vec::new(), Vec::new());
         let mut outcomes = HashMap::new();
-        for (object, key) in objects.iter().zip(keys) {
+        for ((object, login), key) in objects.iter().zip(&logins.each).zip(keys) {
             if !seen.insert(*key) {
                 continue;
             }
@@ -233,8 +234,7 @@ impl Fetcher {
             let read = &object.read;
             let (running, pilot) = self.shared.flights.board(*key);
             if let Some(pilot) = pilot {
-                let login = logins.of(read.cross_account_role.as_ref());
-                ours.push(Flight { read: read.clone(), login, pilot });
+                ours.push(Flight { read: read.clone(), login: login.clone(), pilot });
             }
             waits.push(async move {
                 let outcome = match running.until(deadline).await {
@@ -253,7 +253,7 @@ impl Fetcher {
             });
         }
         let mount = self.mounts.fetch_add(1, Relaxed);
-        let has = lock(&self.answered).get(&logins.own).copied();
+        let has = lock(&self.answered).get(logins.own.key()).copied();
         for (call, plan) in plans(ours, &self.shared.batching).into_iter().enumerate() {
             let (shared, deadline) = (self.shared.clone(), call::ends(deadline));
             let turn = Turn::of(mount, call, has);
@@ -264,32 +264,28 @@ impl Fetcher {
     }
 }
 
-/// Who reads: the mount's own login, and one for each role of another account.
-struct Logins<'a> {
-    identity: &'a Identity,
-    sessions: &'a Sessions,
-    own: LoginKey,
+/// Who reads: the mount's own login, or one for each role of another account.
+struct Logins {
+    own: Keyed,
+    /// One for each object.
+    each: Vec<Keyed>,
 }
 
-impl Logins<'_> {
-    fn of(&self, cross_account_role: Option<&RoleArn>) -> Login {
-        cross_account_role
-            .map_or_else(|| self.identity.login.clone(), |role| self.identity.led_on_to(role))
-    }
-
-    fn keys(&self, objects: &[Object]) -> Vec<Key> {
-        let mut others: HashMap<&RoleArn, LoginKey> = HashMap::new();
-        let mut keys = Vec::with_capacity(objects.len());
+impl Logins {
+    fn of(identity: &Identity, sessions: &Sessions, objects: &[Object]) -> Self {
+        let own = sessions.keyed(identity.login.clone());
+        let mut others: HashMap<&RoleArn, Keyed> = HashMap::new();
+        let mut each = Vec::with_capacity(objects.len());
         for Object { read, .. } in objects {
-            let login = match &read.cross_account_role {
-                None => self.own,
+            each.push(match &read.cross_account_role {
+                None => own.clone(),
                 Some(role) => {
-                    *others.entry(role).or_insert_with(|| self.sessions.key(&self.of(Some(role))))
+                    let led_on = || sessions.keyed(identity.led_on_to(role));
+                    others.entry(role).or_insert_with(led_on).clone()
                 }
-            };
-            keys.push(key(&login, read));
+            });
         }
-        keys
+        Self { own, each }
     }
 }
 

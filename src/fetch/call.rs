@@ -19,7 +19,7 @@ use crate::{
         kms::{self, SecretRef, Value},
         oos::{self, ParameterRef},
     },
-    credentials::Login,
+    credentials::{Keyed, Login},
     flight::{Pilot, lock},
     names::{Region, RoleArn},
     request::objects::{Read, Source},
@@ -30,7 +30,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Flight {
     pub(super) read: Read,
-    pub(super) login: Login,
+    pub(super) login: Keyed,
     pub(super) pilot: Pilot<Key, Outcome>,
 }
 
@@ -55,7 +55,7 @@ pub(super) fn plans(flights: Vec<Flight>, batching: &Batching) -> Vec<Plan> {
             Source::Oos(ParameterRef { region, name, version: None }) => (Some(region), name),
             // An ARN is answered under a name that may be another's.
             Source::Kms(SecretRef { name, .. })
-                if !name.starts_with("acs:") && batching.may(&flight.login, endpoint) =>
+                if !name.starts_with("acs:") && batching.may(flight.login.login(), endpoint) =>
             {
                 (None, name)
             }
@@ -229,7 +229,7 @@ impl Caller {
                     ..
                 }),
             ) => {
-                self.shared.batching.refused(&first.login, &first.read.endpoint);
+                self.shared.batching.refused(first.login.login(), &first.read.endpoint);
                 flights
             }
             Err(Missed::Failed(Failure { cause: Cause::Garbled, .. })) => flights,
