@@ -54,6 +54,7 @@ pub struct Metrics {
     value_bytes: Gauge,
     answered: Family<SourceLabels, Counter>,
     audit: Family<RecordLabels, Counter>,
+    tasks: Gauge,
 }
 
 impl Metrics {
@@ -71,6 +72,7 @@ impl Metrics {
             value_bytes: Gauge::default(),
             answered: Family::default(),
             audit: Family::default(),
+            tasks: Gauge::default(),
         };
         metrics.registered()
     }
@@ -121,6 +123,10 @@ impl Metrics {
 
     /// OpenMetrics text.
     pub fn text(&self) -> String {
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let alive = runtime.metrics().num_alive_tasks();
+            self.tasks.set(i64::try_from(alive).unwrap_or(i64::MAX));
+        }
         let mut out = String::new();
         // Writing to a String cannot fail.
         let _ = text::encode(&mut out, &self.registry);
@@ -176,6 +182,11 @@ impl Metrics {
             "audit_records",
             "Audit records written, and lost because they could not be",
             self.audit.clone(),
+        );
+        registry.register(
+            "tasks",
+            "Pieces of work that are under way inside: calls, connections, timers",
+            self.tasks.clone(),
         );
         self
     }

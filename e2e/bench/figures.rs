@@ -137,6 +137,7 @@ pub(crate) async fn hold(
     page: &Page,
     seconds: u64,
     fetched: bool,
+    lanes: usize,
 ) -> Result<(), Fault> {
     let Setting { cloud, .. } = &Setting::set(programs).await?;
     let flags = if fetched { FETCHED } else { FROM_MEMORY };
@@ -145,7 +146,7 @@ pub(crate) async fn hold(
     let requests: Arc<[MountRequest]> = pods::requests(cloud, NODE_PODS, objects).await?.into();
     fill(&node, &requests).await?;
     page.line(&format!("the provider is process {}", node.id()))?;
-    let load = Load::run(&node, &requests, BUSY, Duration::from_secs(seconds)).await?;
+    let load = Load::run(&node, &requests, lanes, Duration::from_secs(seconds)).await?;
     let cpu = millis(load.cpu_per_mount());
     page.line(&format!("{:.0} mounts a second, {cpu:.3} ms of CPU each", load.per_second()))
 }

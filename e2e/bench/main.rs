@@ -74,6 +74,9 @@ struct Options {
     /// With --hold: fetched.
     #[arg(long, requires = "hold")]
     fetched: bool,
+    /// With --hold: so many mounts in flight.
+    #[arg(long, requires = "hold", value_name = "N", default_value_t = throughput::BUSY)]
+    lanes: usize,
 }
 
 struct Programs {
@@ -128,7 +131,7 @@ async fn run(options: &Options, page: &Page) -> Result<(), Fault> {
         return soak::run(&programs, page, mounts).await;
     }
     if let Some(seconds) = options.hold {
-        return figures::hold(&programs, page, seconds, options.fetched).await;
+        return figures::hold(&programs, page, seconds, options.fetched, options.lanes).await;
     }
     let (report, charts) = figures::measure(&programs, page, options.quick).await?;
     report.print(page)?;

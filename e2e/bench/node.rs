@@ -6,6 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
+use emulator::fetch;
+use http_body_util::Full;
+use hyper::Request;
 use tempfile::TempDir;
 use tokio::net::UnixStream;
 
@@ -18,12 +22,14 @@ use crate::{
 const CONNECTIONS: usize = 4;
 const POLL: Duration = Duration::from_micros(100);
 const PATIENCE: Duration = Duration::from_secs(10);
+const TASKS: &str = "csi_provider_alibabacloud_tasks ";
 
 pub(crate) struct Node {
     pub(crate) drivers: Vec<Driver>,
     /// From the start of the program to its first answer.
     pub(crate) started_in: Duration,
     process: Process,
+    ca_file: String,
     _directory: TempDir,
 }
 
@@ -56,7 +62,8 @@ impl Node {
         while drivers.len() < CONNECTIONS {
             drivers.push(Driver::connect(&socket).await?);
         }
-        Ok(Self { drivers, started_in, process, _directory: directory })
+        let ca_file = cloud.ca_file().to_owned();
+        Ok(Self { drivers, started_in, process, ca_file, _directory: directory })
     }
 
     /// The connection that the driver would use.
@@ -70,6 +77,19 @@ impl Node {
 
     pub(crate) fn usage(&self) -> Result<Usage, Fault> {
         Usage::of(self.process.id())
+    }
+
+    /// As its metrics tell.
+    pub(crate) async fn tasks(&self) -> Result<u64, Fault> {
+        let log = self.process.log()?;
+        let line = log.lines().find(|line| line.contains("serving probes and metrics"));
+        let admin = line.and_then(|line| line.split("address=").nth(1)?.split(' ').next());
+        let uri = format!("http://{}/metrics", admin.ok_or("the admin port's address is unknown")?);
+        let request = Request::builder().uri(uri).body(Full::new(Bytes::new()))?;
+        let (_, metrics) = fetch::send(request, Some(&self.ca_file)).await?;
+        let metrics = std::str::from_utf8(&metrics)?;
+        let tasks = metrics.lines().find_map(|line| line.strip_prefix(TASKS)?.trim().parse().ok());
+        Ok(tasks.ok_or("the metrics tell of no tasks")?)
     }
 }
 

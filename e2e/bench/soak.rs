@@ -32,6 +32,8 @@ const INTERVAL: &str = "--refresh-interval=2s";
 /// How much more than after the first step there may be at the end.
 const MORE_DESCRIPTORS: usize = 8;
 const MORE_KIB: u64 = 4096;
+/// Those that tell when connections have come to rest come and go with these.
+const MORE_TASKS: u64 = 16;
 
 /// What a pod's mounts are; the mix is in the ranges of `kind`.
 #[derive(Clone, Copy)]
@@ -75,19 +77,32 @@ pub(crate) async fn run(programs: &Programs, page: &Page, mounts: usize) -> Resu
         requests.push(fresh(&cloud, pod).await?);
     }
     let started = Instant::now();
-    page.line("  mounts  refused     s  descriptors  threads  resident KiB  peak KiB")?;
-    show(page, 0, 0, started, &node.usage()?)?;
+    page.line("  mounts  refused     s  descriptors  tasks  threads  resident KiB  peak KiB")?;
+    let mut last = Held::by(&node).await?;
+    show(page, 0, 0, started, &last)?;
     let (mut done, mut refused, mut first) = (0, 0, None);
-    let mut last = node.usage()?;
     while done < mounts {
         let step = STEP.min(mounts - done);
         refused += mount(&cloud, &node, &mut requests, step).await?;
         done += step;
-        last = node.usage()?;
+        last = Held::by(&node).await?;
         show(page, done, refused, started, &last)?;
         first.get_or_insert(last);
     }
     judge(page, first.as_ref().unwrap_or(&last), &last)
+}
+
+/// What the provider holds.
+#[derive(Clone, Copy)]
+struct Held {
+    usage: Usage,
+    tasks: u64,
+}
+
+impl Held {
+    async fn by(node: &Node) -> Result<Self, Fault> {
+        Ok(Self { usage: node.usage()?, tasks: node.tasks().await? })
+    }
 }
 
 /// Returns how many were refused.
@@ -144,31 +159,35 @@ fn show(
     done: usize,
     refused: usize,
     started: Instant,
-    usage: &Usage,
+    held: &Held,
 ) -> Result<(), Fault> {
-    let Usage { threads, resident_kib, peak_kib, .. } = usage;
-    let descriptors = usage.descriptors.map_or("-".to_owned(), |number| number.to_string());
+    let Held { usage: Usage { threads, resident_kib, peak_kib, descriptors, .. }, tasks } = held;
+    let descriptors = descriptors.map_or("-".to_owned(), |number| number.to_string());
     let seconds = started.elapsed().as_secs();
-    let counts = format!("{done:8} {refused:8} {seconds:5} {descriptors:>12} {threads:8}");
-    page.line(&format!("{counts} {resident_kib:13} {peak_kib:9}"))
+    let counts = format!("{done:8} {refused:8} {seconds:5} {descriptors:>12} {tasks:6}");
+    page.line(&format!("{counts} {threads:8} {resident_kib:13} {peak_kib:9}"))
 }
 
-fn judge(page: &Page, first: &Usage, last: &Usage) -> Result<(), Fault> {
-    let descriptors = first.descriptors.zip(last.descriptors);
+fn judge(page: &Page, first: &Held, last: &Held) -> Result<(), Fault> {
+    let (before, now) = (&first.usage, &last.usage);
+    let descriptors = before.descriptors.zip(now.descriptors);
     if descriptors.is_none() {
         page.line("descriptors: only root may see those of the provider")?;
     }
-    if descriptors.is_some_and(|(first, last)| last > first + MORE_DESCRIPTORS) {
+    if descriptors.is_some_and(|(before, now)| now > before + MORE_DESCRIPTORS) {
         return Err(format!("descriptors grew by more than {MORE_DESCRIPTORS}").into());
     }
-    if last.threads > first.threads {
+    if last.tasks > first.tasks + MORE_TASKS {
+        return Err(format!("tasks grew by more than {MORE_TASKS}").into());
+    }
+    if now.threads > before.threads {
         return Err("threads grew".into());
     }
-    if last.resident_kib > first.resident_kib + MORE_KIB {
+    if now.resident_kib > before.resident_kib + MORE_KIB {
         return Err(format!("resident memory grew by more than {MORE_KIB} KiB").into());
     }
     page.line(&format!(
-        "ok: since the first {STEP} mounts no more than {MORE_DESCRIPTORS} descriptors, no thread \
-         and {MORE_KIB} KiB were added"
+        "ok: since the first {STEP} mounts no more than {MORE_DESCRIPTORS} descriptors, \
+         {MORE_TASKS} tasks, no thread and {MORE_KIB} KiB were added"
     ))
 }
