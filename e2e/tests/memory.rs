@@ -128,7 +128,7 @@ async fn nothing_that_went_through_stays_readable_in_memory() {
     });
     let (waiting, token) = pod(&emulator, "web-waiting");
     let mut waiting = waiting.objects("- objectName: web/n0\n- objectName: web/n1\n");
-    waiting.timeout = Duration::from_secs(4);
+    waiting.timeout = Duration::from_secs(8);
     let control = Scan::of(&[("value", values[0].clone()), ("token", token.clone())]);
     let mount = tokio::spawn({
         let driver = driver.clone();
@@ -143,7 +143,7 @@ async fn nothing_that_went_through_stays_readable_in_memory() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    let found = tokio::time::timeout(Duration::from_secs(4), seen).await;
+    let found = tokio::time::timeout(Duration::from_secs(8), seen).await;
     println!("while a mount waits: {:?}", found.expect("the scan does not find what is there"));
     mount.await.unwrap().unwrap_err();
     emulator.clear_faults();
