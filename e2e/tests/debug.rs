@@ -1,17 +1,24 @@
 //! What debug output shows of everything that a mount goes through: names, and nothing secret.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, HashSet},
+    fs,
+    sync::Arc,
+};
 
 use aho_corasick::AhoCorasick;
 use provider::{
+    app::App,
     cloud::{
-        Cloud,
+        Api, Call, Cloud, Errand, Failure,
         endpoint::Service,
+        gate::Turn,
         sign::{Keys, Unsigned},
         trust::Clients,
     },
     credentials::{Sessions, metadata::Metadata},
     fetch::{Fetcher, whole},
+    http::Answer,
     identity::{self, kubernetes::ServiceAccounts},
     names::Region,
     project::project,
@@ -24,6 +31,7 @@ use tempfile::TempDir;
 use tokio::time::{Duration, Instant};
 
 use crate::{
+    architecture::{root, sources},
     driver::PodVolume,
     world::{AUDIENCE, Setup, canaries, cloud, configure},
 };
@@ -55,7 +63,7 @@ async fn debug_output_shows_nothing_secret_of_a_mount() {
     let sessions = Sessions::new(cloud.clone(), sts, metadata, metrics.clone());
     let values = Arc::new(Values::new(1 << 20, metrics).unwrap());
     let accounts = ServiceAccounts::new(config.api_server);
-    let fetcher = Fetcher::new(cloud, sessions, values, false);
+    let fetcher = Fetcher::new(cloud, sessions.clone(), values, false);
 
     for mode in ["pod", "access-key", "node-publish-secret"] {
         let volume = PodVolume::new("shop", "web", "web-1").objects(OBJECTS);
@@ -72,7 +80,10 @@ async fn debug_output_shows_nothing_secret_of_a_mount() {
             request::parse(volume.request(), &endpoints, &Default::default(), &mut who).unwrap();
         shown.push(format!("{who:?} {who:#?} {mount:?} {mount:#?}"));
         let identity = identity::choose(&mount, &config.policy, &accounts).await.unwrap();
-        shown.push(format!("{identity:?} {identity:#?}"));
+        let keyed = sessions.keyed(identity.login.clone());
+        shown.push(format!("{identity:?} {identity:#?} {keyed:?} {keyed:#?}"));
+        let proof = sessions.prove(&keyed, Instant::now() + Duration::from_secs(20)).await;
+        shown.push(format!("{proof:?} {proof:#?}"));
         let deadline = Instant::now() + Duration::from_secs(20);
         // The operator's key may read less than the pod; what a refusal shows counts too.
         let ends = fetcher.fetch(&identity, &mount, INTERVAL, deadline).await.unwrap();
@@ -96,30 +107,33 @@ async fn debug_output_shows_nothing_secret_of_a_mount() {
     let unsigned =
         Unsigned { method: "POST", path: "/", query: "", headers: &headers, body_sha256: "" };
     shown.push(format!("{keys:?} {keys:#?} {unsigned:?} {unsigned:#?}"));
+    let (endpoint, turn) = (endpoints.of(Service::Kms, &endpoints.region), Turn::of(0, 0, None));
+    let form = Some(Secret::new(format!("OIDCToken={token}")));
+    let (query, trouble) = (vec![("SecretName", "web/plain")], |_: &Failure| {});
+    let errand = Errand {
+        endpoint: &endpoint,
+        keys: &keys,
+        turn,
+        deadline: Instant::now(),
+        trouble: &trouble,
+    };
+    let api = Api::GetSecretValue;
+    let call =
+        Call { api, endpoint: &endpoint, query, form, keys: Some(&keys), turn, trouble: None };
+    let body = Secret::new(token.as_bytes().to_vec());
+    let answer = Answer { status: 200, headers: Default::default(), body };
+    shown.push(format!("{errand:?} {errand:#?} {call:?} {call:#?} {answer:?} {answer:#?}"));
+    let secret = Secret::new(token.to_owned());
+    shown.push(format!("Secret {secret:?} {secret:#?}"));
+
+    let folder = TempDir::new().unwrap();
+    let config = configure(None, &emulator, folder.path(), &setup).unwrap();
+    let app = App::bind(config).await.unwrap();
+    shown.push(format!("{app:?} {app:#?}"));
 
     let shown = shown.join("\n");
-    for name in [
-        "Config",
-        "Policy",
-        "Pod",
-        "PodToken",
-        "Mount",
-        "node_publish",
-        "Object",
-        "Identity",
-        "Oidc",
-        "Keys",
-        "ReadEnd",
-        "Value",
-        "Fetcher",
-        "Sessions",
-        "Session",
-        "Projection",
-        "OutFile",
-        "Unsigned",
-    ] {
-        assert!(shown.contains(name), "{name} was not shown");
-    }
+    assert!(shown.contains("node_publish"));
+    every_public_type_is_shown_or_holds_no_secret(&shown);
     let canaries = canaries(&emulator);
     let found = AhoCorasick::new(&canaries).unwrap().find(&shown);
     let around = |at: usize| {
@@ -130,4 +144,101 @@ async fn debug_output_shows_nothing_secret_of_a_mount() {
     // The search finds one where it is.
     let leaked = format!("{shown} {:?}", canaries.first());
     assert!(AhoCorasick::new(&canaries).unwrap().is_match(&leaked));
+}
+
+/// Public types that debug output was not asked of above: no field of theirs can hold a secret, or
+/// only within a type that was shown.
+const HOLD_NONE: &[&str] = &[
+    // Numbers, words of our own, and states.
+    "Broken",
+    "Deadline",
+    "Fact",
+    "Load",
+    "Malformed",
+    "PathTranslation",
+    "Refused",
+    "Report",
+    "Turn",
+    "UnderWay",
+    // Names, places and errors without their input.
+    "AdminState",
+    "BindError",
+    "Context",
+    "HostTemplate",
+    "Layout",
+    "ParameterRef",
+    "Place",
+    "Queued",
+    "ServeError",
+    // No flag takes a key or a token: those come from the environment and from files.
+    "Asked",
+    "Flags",
+    // What the cloud said, as far as it looks like a code or a request id; the audit record's lines
+    // are searched where they are written.
+    "Failure",
+    "Record",
+    "Told",
+    // As much as what is waited for: values and sessions, which are shown.
+    "Pilot",
+    "Running",
+    "Waited",
+    // By hand: without what goes through it.
+    "AuthorityFix",
+];
+
+fn every_public_type_is_shown_or_holds_no_secret(shown: &str) {
+    let words: HashSet<&str> = shown.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    let types = public_types();
+    assert!(types.len() > 80, "{types:?}");
+    let was_shown = |names: &[String]| names.iter().any(|name| words.contains(name.as_str()));
+    let (seen, unseen): (Vec<_>, Vec<_>) = types.iter().partition(|(_, names)| was_shown(names));
+    let is_listed = |name: &String| HOLD_NONE.contains(&name.as_str());
+    let unseen: Vec<_> =
+        unseen.iter().map(|(name, _)| name).filter(|name| !is_listed(name)).collect();
+    assert!(unseen.is_empty(), "not shown, and not said to hold no secret: {unseen:?}");
+    let seen: Vec<_> = seen.iter().map(|(name, _)| name).filter(|name| is_listed(name)).collect();
+    assert!(seen.is_empty(), "shown, and so not to be listed: {seen:?}");
+    for name in HOLD_NONE {
+        assert!(types.contains_key(*name), "there is no {name} any more");
+    }
+}
+
+/// Those with debug output, each with what tells that it was shown: its name, or one of its variants.
+fn public_types() -> BTreeMap<String, Vec<String>> {
+    let mut types = BTreeMap::new();
+    for path in sources(&root().join("src")) {
+        let text = fs::read_to_string(path).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        let mut lines = code.lines();
+        let mut derived = false;
+        while let Some(line) = lines.next() {
+            let named = |start| line.strip_prefix(start).map(word);
+            let (is_enum, name) = match (named("pub struct "), named("pub enum ")) {
+                (Some(name), _) => (false, name),
+                (_, Some(name)) => (true, name),
+                _ => {
+                    let about_the_next = line.starts_with("#[") || line.starts_with("//");
+                    derived = about_the_next
+                        && (derived || line.starts_with("#[derive") && line.contains("Debug"));
+                    continue;
+                }
+            };
+            let by_hand = code.lines().any(|line| {
+                line.contains("fmt::Debug for ")
+                    && line.split(" for ").nth(1).is_some_and(|of| word(of) == name)
+            });
+            if derived || by_hand {
+                let variants = lines.by_ref().take_while(|line| is_enum && *line != "}");
+                let variants = variants.filter_map(|line| line.strip_prefix("    ")).map(word);
+                let variants = variants.filter(|name| name.starts_with(char::is_uppercase));
+                types.insert(name.clone(), std::iter::once(name).chain(variants).collect());
+            }
+            derived = false;
+        }
+    }
+    types
+}
+
+fn word(text: &str) -> String {
+    text.chars().take_while(|c| c.is_alphanumeric()).collect()
 }
