@@ -11,13 +11,15 @@ pub mod trust;
 mod failure;
 mod pace;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
     Request,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT},
+    header::{
+        ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
+    },
 };
 use tokio::time::{Instant, sleep, timeout_at};
 use zeroize::Zeroizing;
@@ -311,10 +313,13 @@ pub fn random_fraction() -> f64 {
 fn request(call: &Call<'_>) -> Option<Request<Full<Bytes>>> {
     let host = call.endpoint.host();
     let nonce = nonce()?;
-    let date = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let date = format!("{:.0}", jiff::Timestamp::now());
     let query = sign::canonical_query(call.query.iter().copied());
     let body = call.form.as_ref().map_or("", |form| form.expose().as_str());
-    let body_sha256 = sign::sha256_hex(body.as_bytes());
+    let body_sha256 = match body {
+        "" => Cow::Borrowed(sign::SHA256_OF_NOTHING),
+        body => Cow::Owned(sign::sha256_hex(body.as_bytes())),
+    };
     let mut fields = vec![
         ("host", host),
         ("x-acs-action", call.api.name()),
@@ -326,7 +331,7 @@ fn request(call: &Call<'_>) -> Option<Request<Full<Bytes>>> {
     if call.form.is_some() {
         fields.push(("content-type", "application/x-www-form-urlencoded"));
     }
-    let mut headers = HeaderMap::new();
+    let mut headers = HeaderMap::with_capacity(fields.len() + 4);
     if let Some(keys) = call.keys {
         if let Some(token) = &keys.token {
             fields.push(("x-acs-security-token", token.expose()));
@@ -344,19 +349,19 @@ fn request(call: &Call<'_>) -> Option<Request<Full<Bytes>>> {
         match name {
             "host" => headers.insert(HOST, HeaderValue::from_str(value).ok()?),
             "content-type" => headers.insert(CONTENT_TYPE, HeaderValue::from_str(value).ok()?),
-            other => {
-                let name = hyper::header::HeaderName::from_bytes(other.as_bytes()).ok()?;
-                headers.insert(name, sensitive(value)?)
-            }
+            other => headers.insert(HeaderName::from_static(other), sensitive(value)?),
         };
     }
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-    // Wiped when the last frame of it has been written.
-    let body = Bytes::from_owner(Zeroizing::new(body.as_bytes().to_vec()));
+    let body = match body {
+        "" => Bytes::new(),
+        // Wiped when the last frame of it has been written.
+        body => Bytes::from_owner(Zeroizing::new(body.as_bytes().to_vec())),
+    };
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = hyper::Method::POST;
-    *request.uri_mut() = format!("https://{host}/?{query}").parse().ok()?;
+    *request.uri_mut() = ["https://", host, "/?", &query].concat().try_into().ok()?;
     *request.headers_mut() = headers;
     Some(request)
 }

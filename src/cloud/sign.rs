@@ -44,20 +44,19 @@ pub const ALGORITHM: &str = "ACS3-HMAC-SHA256";
 /// The value of the `Authorization` header.
 pub fn authorization(keys: &Keys, unsigned: &Unsigned<'_>) -> String {
     let (canonical, signed_headers) = canonical_request(unsigned);
-    let to_sign = format!("{ALGORITHM}\n{}", sha256_hex(canonical.as_bytes()));
+    let to_sign = [ALGORITHM, "\n", &sha256_hex(canonical.as_bytes())].concat();
     let key = hmac::Key::new(hmac::HMAC_SHA256, keys.secret.expose().as_bytes());
     let signature = hex(hmac::sign(&key, to_sign.as_bytes()).as_ref());
-    format!(
-        "{ALGORITHM} Credential={},SignedHeaders={signed_headers},Signature={signature}",
-        keys.id
-    )
+    let signed = [" Credential=", &keys.id, ",SignedHeaders=", &signed_headers];
+    [ALGORITHM, &signed.concat(), ",Signature=", &signature].concat()
 }
 
 /// Sorted by name, RFC 3986 percent-encoded.
 pub fn canonical_query<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let mut sorted: Vec<_> = parameters.into_iter().collect();
     sorted.sort_unstable();
-    let mut query = String::new();
+    let length = sorted.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+    let mut query = String::with_capacity(length);
     for (name, value) in sorted {
         if !query.is_empty() {
             query.push('&');
@@ -71,8 +70,13 @@ pub fn canonical_query<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a st
 
 /// The same encoding for a form body, written into a buffer that can be wiped.
 pub fn percent_encode(out: &mut String, text: &str) {
+    let plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
+    if text.bytes().all(plain) {
+        return out.push_str(text);
+    }
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+        if plain(byte) {
             out.push(char::from(byte));
         } else {
             // Writing to a String cannot fail.
@@ -81,6 +85,9 @@ pub fn percent_encode(out: &mut String, text: &str) {
     }
 }
 
+pub const SHA256_OF_NOTHING: &str =
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
 pub fn sha256_hex(bytes: &[u8]) -> String {
     hex(digest::digest(&digest::SHA256, bytes).as_ref())
 }
@@ -88,26 +95,36 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 /// Canonical request and the list of signed header names. Only the documented headers are signed,
 /// so that a proxy that rewrites another cannot break the signature.
 fn canonical_request(unsigned: &Unsigned<'_>) -> (String, String) {
-    let mut headers: Vec<(&str, Vec<&str>)> = Vec::new();
-    for (name, value) in unsigned.headers {
-        if !(name.starts_with("x-acs-") || matches!(*name, "host" | "content-type")) {
-            continue;
-        }
-        match headers.iter_mut().find(|(known, _)| known == name) {
-            Some((_, values)) => values.push(value.trim()),
-            None => headers.push((name, vec![value.trim()])),
-        }
-    }
+    let signed = |name: &str| name.starts_with("x-acs-") || matches!(name, "host" | "content-type");
+    let mut headers: Vec<(&str, &str)> = unsigned.headers.to_vec();
+    headers.retain(|(name, _)| signed(name));
+    headers.iter_mut().for_each(|(_, value)| *value = value.trim());
     headers.sort_unstable();
-    let mut lines = String::new();
-    for (name, values) in &mut headers {
-        values.sort_unstable();
-        let _ = writeln!(lines, "{name}:{}", values.join(","));
-    }
-    let names: Vec<&str> = headers.iter().map(|(name, _)| *name).collect();
-    let names = names.join(";");
     let Unsigned { method, path, query, body_sha256, .. } = unsigned;
-    (format!("{method}\n{path}\n{query}\n{lines}\n{names}\n{body_sha256}"), names)
+    let length: usize = headers.iter().map(|(name, value)| 2 * name.len() + value.len() + 3).sum();
+    let length = length + method.len() + path.len() + query.len() + body_sha256.len() + 5;
+    let mut canonical = String::with_capacity(length);
+    for line in [method, path, query] {
+        canonical.push_str(line);
+        canonical.push('\n');
+    }
+    let mut names = String::new();
+    for same in headers.chunk_by(|(name, _), (next, _)| name == next) {
+        for (place, (name, value)) in same.iter().enumerate() {
+            if place == 0 {
+                names.push_str(if names.is_empty() { "" } else { ";" });
+                names.push_str(name);
+                canonical.push_str(name);
+            }
+            canonical.push(if place == 0 { ':' } else { ',' });
+            canonical.push_str(value);
+        }
+        canonical.push('\n');
+    }
+    for line in ["\n", &names, "\n", body_sha256] {
+        canonical.push_str(line);
+    }
+    (canonical, names)
 }
 
 pub fn hex(bytes: &[u8]) -> String {
@@ -152,6 +169,11 @@ mod tests {
     struct Expected {
         canonical_request: Option<String>,
         authorization: String,
+    }
+
+    #[test]
+    fn the_digest_of_nothing_is_what_it_should_be() {
+        assert_eq!(sha256_hex(b""), SHA256_OF_NOTHING);
     }
 
     /// 53 signatures that the official Python SDK's signer made.

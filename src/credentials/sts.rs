@@ -53,7 +53,7 @@ pub(super) async fn assume_role_with_oidc(
         ("RoleArn", request.role.as_str()),
         ("RoleSessionName", request.name),
     ]);
-    let timestamp = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let timestamp = format!("{:.0}", jiff::Timestamp::now());
     let query = vec![
         ("Action", api.name()),
         ("Format", "JSON"),
