@@ -12,7 +12,6 @@ use std::{
     time::Duration,
 };
 
-use futures::future::join_all;
 use tokio::time::Instant;
 
 use crate::{
@@ -236,21 +235,7 @@ impl Fetcher {
             if let Some(pilot) = pilot {
                 ours.push(Flight { read: read.clone(), login: login.clone(), pilot });
             }
-            waits.push(async move {
-                let outcome = match running.until(deadline).await {
-                    Waited::Landed(outcome) | Waited::OutOfTime(Some(outcome)) => outcome,
-                    Waited::OutOfTime(None) => Err(Missed::Failed(Failure::new(
-                        call::api(read),
-                        &read.endpoint,
-                        Cause::TimedOut,
-                    ))),
-                    Waited::Lost => {
-                        let error = Error::new(Class::Internal, "the call failed inside");
-                        Err(Missed::NoSession(error))
-                    }
-                };
-                (*key, outcome)
-            });
+            waits.push((*key, read, running));
         }
         let mount = self.mounts.fetch_add(1, Relaxed);
         let has = lock(&self.answered).get(logins.own.key()).copied();
@@ -259,7 +244,21 @@ impl Fetcher {
             let turn = Turn::of(mount, call, has);
             tokio::spawn(Caller { shared, turn, interval, deadline }.run(plan));
         }
-        outcomes.extend(join_all(waits).await);
+        // One after another: the calls go on by themselves, and all waits end at one time.
+        for (key, read, running) in waits {
+            let outcome = match running.until(deadline).await {
+                Waited::Landed(outcome) | Waited::OutOfTime(Some(outcome)) => outcome,
+                Waited::OutOfTime(None) => {
+                    let (api, endpoint) = (call::api(read), &read.endpoint);
+                    Err(Missed::Failed(Failure::new(api, endpoint, Cause::TimedOut)))
+                }
+                Waited::Lost => {
+                    let error = Error::new(Class::Internal, "the call failed inside");
+                    Err(Missed::NoSession(error))
+                }
+            };
+            outcomes.insert(key, outcome);
+        }
         outcomes
     }
 }

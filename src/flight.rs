@@ -9,18 +9,23 @@ use std::{
 };
 
 use tokio::{
-    sync::watch,
+    sync::Notify,
     time::{Instant, timeout_at},
 };
 
 /// The work under way.
-pub struct Flights<K, V>(Mutex<HashMap<K, watch::Receiver<Progress<V>>>>);
+pub struct Flights<K, V>(Mutex<HashMap<K, Arc<Work<V>>>>);
 
-#[derive(Clone, Debug)]
+struct Work<V> {
+    progress: Mutex<Progress<V>>,
+    over: Notify,
+}
+
 enum Progress<V> {
     /// With what the answer would be if the work ended now, as far as that is known.
     UnderWay(Option<V>),
     Landed(V),
+    Lost,
 }
 
 impl<K: Clone + Eq + Hash, V: Clone> Flights<K, V> {
@@ -28,18 +33,19 @@ impl<K: Clone + Eq + Hash, V: Clone> Flights<K, V> {
     /// without landing tells those who wait that the work was lost.
     pub fn board(self: &Arc<Self>, key: K) -> (Running<V>, Option<Pilot<K, V>>) {
         let mut flights = lock(&self.0);
-        if let Some(progress) = flights.get(&key) {
-            return (Running(progress.clone()), None);
+        if let Some(work) = flights.get(&key) {
+            return (Running(work.clone()), None);
         }
-        let (tell, progress) = watch::channel(Progress::UnderWay(None));
-        flights.insert(key.clone(), progress.clone());
-        (Running(progress), Some(Pilot { flights: self.clone(), key, tell }))
+        let progress = Mutex::new(Progress::UnderWay(None));
+        let work = Arc::new(Work { progress, over: Notify::new() });
+        flights.insert(key.clone(), work.clone());
+        (Running(work.clone()), Some(Pilot { flights: self.clone(), key, work }))
     }
 }
 
 /// What waits for an answer.
-#[derive(Clone, Debug)]
-pub struct Running<V>(watch::Receiver<Progress<V>>);
+#[derive(Clone)]
+pub struct Running<V>(Arc<Work<V>>);
 
 /// How waiting ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,13 +58,24 @@ pub enum Waited<V> {
 }
 
 impl<V: Clone> Running<V> {
-    pub async fn until(mut self, deadline: Instant) -> Waited<V> {
-        let landed = self.0.wait_for(|progress| matches!(progress, Progress::Landed(_)));
-        let in_time = timeout_at(deadline, landed).await.map(|landed| landed.is_ok());
-        match (in_time, &*self.0.borrow()) {
-            (_, Progress::Landed(value)) => Waited::Landed(value.clone()),
-            (Err(_), Progress::UnderWay(noted)) => Waited::OutOfTime(noted.clone()),
-            (Ok(_), Progress::UnderWay(_)) => Waited::Lost,
+    pub async fn until(self, deadline: Instant) -> Waited<V> {
+        // From here on it hears of the end, so that it cannot miss it after the look.
+        let over = self.0.over.notified();
+        let told = self.told();
+        match told {
+            Waited::OutOfTime(_) => {
+                let _ = timeout_at(deadline, over).await;
+                self.told()
+            }
+            over => over,
+        }
+    }
+
+    fn told(&self) -> Waited<V> {
+        match &*lock(&self.0.progress) {
+            Progress::UnderWay(noted) => Waited::OutOfTime(noted.clone()),
+            Progress::Landed(value) => Waited::Landed(value.clone()),
+            Progress::Lost => Waited::Lost,
         }
     }
 }
@@ -67,7 +84,7 @@ impl<V: Clone> Running<V> {
 pub struct Pilot<K: Eq + Hash, V> {
     flights: Arc<Flights<K, V>>,
     key: K,
-    tell: watch::Sender<Progress<V>>,
+    work: Arc<Work<V>>,
 }
 
 impl<K: Eq + Hash, V> Pilot<K, V> {
@@ -75,19 +92,25 @@ impl<K: Eq + Hash, V> Pilot<K, V> {
         &self.key
     }
 
-    /// For those whose time is up before the work is done.
+    /// For those whose time is up before the work is done; wakes nobody.
     pub fn note(&self, so_far: V) {
-        self.tell.send_replace(Progress::UnderWay(Some(so_far)));
+        *lock(&self.work.progress) = Progress::UnderWay(Some(so_far));
     }
 
     pub fn land(self, value: V) {
-        self.tell.send_replace(Progress::Landed(value));
+        *lock(&self.work.progress) = Progress::Landed(value);
     }
 }
 
 impl<K: Eq + Hash, V> Drop for Pilot<K, V> {
     fn drop(&mut self) {
         lock(&self.flights.0).remove(&self.key);
+        let mut progress = lock(&self.work.progress);
+        if matches!(*progress, Progress::UnderWay(_)) {
+            *progress = Progress::Lost;
+        }
+        drop(progress);
+        self.work.over.notify_waiters();
     }
 }
 
@@ -100,6 +123,12 @@ impl<K, V> Default for Flights<K, V> {
 impl<K, V> fmt::Debug for Flights<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Flights")
+    }
+}
+
+impl<V> fmt::Debug for Running<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Running")
     }
 }
 

@@ -148,7 +148,7 @@ enum Ask<'a> {
 impl Caller {
     pub(super) async fn run(self, plan: Plan) {
         let singly = match plan {
-            Plan::One(flight) => vec![*flight],
+            Plan::One(flight) => return self.one(*flight).await,
             Plan::Parameters(flights) => self.parameters(flights).await,
             Plan::Secrets(flights) => self.secrets(flights).await,
         };
