@@ -1,7 +1,7 @@
 //! The hosts a signed request may go to. An `Endpoint` exists only for Alibaba Cloud's own host
 //! names and for those the operator named, so nothing signed can go anywhere else.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use crate::{
     error::quoted,
@@ -37,7 +37,7 @@ pub enum Trust {
 /// `host[:port]` of an HTTPS endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {
-    host: String,
+    host: Arc<str>,
     trust: Trust,
 }
 
@@ -46,13 +46,18 @@ impl Endpoint {
         &self.host
     }
 
+    /// For who keeps it.
+    pub fn shared_host(&self) -> Arc<str> {
+        self.host.clone()
+    }
+
     pub fn trust(&self) -> Trust {
         self.trust
     }
 
     fn new(host: String) -> Self {
         let trust = if is_kms_instance(&host) { Trust::KmsInstance } else { Trust::System };
-        Self { host, trust }
+        Self { host: host.into(), trust }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a call came to when it did not succeed. The cloud's message is read for a few known facts
 //! and never passed on: whatever answers may echo what it was sent.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use hyper::HeaderMap;
 use serde::Deserialize;
@@ -47,7 +47,7 @@ pub enum Cause {
 #[derive(Clone, Debug)]
 pub struct Failure {
     pub api: Api,
-    pub host: String,
+    pub host: Arc<str>,
     pub cause: Cause,
     /// Where the cloud answered.
     pub told: Option<Box<Told>>,
@@ -77,7 +77,7 @@ impl Failure {
     pub fn new(api: Api, endpoint: &Endpoint, cause: Cause) -> Self {
         Self {
             api,
-            host: endpoint.host().to_owned(),
+            host: endpoint.shared_host(),
             cause,
             told: None,
             retry_after: None,
@@ -177,8 +177,7 @@ impl Failure {
     }
 
     pub(super) fn what(&self) -> String {
-        let mut what = format!("{} at {}: ", self.api.name(), self.host);
-        what.push_str(match (self.cause, self.code()) {
+        let why = match (self.cause, self.code()) {
             (Cause::Broken(Broken::Connection(reason)), _) => reason,
             (Cause::Broken(Broken::Certificate), _) => "its certificate is not trusted",
             (Cause::Garbled, _) if self.told.is_none() => "the answer lacks what it must hold",
@@ -187,8 +186,8 @@ impl Failure {
             (Cause::Unsendable, _) => "a parameter cannot be sent",
             (_, Some(code)) => code,
             (_, None) => "refused without an error code",
-        });
-        what
+        };
+        [self.api.name(), " at ", &self.host, ": ", why].concat()
     }
 
     fn detail(&self) -> String {

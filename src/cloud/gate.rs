@@ -4,7 +4,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    fmt, mem,
+    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -49,9 +49,9 @@ pub struct Gate(Arc<Mutex<State>>);
 struct State {
     most: usize,
     taken: usize,
-    hosts: HashMap<String, Host>,
+    hosts: HashMap<Arc<str>, Host>,
     /// Hosts at which somebody waits, the next to be served first.
-    waiting: VecDeque<String>,
+    waiting: VecDeque<Arc<str>>,
 }
 
 struct Host {
@@ -82,7 +82,7 @@ pub enum Load {
 #[derive(Debug)]
 pub struct Place {
     gate: Gate,
-    host: String,
+    host: Arc<str>,
     since: Instant,
     load: Load,
 }
@@ -95,7 +95,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.gate.release(&mem::take(&mut self.host), self.since, self.load);
+        self.gate.release(&self.host, self.since, self.load);
     }
 }
 
@@ -123,7 +123,9 @@ impl Gate {
         if hosts.len() >= MAX_HOSTS && !hosts.contains_key(host) {
             hosts.retain(|_, host| host.taken > 0 || !host.turns.is_empty());
         }
-        let entry = hosts.entry(host.to_owned()).or_insert_with(|| Host::new(*most));
+        let known = hosts.get_key_value(host).map(|(name, _)| name.clone());
+        let host = known.unwrap_or_else(|| host.into());
+        let entry = hosts.entry(host.clone()).or_insert_with(|| Host::new(*most));
         // Where there is room, nobody waits any more who has not given up.
         if *taken < *most && entry.has_room() {
             *taken += 1;
@@ -131,22 +133,22 @@ impl Gate {
             return Ok(self.taken(host));
         }
         if entry.turns.is_empty() {
-            waiting.push_back(host.to_owned());
+            waiting.push_back(host.clone());
         }
         let (give, take) = oneshot::channel();
         entry.turns.entry(turn).or_default().push_back(give);
-        self.wake(host, entry);
+        self.wake(&host, entry);
         Err(Queued(take))
     }
 
     /// Looks again when the pace allows the next call: until then nothing else might.
-    fn wake(&self, name: &str, host: &mut Host) {
+    fn wake(&self, name: &Arc<str>, host: &mut Host) {
         let next = host.pace.next();
         if host.woken || host.turns.is_empty() || next <= Instant::now() {
             return;
         }
         host.woken = true;
-        let (gate, name) = (self.clone(), name.to_owned());
+        let (gate, name) = (self.clone(), name.clone());
         tokio::spawn(async move {
             sleep_until(next).await;
             let mut state = gate.lock();
@@ -186,7 +188,7 @@ impl Gate {
             {
                 *taken += 1;
                 entry.take();
-                unwanted.extend(call.send(self.taken(&name)).err());
+                unwanted.extend(call.send(self.taken(name.clone())).err());
             }
             self.wake(&name, entry);
             if !entry.turns.is_empty() {
@@ -196,9 +198,8 @@ impl Gate {
         unwanted
     }
 
-    fn taken(&self, host: &str) -> Place {
-        let (gate, host) = (self.clone(), host.to_owned());
-        Place { gate, host, since: Instant::now(), load: Load::Unknown }
+    fn taken(&self, host: Arc<str>) -> Place {
+        Place { gate: self.clone(), host, since: Instant::now(), load: Load::Unknown }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -306,7 +307,7 @@ mod tests {
         assert!(gate.place(A, of(2)).unwrap_err().until(soon()).await.is_none());
         drop(first);
         let place = queued.until(soon()).await.unwrap();
-        assert_eq!(place.host, B);
+        assert_eq!(&*place.host, B);
         assert_eq!(gate.lock().taken, 2);
     }
 
