@@ -108,7 +108,6 @@ impl Values {
         let mut shelf = lock(&self.kept);
         shelf.uses += 1;
         let uses = shelf.uses;
-        let mut found = Vec::with_capacity(keys.len());
         let interval = interval.mul_f64(spread(login));
         for key in keys {
             let entry = shelf.entries.get_mut(key)?;
@@ -118,9 +117,9 @@ impl Values {
                 return None;
             }
             entry.used = uses;
-            found.push(self.told(key, entry)?);
         }
-        Some(found)
+        // Opened only once all of them are known to serve.
+        keys.iter().map(|key| self.told(key, shelf.entries.get(key)?)).collect()
     }
 
     /// A mount got these and not all: whoever tries again asks for the others alone, or it might
