@@ -13,12 +13,10 @@ use futures::future::BoxFuture;
 use http_body_util::Full;
 use hyper::{HeaderMap, Request};
 use provider::{
-    cloud::random_fraction,
     flight::lock,
     http::{Answer, Broken, Transport},
     secret::Secret,
 };
-use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 /// Calls a second; `None` answers all.
@@ -169,24 +167,17 @@ impl Account {
         let body = match action {
             _ if is_sts => session(settled),
             b"BatchGetSecretValue" => self.secrets(request),
-            _ => self.secret(parameter(request, "SecretName=").unwrap_or_default()).to_string(),
+            _ => self.secret(parameter(request, "SecretName=").unwrap_or_default()),
         };
         Reply::Answer(200, body)
     }
 
     /// The value is the time at which it was told, the version the rotation that it comes from.
-    fn secret(&self, name: &str) -> serde_json::Value {
-        json!({
-            "SecretName": name,
-            "SecretType": "Generic",
-            "SecretData": self.now().as_millis().to_string(),
-            "SecretDataType": "text",
-            "VersionId": self.version().to_string(),
-            "VersionStages": { "VersionStage": ["ACSCurrent"] },
-            "CreateTime": "2026-11-23T00:00:00Z",
-            "AutomaticRotation": "Disabled",
-            "RequestId": "0d7e1d0c-8a4b-4b0c-9a55-2f6d0a3c1b7e",
-        })
+    fn secret(&self, name: &str) -> String {
+        let (told, version) = (self.now().as_millis(), self.version());
+        format!(
+            r#"{{"SecretName":"{name}","SecretType":"Generic","SecretData":"{told}","SecretDataType":"text","VersionId":"{version}","VersionStages":{{"VersionStage":["ACSCurrent"]}},"CreateTime":"2026-11-23T00:00:00Z","AutomaticRotation":"Disabled","RequestId":"0d7e1d0c-8a4b-4b0c-9a55-2f6d0a3c1b7e"}}"#
+        )
     }
 
     fn secrets(&self, request: &Request<Full<Bytes>>) -> String {
@@ -196,7 +187,7 @@ impl Account {
             .filter_map(|rest| rest.split("%22").next())
             .map(|name| self.secret(name))
             .collect();
-        json!({ "SecretValues": values, "Errors": [] }).to_string()
+        format!(r#"{{"SecretValues":[{}],"Errors":[]}}"#, values.join(","))
     }
 }
 
@@ -207,18 +198,12 @@ fn parameter<'a>(request: &'a Request<Full<Bytes>>, name: &str) -> Option<&'a st
 
 /// Sessions from before the clock counts are of all ages, as after hours of work.
 fn session(settled: bool) -> String {
-    let seconds = if settled { 3600.0 } else { 3600.0 - 2600.0 * random_fraction() };
+    let seconds = if settled { 3600.0 } else { 3600.0 - 2600.0 * fastrand::f64() };
     let ends = jiff::Timestamp::now() + Duration::from_secs_f64(seconds);
-    json!({
-        "RequestId": "6894B13B-6D71-4EF5-88FA-F32781734A7F",
-        "Credentials": {
-            "AccessKeyId": "STS.NUgYrLnoC37mZZCNnAbez",
-            "AccessKeySecret": "CVwjCkNzTMupZ8NbTCxCBRq3K16jtcWFTJAyBEv2",
-            "SecurityToken": "CAIShwJ1q6Ft5B2yfSjIr5bSEsj4g7BihPWGWHz".repeat(12),
-            "Expiration": ends.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        },
-    })
-    .to_string()
+    let token = "CAIShwJ1q6Ft5B2yfSjIr5bSEsj4g7BihPWGWHz".repeat(12);
+    format!(
+        r#"{{"RequestId":"6894B13B-6D71-4EF5-88FA-F32781734A7F","Credentials":{{"AccessKeyId":"STS.NUgYrLnoC37mZZCNnAbez","AccessKeySecret":"CVwjCkNzTMupZ8NbTCxCBRq3K16jtcWFTJAyBEv2","SecurityToken":"{token}","Expiration":"{ends:.0}"}}}}"#
+    )
 }
 
 fn throttled(is_sts: bool) -> Reply {
@@ -232,7 +217,7 @@ fn throttled(is_sts: bool) -> Reply {
 
 /// There and back: 20 ms, give or take a quarter.
 fn latency() -> Duration {
-    Duration::from_millis(15) + Duration::from_millis(10).mul_f64(random_fraction())
+    Duration::from_millis(15) + Duration::from_millis(10).mul_f64(fastrand::f64())
 }
 
 impl Transport for Account {

@@ -4,7 +4,6 @@
 use std::{sync::Arc, time::Duration};
 
 use provider::{
-    cloud::random_fraction,
     error::Errors,
     fetch::{Fetched, Fetcher, whole},
     identity::Identity,
@@ -40,14 +39,14 @@ impl Pod {
         sleep_until(start).await;
         let mut successors = 0;
         loop {
-            let period = Duration::from_secs_f64(64.0 + 17.0 * random_fraction());
+            let period = Duration::from_secs_f64(64.0 + 17.0 * fastrand::f64());
             self.start().await;
-            let ends = Instant::now() + LIFE.mul_f64(-(1.0 - random_fraction()).max(1e-9).ln());
+            let ends = Instant::now() + LIFE.mul_f64(-(1.0 - fastrand::f64()).max(1e-9).ln());
             // Kubelet's rounds go on from a point that the pod's start did not choose.
-            let mut next = Instant::now() + period.mul_f64(random_fraction());
+            let mut next = Instant::now() + period.mul_f64(fastrand::f64());
             while next < ends {
                 sleep_until(next).await;
-                let period = Duration::from_secs_f64(64.0 + 17.0 * random_fraction());
+                let period = Duration::from_secs_f64(64.0 + 17.0 * fastrand::f64());
                 next = (next + period).max(Instant::now());
                 let content = self.fetch().await;
                 next = next.max(Instant::now());

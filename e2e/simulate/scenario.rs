@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use provider::cloud::random_fraction;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
@@ -175,7 +174,7 @@ enum Spread {
 impl Spread {
     fn node(self) -> Duration {
         match self {
-            Spread::Boot => MINUTE.mul_f64(random_fraction()),
+            Spread::Boot => MINUTE.mul_f64(fastrand::f64()),
             Spread::Over(_) => Duration::ZERO,
         }
     }
@@ -185,7 +184,7 @@ impl Spread {
             Spread::Boot => Duration::from_secs(10),
             Spread::Over(time) => time,
         };
-        most.mul_f64(random_fraction())
+        most.mul_f64(fastrand::f64())
     }
 }
 
