@@ -53,7 +53,11 @@ fn main() -> ExitCode {
     if let Err(gaps) = give_up(&config) {
         return fail(&gaps);
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    // One thread serves: a mount that is passed from thread to thread wakes the machine up for each
+    // of its steps. What takes more than a moment is done beside it.
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("no threads to run on: {error}")),
     };
