@@ -10,7 +10,7 @@ pub(crate) struct Sample(Vec<f64>);
 
 impl Sample {
     pub(crate) fn of(mut values: Vec<f64>) -> Self {
-        values.sort_by(f64::total_cmp);
+        values.sort_unstable_by(f64::total_cmp);
         Self(values)
     }
 
@@ -61,14 +61,14 @@ impl Traffic {
 }
 
 /// One line for each run.
-pub(crate) struct Row {
+pub(crate) struct Row<'a> {
     pub(crate) title: &'static str,
     pub(crate) kms: Traffic,
     pub(crate) sts: Traffic,
     pub(crate) caught: Option<Sample>,
     pub(crate) left: usize,
     pub(crate) waited: Sample,
-    pub(crate) ages: Sample,
+    pub(crate) ages: &'a Sample,
     pub(crate) mounts: u64,
     pub(crate) failed: u64,
     pub(crate) failed_first: u64,
@@ -76,9 +76,9 @@ pub(crate) struct Row {
     pub(crate) pods: usize,
 }
 
-impl Row {
-    pub(crate) fn of(outcome: &Outcome) -> Self {
-        let Outcome { scenario, seconds, seen, pods, left } = outcome;
+impl<'a> Row<'a> {
+    pub(crate) fn of(outcome: &'a Outcome) -> Self {
+        let Outcome { scenario, seconds, seen, ages, pods, left } = outcome;
         let mut reasons: Vec<_> = seen.reasons.clone().into_iter().collect();
         reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         reasons.truncate(4);
@@ -89,7 +89,7 @@ impl Row {
             caught: scenario.recovers().then(|| Sample::of(seen.caught_after.clone())),
             left: *left,
             waited: Sample::of(seen.waited.clone()),
-            ages: Sample::of(seen.ages.clone()),
+            ages,
             mounts: seen.mounts,
             failed: seen.failed,
             failed_first: seen.failed_first,

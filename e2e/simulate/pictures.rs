@@ -6,7 +6,6 @@ use crate::{
     Fault,
     account::Second,
     drawing::{BLUE, Chart, Curve, GREEN, ORANGE, RED},
-    figures::Sample,
     options::Options,
     scenario::Outcome,
 };
@@ -66,9 +65,8 @@ fn traffic(outcome: &Outcome, options: &Options) -> String {
 fn staleness(outcomes: &[Outcome]) -> String {
     let colours = [RED, BLUE, ORANGE, GREEN].into_iter().cycle();
     let curves = outcomes.iter().zip(colours).map(|(outcome, colour)| {
-        let ages = Sample::of(outcome.seen.ages.clone());
         let points = (0..=100u32).filter_map(|percent| {
-            let age = ages.at(f64::from(percent) / 100.0)?;
+            let age = outcome.ages.at(f64::from(percent) / 100.0)?;
             Some((age / 60.0, f64::from(percent)))
         });
         let name = outcome.scenario.title.to_owned();

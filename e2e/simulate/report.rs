@@ -29,14 +29,14 @@ pub(crate) fn setting(options: &Options) -> String {
 }
 
 /// Name and value of every figure, the same for all rows.
-fn cells(row: &Row) -> Vec<(&'static str, String)> {
+fn cells(row: &Row<'_>) -> Vec<(&'static str, String)> {
     let mut cells = vec![
         ("KMS calls/s: peak, mean, answered", rates(&row.kms)),
         ("KMS throttled", percent(row.kms.throttled)),
         ("STS calls/s: peak, mean, answered", rates(&row.sts)),
         ("STS throttled", percent(row.sts.throttled)),
         ("all caught up after: p50, p90, p99, max", caught(row)),
-        ("age of what is mounted: p50, p90, p99, max", times(&row.ages)),
+        ("age of what is mounted: p50, p90, p99, max", times(row.ages)),
         ("first mounts waited: p50, p90, p99, max", times(&row.waited)),
         ("first mounts, failed tries", format!("{}, {}", row.waited.len(), row.failed_first)),
     ];
@@ -49,7 +49,7 @@ fn cells(row: &Row) -> Vec<(&'static str, String)> {
     cells
 }
 
-pub(crate) fn text(rows: &[Row]) -> String {
+pub(crate) fn text(rows: &[Row<'_>]) -> String {
     let mut text = String::new();
     for row in rows {
         let _ = writeln!(text, "\n{}", row.title);
@@ -64,7 +64,7 @@ pub(crate) fn text(rows: &[Row]) -> String {
 }
 
 /// The conclusions, and after them the table of each setting that was run.
-pub(crate) fn write(file: &Path, setting: &str, rows: &[Row]) -> Result<(), Fault> {
+pub(crate) fn write(file: &Path, setting: &str, rows: &[Row<'_>]) -> Result<(), Fault> {
     const MARK: &str = "\n### ";
     let old = fs::read_to_string(file).unwrap_or_default();
     let others = old.split(MARK).skip(1).filter(|table| !table.starts_with(setting));
@@ -75,7 +75,7 @@ pub(crate) fn write(file: &Path, setting: &str, rows: &[Row]) -> Result<(), Faul
     Ok(fs::write(file, text)?)
 }
 
-fn markdown(setting: &str, rows: &[Row]) -> String {
+fn markdown(setting: &str, rows: &[Row<'_>]) -> String {
     let titles: Vec<_> = rows.iter().map(|row| row.title).collect();
     let mut text = format!("{setting}\n\n| | {} |\n", titles.join(" | "));
     let _ = writeln!(text, "|---|{}", "---|".repeat(rows.len()));
@@ -99,7 +99,7 @@ fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
 
-fn caught(row: &Row) -> String {
+fn caught(row: &Row<'_>) -> String {
     match &row.caught {
         None => "-".to_owned(),
         Some(sample) if row.left > 0 => {

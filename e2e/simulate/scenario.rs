@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::{
     Fault,
     account::{Account, Quotas, Second, State},
+    figures::Sample,
     node::Cluster,
     options::Options,
     page,
@@ -22,7 +23,7 @@ pub(crate) enum Happening {
     Nothing,
     /// All nodes come up within a minute, with nothing in memory.
     Restart,
-    /// Five minutes refused, five minutes of silence.
+    /// Two minutes refused, eight minutes of silence.
     Outage,
     Rotation,
 }
@@ -37,7 +38,6 @@ pub(crate) struct Scenario {
     pub(crate) length: Duration,
 }
 
-/// The longest first: they run two at a time.
 pub(crate) const ALL: [Scenario; 4] = [
     Scenario {
         name: "restart",
@@ -70,12 +70,17 @@ pub(crate) const ALL: [Scenario; 4] = [
 ];
 
 const OUTAGE: Duration = Duration::from_secs(600);
+/// Shorter than the silence: a refused call is over at once and made again, each of its minutes like
+/// the first, and they take longer to simulate than all the rest.
+const REFUSED: Duration = Duration::from_secs(120);
 
 /// What came of it.
 pub(crate) struct Outcome {
     pub(crate) scenario: Scenario,
     pub(crate) seconds: Vec<Second>,
     pub(crate) seen: Seen,
+    /// What pods held, looked at now and then, in seconds.
+    pub(crate) ages: Sample,
     pub(crate) pods: usize,
     /// Pods that had not caught up when the run ended.
     pub(crate) left: usize,
@@ -85,6 +90,18 @@ impl Scenario {
     /// Whether there is something to catch up with.
     pub(crate) fn recovers(self) -> bool {
         self.happening != Happening::Nothing
+    }
+
+    /// A refresh interval and what kubelet takes to come by after it: values of all ages.
+    fn warm_up(self, options: &Options) -> Duration {
+        match self.happening {
+            Happening::Restart => Duration::ZERO,
+            _ => Duration::from_secs(options.refresh_interval + 45),
+        }
+    }
+
+    pub(crate) fn simulates(self, options: &Options) -> Duration {
+        self.warm_up(options) + self.length
     }
 
     /// When pods begin to catch up.
@@ -99,11 +116,7 @@ impl Scenario {
         let quotas = Quotas { kms: options.kms_quota, sts: options.sts_quota };
         let begun = Instant::now();
         let cold = self.happening == Happening::Restart;
-        // Long enough for every pod to have refreshed in its own time.
-        let warm_up = match cold {
-            true => Duration::ZERO,
-            false => Duration::from_secs(options.refresh_interval + 90),
-        };
+        let warm_up = self.warm_up(options);
         if cold {
             account.enforce(quotas);
             tally.mark();
@@ -123,7 +136,9 @@ impl Scenario {
         let mut seconds = account.seconds();
         seconds.resize(from + usize::try_from(self.length.as_secs())?, Second::default());
         let seconds = seconds.split_off(from);
-        Ok(Outcome { scenario: self, seconds, seen: tally.seen(), pods, left: tally.left() })
+        let (left, mut seen) = (tally.left(), tally.taken());
+        let ages = Sample::of(std::mem::take(&mut seen.ages));
+        Ok(Outcome { scenario: self, seconds, seen, ages, pods, left })
     }
 
     async fn happen(self, account: &Account, tally: &Tally) {
@@ -132,9 +147,9 @@ impl Scenario {
             Happening::Nothing | Happening::Restart => {}
             Happening::Outage => {
                 account.set(State::Refusing);
-                sleep(OUTAGE / 2).await;
+                sleep(REFUSED).await;
                 account.set(State::Silent);
-                sleep(OUTAGE / 2).await;
+                sleep(OUTAGE.saturating_sub(REFUSED)).await;
                 account.set(State::Up);
                 tally.mark();
             }

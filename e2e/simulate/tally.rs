@@ -24,7 +24,7 @@ pub(crate) struct Tally {
     seen: Mutex<Seen>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Seen {
     counting: bool,
     mounted: Vec<Option<Content>>,
@@ -35,7 +35,7 @@ pub(crate) struct Seen {
     pub(crate) caught_after: Vec<f64>,
     /// How long each new pod waited for its first mount, in seconds.
     pub(crate) waited: Vec<f64>,
-    /// Ages of what pods held, looked at now and then, in seconds.
+    /// Ages of what pods held, at each look, in seconds.
     pub(crate) ages: Vec<f64>,
     pub(crate) mounts: u64,
     pub(crate) failed: u64,
@@ -103,8 +103,8 @@ impl Tally {
         lock(&self.seen).caught.iter().filter(|caught| !**caught).count()
     }
 
-    pub(crate) fn seen(&self) -> Seen {
-        lock(&self.seen).clone()
+    pub(crate) fn taken(&self) -> Seen {
+        std::mem::take(&mut *lock(&self.seen))
     }
 
     fn now(&self) -> u64 {
