@@ -403,3 +403,6 @@ fn node_publish_keys(secrets: Attributes) -> Result<NodePublishKeys, Error> {
         })),
     })
 }
+
+#[cfg(test)]
+mod tests;

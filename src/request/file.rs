@@ -161,6 +161,11 @@ mod tests {
         for good in ["a", "a/b", "a/..b", ".a", "a b", "é", "acs:kms:r:1:secret_x"] {
             assert_eq!(RelPath::parse(good).unwrap().as_str(), good);
         }
+        let longest = format!("{}xx", "a/".repeat(2047));
+        for good in [&long[..255], &longest] {
+            RelPath::parse(good).unwrap();
+        }
+        assert_eq!(RelPath::parse(&format!("{longest}x")), Err("is longer than 4096 bytes"));
     }
 
     #[test]

@@ -364,3 +364,224 @@ fn extracts(
     }
     Ok(extracts)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Result<Vec<Object>, Vec<Error>> {
+        let region = Region::parse("cn-hangzhou").unwrap();
+        let endpoints = Endpoints {
+            region: region.clone(),
+            public: false,
+            sts: None,
+            kms: None,
+            oos: None,
+            allowed: Vec::new(),
+        };
+        let context = Context {
+            endpoints: &endpoints,
+            region: &region,
+            translation: PathTranslation::Slash('_'),
+            mode: FileMode::parse_octal("0644").unwrap(),
+        };
+        parse(text, &context)
+    }
+
+    fn object(text: &str) -> Object {
+        parsed(text).unwrap().remove(0)
+    }
+
+    /// What is wrong, in the words of the first mistake.
+    fn wrong(text: &str) -> String {
+        parsed(text).unwrap_err().remove(0).to_string()
+    }
+
+    fn list(objects: usize) -> String {
+        (0..objects).map(|n| format!("- objectName: n{n}\n")).collect()
+    }
+
+    /// One object with so many extracts.
+    fn extracts(number: usize, extracts: usize) -> String {
+        let extract = |n| format!("  - {{path: a, objectAlias: x{number}-{n}}}\n");
+        let extracts: String = (0..extracts).map(extract).collect();
+        format!("- objectName: n{number}\n  jmesPath:\n{extracts}")
+    }
+
+    #[test]
+    fn lists_are_bounded() {
+        assert_eq!(parsed(&list(MAX_OBJECTS)).unwrap().len(), MAX_OBJECTS);
+        for more in [1, 2] {
+            assert!(wrong(&list(MAX_OBJECTS + more)).contains("500 are the most"));
+        }
+        let files = |more: usize| {
+            let objects: String = (0..4).map(|n| extracts(n, 499)).collect();
+            let rest: String = (0..more).map(|n| format!("- objectName: m{n}\n")).collect();
+            objects + &rest
+        };
+        parsed(&files(0)).unwrap();
+        for more in [1, 2] {
+            assert!(wrong(&files(more)).contains("2000 are the most"));
+        }
+    }
+
+    #[test]
+    fn mistakes_are_told_by_number_up_to_twenty() {
+        let errors = parsed("- objectName: a\n- objectName: ''\n- objectNam: b").unwrap_err();
+        let subjects: Vec<_> = errors.iter().map(|error| error.subject.as_str()).collect();
+        assert_eq!(subjects, ["object 2, field objectName", "object 3, field \"objectNam\""]);
+        assert_eq!(parsed(&"- {}\n".repeat(30)).unwrap_err().len(), MAX_ERRORS);
+        assert!(wrong("- objectName: a\n-").ends_with("is null: remove the lone \"-\""));
+        assert!(wrong("- a").ends_with("is not a mapping of fields"));
+    }
+
+    #[test]
+    fn texts_are_texts_or_whole_numbers() {
+        let version =
+            |text: &str| match object(&format!("- {{objectName: a, objectVersion: {text}}}"))
+                .read
+                .source
+            {
+                Source::Kms(secret) => secret.version_id,
+                Source::Oos(_) => panic!("not of KMS"),
+            };
+        assert_eq!(version("v1").as_deref(), Some("v1"));
+        assert_eq!(version("7").as_deref(), Some("7"));
+        assert_eq!(version("null"), None);
+        assert_eq!(version("''"), None);
+        for bad in ["1.5", "-1", "true"] {
+            let wrong = wrong(&format!("- {{objectName: a, objectVersion: {bad}}}"));
+            assert!(wrong.ends_with("is not a text; put it in quotes"), "{wrong}");
+        }
+        assert!(wrong("- objectName: [a]").ends_with("is not a text"));
+    }
+
+    #[test]
+    fn flags_are_true_or_false_with_or_without_quotes() {
+        let optional = |text: &str| object(&format!("- {{objectName: a, optional: {text}}}"));
+        for (text, expected) in [
+            ("true", true),
+            ("'true'", true),
+            ("false", false),
+            ("'false'", false),
+            ("null", false),
+        ] {
+            assert_eq!(optional(text).optional, expected, "{text}");
+        }
+        assert!(!object("- objectName: a").optional);
+        for bad in ["'yes'", "''", "1"] {
+            let wrong = wrong(&format!("- {{objectName: a, optional: {bad}}}"));
+            assert!(wrong.ends_with("must be true or false"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn names_have_an_end_and_no_control_characters() {
+        let long = |bytes: usize| {
+            parsed(&format!("- {{objectName: {}, objectAlias: a}}", "n".repeat(bytes)))
+        };
+        long(300).unwrap();
+        for bad in [301, 302] {
+            let errors = long(bad).unwrap_err();
+            assert!(errors[0].what.contains("is too long"), "{errors:?}");
+        }
+        assert!(wrong("- {objectName: \"a\\tb\", objectAlias: a}").contains("control character"));
+    }
+
+    #[test]
+    fn modes_and_encodings() {
+        let item = object("- {objectName: a, filePermission: '0400', objectEncoding: base64}");
+        assert_eq!((item.mode.bits(), item.encoding), (0o400, Encoding::Base64));
+        assert_eq!(object("- {objectName: a, objectEncoding: hex}").encoding, Encoding::Hex);
+        assert!(wrong("- {objectName: a, filePermission: 400}").contains("must be an octal mode"));
+    }
+
+    #[test]
+    fn an_arn_and_a_host_must_agree_on_the_region() {
+        const ARN: &str = "acs:kms:cn-beijing:1:secret/x";
+        let host = |fields: &str| {
+            let list = parsed(&format!("- {{{fields}, objectAlias: a}}"));
+            list.map(|list| list[0].read.endpoint.host().to_owned()).map_err(|e| e[0].to_string())
+        };
+        let of = |name: &str, endpoint: &str| {
+            host(&format!("objectName: '{name}', kmsEndpoint: '{endpoint}'"))
+        };
+        assert_eq!(of(ARN, "").unwrap(), "kms-vpc.cn-beijing.aliyuncs.com");
+        let beijing = "kms.cn-beijing.aliyuncs.com";
+        assert_eq!(of(ARN, beijing).unwrap(), beijing);
+        assert_eq!(of("x", beijing).unwrap(), beijing);
+        let torn = of(ARN, "kms.cn-hangzhou.aliyuncs.com").unwrap_err();
+        assert!(torn.ends_with("is in cn-hangzhou, the ARN in objectName in cn-beijing"), "{torn}");
+        let instance = "kst-1.cryptoservice.kms.aliyuncs.com";
+        assert_eq!(of(ARN, instance).unwrap(), instance);
+    }
+
+    #[test]
+    fn versions_of_oos_are_numbers_from_one() {
+        let version = |text: &str| {
+            parsed(&format!("- {{objectName: a, objectType: oos, objectVersion: {text}}}"))
+                .map(|list| match &list[0].read.source {
+                    Source::Oos(parameter) => parameter.version,
+                    Source::Kms(_) => panic!("not of OOS"),
+                })
+                .ok()
+        };
+        assert_eq!(version("''"), Some(None));
+        assert_eq!(version("1").flatten().map(|version| version.to_string()).as_deref(), Some("1"));
+        assert_eq!(version("2").flatten().map(|version| version.to_string()).as_deref(), Some("2"));
+        for bad in ["0", "latest", "-1", "99999999999999999999999"] {
+            assert_eq!(version(bad), None, "{bad}");
+        }
+        let host = object("- {objectName: a, objectType: oos}").read.endpoint.host().to_owned();
+        assert_eq!(host, "oos-vpc.cn-hangzhou.aliyuncs.com");
+    }
+
+    #[test]
+    fn extracts_have_a_path_and_a_file_each() {
+        let item = object(
+            "- objectName: a\n  filePermission: '0400'\n  jmesPath:\n  - {path: x, objectAlias: b/c}\n  \
+             - {path: y, objectAlias: d, filePermission: '0440'}",
+        );
+        let files: Vec<_> =
+            item.extracts.iter().map(|one| (one.file.as_str(), one.mode.bits())).collect();
+        assert_eq!(files, [("b_c", 0o400), ("d", 0o440)]);
+        assert!(object("- {objectName: a, jmesPath: null}").extracts.is_empty());
+        for (list, told) in [
+            ("[]", "object 1 \"a\", field jmesPath: is an empty list"),
+            ("x", "object 1 \"a\", field jmesPath: is not a list of path and objectAlias"),
+            ("[{path: x}]", "object 1 \"a\", jmesPath 1, field objectAlias: is missing"),
+            (
+                "[{path: x, objectAlias: b}, {objectAlias: c}]",
+                "object 1 \"a\", jmesPath 2, field path: is missing",
+            ),
+        ] {
+            let wrong = wrong(&format!("- {{objectName: a, jmesPath: {list}}}"));
+            assert!(wrong.starts_with(told), "{wrong}");
+        }
+    }
+
+    /// Memory and calls under way go by these parts.
+    #[test]
+    fn reads_that_differ_in_anything_differ_in_their_parts() {
+        let role = "crossAccountRoleArn: 'acs:ram::1:role/r'";
+        let reads = [
+            "objectName: a".to_owned(),
+            "objectName: b".to_owned(),
+            "objectName: a, objectVersion: v".to_owned(),
+            "objectName: a, objectVersionLabel: v".to_owned(),
+            "objectName: a, kmsEndpoint: kms.cn-hangzhou.aliyuncs.com".to_owned(),
+            format!("objectName: a, {role}"),
+            "objectName: a, objectType: oos".to_owned(),
+            "objectName: b, objectType: oos".to_owned(),
+            "objectName: a, objectType: oos, objectVersion: 1".to_owned(),
+            format!("objectName: a, objectType: oos, {role}"),
+        ];
+        let parts = |fields: &String| {
+            let mut parts = Vec::new();
+            object(&format!("- {{{fields}}}")).read.feed(&mut |part| parts.push(part.to_owned()));
+            parts
+        };
+        let all: std::collections::BTreeSet<_> = reads.iter().map(parts).collect();
+        assert_eq!(all.len(), reads.len(), "{all:?}");
+    }
+}

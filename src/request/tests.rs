@@ -1,0 +1,346 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    error::Class,
+    request::objects::{Encoding, Source},
+};
+
+const OBJECTS: &str = "- objectName: web/plain";
+const ROLE: &str = "acs:ram::1234567890123456:role/web";
+
+fn endpoints() -> Endpoints {
+    Endpoints {
+        region: Region::parse("cn-hangzhou").unwrap(),
+        public: false,
+        sts: None,
+        kms: None,
+        oos: None,
+        allowed: Vec::new(),
+    }
+}
+
+/// A request of the pod shop/web-1, with some attributes changed; `null` takes one away.
+fn request(changes: &[(&str, Value)]) -> pb::MountRequest {
+    let mut attributes = json!({
+        POD_NAMESPACE: "shop",
+        POD_NAME: "web-1",
+        POD_UID: "uid-1",
+        SERVICE_ACCOUNT: "web",
+        "secretProviderClass": "c",
+        "objects": OBJECTS,
+    });
+    for (name, value) in changes {
+        let attributes = attributes.as_object_mut().unwrap();
+        match value {
+            Value::Null => attributes.remove(*name),
+            value => attributes.insert((*name).to_owned(), value.clone()),
+        };
+    }
+    pb::MountRequest {
+        attributes: attributes.to_string(),
+        secrets: "null".to_owned(),
+        permission: "420".to_owned(),
+        ..Default::default()
+    }
+}
+
+fn parsed(request: pb::MountRequest) -> Result<Mount, Errors> {
+    parse(request, &endpoints(), &Known::default(), &mut None)
+}
+
+fn mount(changes: &[(&str, Value)]) -> Mount {
+    parsed(request(changes)).unwrap()
+}
+
+/// The subjects of what is wrong.
+fn wrong(changes: &[(&str, Value)]) -> Vec<String> {
+    subjects(request(changes))
+}
+
+fn subjects(request: pb::MountRequest) -> Vec<String> {
+    let errors = parsed(request).unwrap_err();
+    assert_eq!(errors.class(), Class::Invalid, "{errors:?}");
+    errors.iter().map(|error| error.subject.clone()).collect()
+}
+
+#[test]
+fn a_plain_request_says_who_asks_for_what() {
+    let mount = mount(&[]);
+    let Pod { namespace, name, uid, service_account } = &mount.pod;
+    assert_eq!([namespace, name, uid, service_account], ["shop", "web-1", "uid-1", "web"]);
+    assert_eq!(mount.pod.to_string(), "shop/web-1");
+    assert_eq!((mount.identity, &mount.role, mount.refresh), (Wish::Unsaid, &None, None));
+    assert!(matches!(mount.token, TokenInput::Absent));
+    assert!(matches!(mount.node_publish_keys, NodePublishKeys::Absent));
+    let [object] = &*mount.objects else { panic!("{:?}", mount.objects) };
+    assert_eq!((object.file.as_str(), object.mode.bits()), ("web_plain", 0o644));
+    assert_eq!((object.encoding, object.optional), (Encoding::Utf8, false));
+    assert_eq!(object.read.endpoint.host(), "kms-vpc.cn-hangzhou.aliyuncs.com");
+    assert!(matches!(&object.read.source, Source::Kms(secret) if secret.name == "web/plain"));
+}
+
+#[test]
+fn who_asks_is_heard_whatever_else_is_wrong() {
+    let mut who = None;
+    let broken = request(&[("identity", json!("nobody"))]);
+    parse(broken, &endpoints(), &Known::default(), &mut who).unwrap_err();
+    assert_eq!(who.unwrap().name, "web-1");
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let changes = [
+        (POD_NAME, Value::Null),
+        ("identity", json!("nobody")),
+        ("roleArn", json!("web")),
+        ("region", json!("here")),
+        ("refreshInterval", json!("soon")),
+        ("pathTranslation", json!("ab")),
+        (TOKENS, json!("{")),
+        ("objectz", json!("")),
+    ];
+    let mut request = request(&changes);
+    request.permission = "512".to_owned();
+    request.secrets = json!({"access_key": "a", "ACCESS_KEY": "b"}).to_string();
+    assert_eq!(
+        subjects(request),
+        [
+            "parameter \"objectz\"",
+            POD_NAME,
+            "parameter identity",
+            "parameter roleArn",
+            TOKENS,
+            "nodePublishSecretRef entry access_key",
+            "permission",
+            "parameter pathTranslation",
+            "parameter region",
+            "parameter refreshInterval",
+        ]
+    );
+    assert_eq!(wrong(&[("objects", json!("- a"))]), ["object 1"]);
+    assert_eq!(wrong(&[("objects", Value::Null)]), ["parameter objects"]);
+}
+
+#[test]
+fn attributes_and_secrets_are_objects_of_strings() {
+    let with = |attributes: &str, secrets: &str| pb::MountRequest {
+        attributes: attributes.to_owned(),
+        secrets: secrets.to_owned(),
+        ..request(&[])
+    };
+    let good = request(&[]).attributes;
+    for none in ["", " ", "null", "{}"] {
+        parsed(with(&good, none)).unwrap();
+    }
+    for bad in ["{", "[]", "1", r#"{"a":1}"#] {
+        assert_eq!(subjects(with(bad, "")), ["attributes"]);
+        assert_eq!(subjects(with(&good, bad)), ["secrets"]);
+    }
+}
+
+#[test]
+fn only_names_that_kubernetes_allows_get_into_a_url() {
+    for key in [POD_NAMESPACE, POD_NAME, SERVICE_ACCOUNT] {
+        for bad in ["Web", "w_b", "w/b", ".web", "wéb", "w b", "w%2fb", &"x".repeat(254)] {
+            assert_eq!(wrong(&[(key, json!(bad))]), [key], "{bad}");
+        }
+        for missing in [Value::Null, json!("")] {
+            assert_eq!(wrong(&[(key, missing)]), [key]);
+        }
+        for good in ["w", "0", "web-1", "web.1", &"x".repeat(253)] {
+            mount(&[(key, json!(good))]);
+        }
+    }
+    assert_eq!(mount(&[(POD_UID, Value::Null)]).pod.uid, "");
+}
+
+#[test]
+fn what_nobody_reads_is_a_mistake() {
+    for foreign in ["secretProviderClass", "providerName", "env_auth_mode", "other.io/x", "/"] {
+        mount(&[(foreign, json!("x"))]);
+    }
+    let errors = parsed(request(&[("usePodServiceAccountTokn", json!("true"))])).unwrap_err();
+    let what = &errors.iter().next().unwrap().what;
+    assert_eq!(&**what, "is not a parameter; did you mean usePodServiceAccountToken?");
+}
+
+#[test]
+fn a_name_close_by_is_proposed() {
+    let known = ["objectName", "optional"];
+    let near = |name: &str| {
+        let told = unknown("field", name, &known);
+        told.strip_prefix("is not a field; did you mean ").map(str::to_owned)
+    };
+    for (name, proposed) in [
+        ("objectname", "objectName?"),
+        ("objctName", "objectName?"),
+        ("objectNameXYZ", "objectName?"),
+        ("obj", "objectName?"),
+        ("OPT", "optional?"),
+        ("ptionla", "optional?"),
+    ] {
+        assert_eq!(near(name).as_deref(), Some(proposed), "{name}");
+    }
+    for name in ["objectNameWXYZ", "version", &"x".repeat(65)] {
+        assert_eq!(
+            unknown("field", name, &known),
+            "is not a field; there are objectName, optional"
+        );
+    }
+}
+
+#[test]
+fn distances_of_names() {
+    for (a, b, distance) in [
+        ("", "", 0),
+        ("", "abc", 3),
+        ("abc", "", 3),
+        ("abc", "abc", 0),
+        ("abc", "abd", 1),
+        ("abc", "ab", 1),
+        ("abc", "xabc", 1),
+        ("kitten", "sitting", 3),
+        ("flaw", "lawn", 2),
+        ("intention", "execution", 5),
+    ] {
+        assert_eq!(edits(a, b), distance, "{a} {b}");
+    }
+    assert_eq!(edits("a", &"a".repeat(64)), 63);
+    assert_eq!(edits("a", &"a".repeat(65)), usize::MAX);
+    assert_eq!(edits("a", &"a".repeat(66)), usize::MAX);
+}
+
+#[test]
+fn identity_and_the_official_switch_are_one_wish() {
+    const SWITCH: &str = "usePodServiceAccountToken";
+    let wish = |identity: &str, switch: &str| {
+        let changes = [("identity", json!(identity)), (SWITCH, json!(switch))];
+        parsed(request(&changes)).map(|mount| mount.identity).map_err(|errors| {
+            let Some(error) = errors.iter().next() else { panic!("no error") };
+            error.subject.clone()
+        })
+    };
+    let both = || Err("parameters identity and usePodServiceAccountToken".to_owned());
+    for (identity, switch, expected) in [
+        ("", "", Ok(Wish::Unsaid)),
+        ("", "true", Ok(Wish::Mode(Mode::Pod))),
+        ("", "TRUE", Ok(Wish::Mode(Mode::Pod))),
+        ("", "False", Ok(Wish::AnyButPod)),
+        ("pod", "", Ok(Wish::Mode(Mode::Pod))),
+        ("ecs-role", "", Ok(Wish::Mode(Mode::EcsRole))),
+        ("pod", "true", Ok(Wish::Mode(Mode::Pod))),
+        ("ecs-role", "false", Ok(Wish::Mode(Mode::EcsRole))),
+        ("pod", "false", both()),
+        ("ecs-role", "true", both()),
+        ("", "yes", Err("parameter usePodServiceAccountToken".to_owned())),
+        ("Pod", "", Err("parameter identity".to_owned())),
+    ] {
+        assert_eq!(wish(identity, switch), expected, "{identity} {switch}");
+    }
+}
+
+#[test]
+fn role_and_region_are_the_parameters() {
+    assert_eq!(mount(&[("roleArn", json!(ROLE))]).role.unwrap().as_str(), ROLE);
+    let mount = mount(&[("region", json!("cn-beijing"))]);
+    assert_eq!(mount.objects[0].read.endpoint.host(), "kms-vpc.cn-beijing.aliyuncs.com");
+}
+
+#[test]
+fn intervals_end_with_a_unit_and_after_a_day() {
+    for (text, seconds) in [
+        ("0", 0),
+        ("0s", 0),
+        ("30s", 30),
+        ("5m", 300),
+        ("2h", 7_200),
+        ("86400s", 86_400),
+        ("1440m", 86_400),
+        ("24h", 86_400),
+    ] {
+        assert_eq!(parse_interval(text), Some(Duration::from_secs(seconds)), "{text}");
+    }
+    let overflow = format!("{}h", u64::MAX / 3_600 + 1);
+    for bad in ["", "5", "s", "-1s", "1d", "1 s", "1é", "86401s", "1441m", "25h", &overflow] {
+        assert_eq!(parse_interval(bad), None, "{bad}");
+    }
+    let refresh = |text: &str| mount(&[("refreshInterval", json!(text))]).refresh;
+    assert_eq!(refresh("30s"), Some(Duration::from_secs(30)));
+    assert_eq!(refresh(""), None);
+}
+
+#[test]
+fn the_driver_s_permission_is_a_decimal_number() {
+    let mode = |permission: &str| {
+        let request = pb::MountRequest { permission: permission.to_owned(), ..request(&[]) };
+        parsed(request).map(|mount| mount.objects[0].mode.bits()).ok()
+    };
+    assert_eq!(mode(""), Some(0o644));
+    assert_eq!(mode(" 256 "), Some(0o400));
+    assert_eq!(mode("511"), Some(0o777));
+    for bad in ["0", "512", "-1", "0o644", "rw", "4294967296"] {
+        assert_eq!(mode(bad), None, "{bad}");
+    }
+}
+
+#[test]
+fn a_token_for_sts_is_taken_from_either_place() {
+    let token = |jwt: &str| json!({ STS_AUDIENCE: { "token": jwt } }).to_string();
+    let jwt = |mount: Mount| match mount.token {
+        TokenInput::Token(token) => token.jwt.expose().clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(jwt(mount(&[(TOKENS, json!(token(" a.b.c\n")))])), "a.b.c");
+    let mut by_secret = request(&[]);
+    by_secret.secrets = json!({ TOKENS: token("from.secrets") }).to_string();
+    assert_eq!(jwt(parsed(by_secret.clone()).unwrap()), "from.secrets");
+    by_secret.attributes = request(&[(TOKENS, json!(token("from.attributes")))]).attributes;
+    assert_eq!(jwt(parsed(by_secret).unwrap()), "from.attributes");
+
+    for (length, good) in [(3, false), (4, true), (20_000, true), (20_001, false)] {
+        let request = request(&[(TOKENS, json!(token(&"x".repeat(length))))]);
+        assert_eq!(parsed(request).is_ok(), good, "{length}");
+    }
+}
+
+#[test]
+fn a_token_s_time_is_read_and_other_audiences_are_named() {
+    let one = |audience: &str, expires: &str| {
+        let token = json!({ audience: { "token": "a.b.c", "expirationTimestamp": expires } });
+        request(&[(TOKENS, json!(token.to_string()))])
+    };
+    match parsed(one(STS_AUDIENCE, "2126-01-01T00:00:00Z")).unwrap().token {
+        TokenInput::Token(token) => {
+            assert_eq!(token.expires, "2126-01-01T00:00:00Z".parse().ok());
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(subjects(one(STS_AUDIENCE, "tomorrow")), [TOKENS]);
+    match parsed(one("vault", "2126-01-01T00:00:00Z")).unwrap().token {
+        TokenInput::OtherAudiences(audiences) => assert_eq!(audiences, ["vault"]),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_secret_of_the_volume_is_an_access_key_with_both_its_entries() {
+    let keys = |secrets: Value| {
+        let request = pb::MountRequest { secrets: secrets.to_string(), ..request(&[]) };
+        parsed(request).unwrap().node_publish_keys
+    };
+    match keys(json!({"Access_Key": " id\n", "access_secret": "s ", "other": "x"})) {
+        NodePublishKeys::Keys(keys) => {
+            assert_eq!((keys.id.as_str(), keys.secret.expose().as_str()), ("id", "s"));
+            assert!(keys.token.is_none());
+        }
+        other => panic!("{other:?}"),
+    }
+    let lacks = |secrets: Value| match keys(secrets) {
+        NodePublishKeys::Lacks(entry) => entry,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(lacks(json!({"access_key": "id"})), "access_secret");
+    assert_eq!(lacks(json!({"access_secret": "s"})), "access_key");
+    assert!(matches!(keys(json!({"other": "x"})), NodePublishKeys::Absent));
+}
