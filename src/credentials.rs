@@ -387,3 +387,6 @@ fn feed(digest: &mut Context, field: &str) {
     digest.update(&field.len().to_le_bytes());
     digest.update(field.as_bytes());
 }
+
+#[cfg(test)]
+mod tests;

@@ -199,7 +199,9 @@ mod tests {
     fn colliding_files_are_named_with_their_owners() {
         let path = |text: &str| RelPath::parse(text).unwrap();
         let mut layout = Layout::default();
+        assert!(layout.is_empty());
         layout.place(&path("a"), "objects[1]").unwrap();
+        assert!(!layout.is_empty());
         layout.place(&path("a-b"), "objects[1]").unwrap();
         layout.place(&path("d/e"), "objects[2]").unwrap();
         assert!(layout.place(&path("a"), "x").unwrap_err().contains("objects[1]"));
