@@ -385,39 +385,4 @@ fn session_name(pod: &Pod, shared: bool) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pod(namespace: &str, service_account: &str, name: &str) -> Pod {
-        let own = str::to_owned;
-        Pod {
-            namespace: own(namespace),
-            name: own(name),
-            uid: String::new(),
-            service_account: own(service_account),
-        }
-    }
-
-    #[test]
-    fn session_names_tell_the_pod_and_stay_apart() {
-        let session_name = |pod| session_name(&pod, false);
-        assert_eq!(session_name(pod("shop", "web", "web-1")), "shop@web@web-1");
-        assert_eq!(super::session_name(&pod("shop", "web", "web-1"), true), "shop@web");
-        let long =
-            |tail: &str| session_name(pod("shop", "web", &format!("{}{tail}", "x".repeat(80))));
-        assert_eq!(long("a").len(), 64);
-        assert_ne!(long("a"), long("b"));
-        assert!(long("a").starts_with("shop@web@xxx"));
-        let odd = session_name(pod("shöp", "w b", "p"));
-        assert!(odd.chars().all(|c| c.is_ascii_alphanumeric() || "@.-_".contains(c)), "{odd}");
-        assert_ne!(odd, session_name(pod("shäp", "w b", "p")));
-    }
-
-    #[test]
-    fn mode_names_round_trip() {
-        for mode in Mode::ALL {
-            assert_eq!(Mode::parse(mode.name()), Some(mode));
-        }
-        assert_eq!(Mode::parse("Pod"), None);
-    }
-}
+mod tests;

@@ -1,0 +1,376 @@
+use super::*;
+use crate::{
+    cloud::endpoint::Endpoints,
+    names::Region,
+    request::{
+        PodToken,
+        file::{FileMode, PathTranslation},
+        objects,
+    },
+};
+
+const ROLE: &str = "acs:ram::1:role/web";
+const OPERATORS_ROLE: &str = "acs:ram::1:role/provider";
+const PARTNER: &str = "acs:ram::2:role/partner";
+
+fn pod(namespace: &str, service_account: &str, name: &str) -> Pod {
+    let own = str::to_owned;
+    Pod {
+        namespace: own(namespace),
+        name: own(name),
+        uid: String::new(),
+        service_account: own(service_account),
+    }
+}
+
+#[test]
+fn session_names_tell_the_pod_and_stay_apart() {
+    let session_name = |pod| session_name(&pod, false);
+    assert_eq!(session_name(pod("shop", "web", "web-1")), "shop@web@web-1");
+    assert_eq!(super::session_name(&pod("shop", "web", "web-1"), true), "shop@web");
+    let long = |tail: &str| session_name(pod("shop", "web", &format!("{}{tail}", "x".repeat(80))));
+    let pod_of = |length: usize| pod("shop", "web", &"x".repeat(length));
+    assert_eq!(long("a").len(), 64);
+    assert_ne!(long("a"), long("b"));
+    assert!(long("a").starts_with("shop@web@xxx"));
+    let name = |pod: usize| session_name(pod_of(pod));
+    // As long as STS takes it, and one more.
+    assert_eq!(name(64 - 9), format!("shop@web@{}", "x".repeat(64 - 9)));
+    let cut = name(64 - 8);
+    assert!(cut.len() == 64 && cut[53..].starts_with('_'), "{cut}");
+    let odd = session_name(pod("shöp", "w b", "p"));
+    assert!(odd.chars().all(|c| c.is_ascii_alphanumeric() || "@.-_".contains(c)), "{odd}");
+    assert_ne!(odd, session_name(pod("shäp", "w b", "p")));
+}
+
+#[test]
+fn mode_names_round_trip() {
+    for mode in Mode::ALL {
+        assert_eq!(Mode::parse(mode.name()), Some(mode));
+    }
+    assert_eq!(Mode::parse("Pod"), None);
+}
+
+fn role(arn: &str) -> RoleArn {
+    RoleArn::parse(arn).unwrap()
+}
+
+fn keys(id: &str) -> Arc<Keys> {
+    Arc::new(Keys { id: id.to_owned(), secret: Secret::new("s".to_owned()), token: None })
+}
+
+fn token_of(namespace: &str, service_account: &str) -> String {
+    let subject = format!("system:serviceaccount:{namespace}:{service_account}");
+    format!("e30.{}.c", URL_SAFE_NO_PAD.encode(format!(r#"{{"sub":"{subject}"}}"#)))
+}
+
+fn token(jwt: &str, expires: Option<jiff::Timestamp>) -> TokenInput {
+    TokenInput::Token(PodToken { jwt: Arc::new(Secret::new(jwt.to_owned())), expires })
+}
+
+/// Of the pod shop/web-1, which has a token and a role; `fields` are beside the object's name.
+fn mount(identity: Wish, fields: &str) -> Mount {
+    let region = Region::parse("cn-hangzhou").unwrap();
+    let endpoints = Endpoints {
+        region: region.clone(),
+        public: false,
+        sts: None,
+        kms: None,
+        oos: None,
+        allowed: Vec::new(),
+    };
+    let context = objects::Context {
+        endpoints: &endpoints,
+        region: &region,
+        translation: PathTranslation::Off,
+        mode: FileMode::parse_octal("0400").unwrap(),
+    };
+    Mount {
+        pod: pod("shop", "web", "web-1"),
+        identity,
+        role: (identity == Wish::Mode(Mode::Pod)).then(|| role(ROLE)),
+        token: token(&token_of("shop", "web"), None),
+        node_publish_keys: NodePublishKeys::Keys(keys("published")),
+        objects: objects::parse(&format!("- {{objectName: a{fields}}}"), &context).unwrap().into(),
+        refresh: None,
+    }
+}
+
+/// Everything is set up and allowed, but for a token file.
+fn policy() -> Policy {
+    Policy {
+        share: Share::Pod,
+        default: DefaultMode::Mode(Mode::Pod),
+        allowed: Mode::ALL.into(),
+        cross_account_roles: Vec::new(),
+        oidc_provider: OidcProviderArn::of_cluster("1", "c"),
+        role: Some(role(OPERATORS_ROLE)),
+        token_file: None,
+        keys: Some(keys("operator")),
+        ecs_metadata: true,
+        session_name: None,
+        session_lifetime: Duration::from_secs(900),
+    }
+}
+
+async fn chosen(mount: &Mount, policy: &Policy) -> Result<Identity, Error> {
+    let chosen = choose(mount, policy, &ServiceAccounts::new(None)).await;
+    chosen.map_err(|errors| errors.iter().next().unwrap().clone())
+}
+
+async fn refused(mount: &Mount, policy: &Policy) -> (Class, String) {
+    let error = chosen(mount, policy).await.unwrap_err();
+    (error.class, error.to_string())
+}
+
+#[tokio::test]
+async fn each_mode_logs_in_with_what_is_its_own() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), " own.token\n").unwrap();
+    let policy = Policy { token_file: Some(file.path().to_owned()), ..policy() };
+    for mode in Mode::ALL {
+        let identity = chosen(&mount(Wish::Mode(mode), ""), &policy).await.unwrap();
+        assert_eq!((identity.mode, &*identity.session_name), (mode, "shop@web@web-1"));
+        let login = match &identity.login {
+            Login::Keys(keys) => keys.id.clone(),
+            Login::EcsRole => "the machine's".to_owned(),
+            Login::Oidc { role, provider, token, shared, name, lifetime } => {
+                assert_eq!(provider, policy.oidc_provider.as_ref().unwrap());
+                let token = token.expose();
+                format!("{role} by {token} for {name} {} {shared}", lifetime.as_secs())
+            }
+            Login::Assume { base, role, name, lifetime } => {
+                format!("{role} from {} for {name} {}", base.who(), lifetime.as_secs())
+            }
+        };
+        let own = token_of("shop", "web");
+        let expected = match mode {
+            Mode::Pod => format!("{ROLE} by {own} for shop@web@web-1 3600 false"),
+            Mode::Provider => {
+                format!("{OPERATORS_ROLE} by own.token for shop@web@web-1 900 false")
+            }
+            Mode::RamRole => {
+                format!("{OPERATORS_ROLE} from access key operator for shop@web@web-1 900")
+            }
+            Mode::NodePublishSecret => "published".to_owned(),
+            Mode::AccessKey => "operator".to_owned(),
+            Mode::EcsRole => "the machine's".to_owned(),
+        };
+        assert_eq!(login, expected);
+    }
+    std::fs::write(file.path(), " \n").unwrap();
+    let told = refused(&mount(Wish::Mode(Mode::Provider), ""), &policy).await;
+    assert_eq!(told.0, Class::Unusable);
+    assert!(told.1.ends_with(" is empty"), "{}", told.1);
+}
+
+#[tokio::test]
+async fn the_operator_may_name_the_sessions_that_pods_share() {
+    let policy = Policy { session_name: Some("node-7".to_owned()), ..policy() };
+    let identity = chosen(&mount(Wish::Mode(Mode::RamRole), ""), &policy).await.unwrap();
+    assert!(matches!(&identity.login, Login::Assume { name, .. } if name == "node-7"));
+    let identity = chosen(&mount(Wish::Mode(Mode::Pod), ""), &policy).await.unwrap();
+    assert!(matches!(&identity.login, Login::Oidc { name, .. } if name == "shop@web@web-1"));
+}
+
+#[tokio::test]
+async fn a_mode_that_is_not_set_up_is_refused_and_no_other_is_tried() {
+    let nothing =
+        || Policy { oidc_provider: None, role: None, keys: None, ecs_metadata: false, ..policy() };
+    for (mode, what) in [
+        (Mode::Pod, "the operator has not set --oidc-provider-arn"),
+        (Mode::Provider, "the operator has not set --role-arn"),
+        (Mode::RamRole, "the operator has not set ACCESS_KEY_ID"),
+        (Mode::AccessKey, "the operator has not set ACCESS_KEY_ID"),
+        (Mode::EcsRole, "instance metadata is disabled here"),
+    ] {
+        let (class, told) = refused(&mount(Wish::Mode(mode), ""), &nothing()).await;
+        assert_eq!(class, Class::Unusable);
+        assert!(told.starts_with(&format!("identity {mode} cannot be used: {what}")), "{told}");
+    }
+    let mut mount = mount(Wish::Mode(Mode::NodePublishSecret), "");
+    for (keys, what) in [
+        (NodePublishKeys::Absent, "the mount brought no Secret"),
+        (NodePublishKeys::Lacks("access_key"), "the Secret has no entry access_key"),
+    ] {
+        mount.node_publish_keys = keys;
+        let (class, told) = refused(&mount, &policy()).await;
+        assert_eq!(class, Class::Unusable);
+        assert!(told.contains(what), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn only_what_the_operator_allows_is_used() {
+    for mode in Mode::ALL {
+        let mut policy = policy();
+        policy.allowed.remove(&mode);
+        let (class, told) = refused(&mount(Wish::Mode(mode), ""), &policy).await;
+        assert_eq!(class, Class::Denied);
+        assert!(told.starts_with(&format!("identity {mode} is not allowed here")), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_role_of_the_mount_is_for_the_pod_s_own_identity() {
+    for mode in Mode::ALL {
+        let mount = Mount { role: Some(role(ROLE)), ..mount(Wish::Mode(mode), "") };
+        match mode {
+            Mode::Pod => assert!(chosen(&mount, &policy()).await.is_ok()),
+            mode => {
+                let (class, told) = refused(&mount, &policy()).await;
+                assert_eq!(class, Class::Invalid);
+                assert!(told.contains(&format!("this mount's is {mode}")), "{told}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_identity_that_pods_share_is_led_on_only_where_the_operator_agreed() {
+    let fields = format!(", crossAccountRoleArn: '{PARTNER}'");
+    let listed = Policy {
+        cross_account_roles: vec![Glob::new("acs:ram::3:*"), Glob::new("acs:ram::2:*")],
+        ..policy()
+    };
+    for mode in [Mode::RamRole, Mode::AccessKey, Mode::EcsRole] {
+        let mount = mount(Wish::Mode(mode), &fields);
+        let (class, told) = refused(&mount, &policy()).await;
+        assert_eq!(class, Class::Denied);
+        assert!(told.contains(&format!("identity {mode} is shared by pods")), "{told}");
+        chosen(&mount, &listed).await.unwrap();
+    }
+    for mode in [Mode::Pod, Mode::NodePublishSecret] {
+        let identity = chosen(&mount(Wish::Mode(mode), &fields), &policy()).await.unwrap();
+        match identity.led_on_to(&role(PARTNER)) {
+            Login::Assume { base, role, name, lifetime } => {
+                assert_eq!(base.who(), identity.login.who());
+                assert_eq!(
+                    (role.as_str(), &*name, lifetime.as_secs()),
+                    (PARTNER, "shop@web@web-1", 3600)
+                );
+            }
+            login => panic!("{login:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_said_means_the_default_and_auto_the_first_that_is_set_up() {
+    let mode = async |wish: Wish, policy: &Policy| {
+        let mount = Mount { role: None, ..mount(wish, "") };
+        self::mode(&mount, policy).map_err(|error| error.to_string())
+    };
+    for default in Mode::ALL {
+        let policy = Policy { default: DefaultMode::Mode(default), ..policy() };
+        assert_eq!(policy.default.to_string(), default.name());
+        assert_eq!(mode(Wish::Unsaid, &policy).await, Ok(default));
+        match default {
+            Mode::Pod => {
+                let told = mode(Wish::AnyButPod, &policy).await.unwrap_err();
+                assert!(told.contains("--default-identity=auto"), "{told}");
+            }
+            default => assert_eq!(mode(Wish::AnyButPod, &policy).await, Ok(default)),
+        }
+    }
+    assert_eq!(DefaultMode::Auto.to_string(), "auto");
+
+    let auto = |role_set: bool, provider: bool, file: bool, keys_set: bool| Policy {
+        default: DefaultMode::Auto,
+        role: role_set.then(|| role(OPERATORS_ROLE)),
+        oidc_provider: OidcProviderArn::of_cluster("1", "c").filter(|_| provider),
+        token_file: file.then(PathBuf::new),
+        keys: keys_set.then(|| keys("operator")),
+        ..policy()
+    };
+    let mount = Mount { role: None, ..mount(Wish::AnyButPod, "") };
+    let bare = || Mount {
+        node_publish_keys: NodePublishKeys::Absent,
+        role: None,
+        ..self::mount(Wish::Unsaid, "")
+    };
+    let (secret, without) = (Mode::NodePublishSecret, Mode::AccessKey);
+    for (policy, expected) in [
+        (auto(true, true, true, true), (Mode::Provider, Mode::Provider)),
+        (auto(true, true, true, false), (Mode::Provider, Mode::Provider)),
+        (auto(false, true, true, true), (secret, without)),
+        (auto(true, false, true, true), (Mode::RamRole, Mode::RamRole)),
+        (auto(true, true, false, true), (Mode::RamRole, Mode::RamRole)),
+        (auto(true, false, false, false), (secret, Mode::EcsRole)),
+        (auto(false, false, false, true), (secret, without)),
+        (auto(false, false, false, false), (secret, Mode::EcsRole)),
+    ] {
+        let found = (self::mode(&mount, &policy).unwrap(), self::mode(&bare(), &policy).unwrap());
+        assert_eq!(found, expected, "{policy:?}");
+    }
+    let nothing = Policy { ecs_metadata: false, ..auto(false, false, false, false) };
+    let told = self::mode(&bare(), &nothing).unwrap_err();
+    assert_eq!((told.class, &*told.what), (Class::Unusable, "no identity is configured here"));
+}
+
+#[tokio::test]
+async fn a_pod_proves_itself_with_a_token_that_is_its_own_and_not_over() {
+    let mut mount = mount(Wish::Mode(Mode::Pod), "");
+    let (past, future) = ("2020-01-01T00:00:00Z".parse().ok(), "2126-01-01T00:00:00Z".parse().ok());
+    for (input, what) in [
+        (TokenInput::Absent, "the driver sent no ServiceAccount token"),
+        (
+            TokenInput::OtherAudiences(vec!["vault".to_owned(), "a\nb".to_owned()]),
+            "the driver sent tokens for \"vault\", ",
+        ),
+        (token("a.b.c", past), "the pod's token expired at 2020-01-01T00:00:00Z"),
+    ] {
+        mount.token = input;
+        let (class, told) = refused(&mount, &policy()).await;
+        assert_eq!(class, Class::Unauthenticated);
+        assert!(told.starts_with(&format!("identity pod cannot be used: {what}")), "{told}");
+    }
+    for expires in [None, future] {
+        mount.token = token("a.b.c", expires);
+        let login = chosen(&mount, &policy()).await.unwrap().login;
+        assert!(matches!(&login, Login::Oidc { token, .. } if token.expose() == "a.b.c"));
+    }
+}
+
+#[tokio::test]
+async fn where_pods_share_a_session_each_still_has_a_token_of_the_service_account() {
+    let policy = Policy { share: Share::ServiceAccount, ..policy() };
+    let mut mount = mount(Wish::Mode(Mode::Pod), "");
+    let identity = chosen(&mount, &policy).await.unwrap();
+    assert_eq!(identity.session_name, "shop@web");
+    assert!(
+        matches!(&identity.login, Login::Oidc { shared: true, name, .. } if name == "shop@web")
+    );
+    let others = [
+        token_of("shop", "api"),
+        token_of("bank", "web"),
+        "a".to_owned(),
+        "a.!.c".to_owned(),
+        format!("a.{}.c", URL_SAFE_NO_PAD.encode("{}")),
+    ];
+    for jwt in others {
+        mount.token = token(&jwt, None);
+        let (class, told) = refused(&mount, &policy).await;
+        assert_eq!(class, Class::Unauthenticated);
+        assert!(told.ends_with("is not one of system:serviceaccount:shop:web"), "{told}");
+    }
+    // No other mode is a ServiceAccount's.
+    let identity = chosen(&self::mount(Wish::Mode(Mode::RamRole), ""), &policy).await.unwrap();
+    assert_eq!(identity.session_name, "shop@web@web-1");
+}
+
+#[tokio::test]
+async fn what_would_mend_the_trust_is_said_where_nothing_else_is() {
+    let mended = async |mode: Mode, error: Error| {
+        chosen(&mount(Wish::Mode(mode), ""), &policy()).await.unwrap().mended(error).fix
+    };
+    let error = || Error::new(Class::Unauthenticated, "no");
+    assert_eq!(
+        mended(Mode::Pod, error()).await,
+        "the trust policy of acs:ram::1:role/web must allow \
+         acs:ram::1:oidc-provider/ack-rrsa-c with oidc:aud sts.aliyuncs.com and oidc:sub \
+         system:serviceaccount:shop:web"
+    );
+    assert_eq!(mended(Mode::Pod, error().fix("try")).await, "try");
+    assert_eq!(mended(Mode::EcsRole, error()).await, "");
+}
