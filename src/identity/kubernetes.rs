@@ -180,3 +180,160 @@ fn failed((namespace, account): &Name, what: &str) -> Error {
     Error::new(Class::Unusable, format!("cannot be looked up: {what}"))
         .about(format!("ServiceAccount {}", quoted(&format!("{namespace}/{account}"))))
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::{super::api_server::tests::Fake, *};
+
+    const WEB: &str = "acs:ram::1:role/web";
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn pod(service_account: &str) -> Pod {
+        let own = str::to_owned;
+        let (namespace, name, service_account) = (own("shop"), own("p"), own(service_account));
+        Pod { namespace, name, uid: String::new(), service_account }
+    }
+
+    async fn role(accounts: &ServiceAccounts, parameter: Option<&str>) -> Result<String, Error> {
+        let parameter = parameter.map(|arn| RoleArn::parse(arn).unwrap());
+        let provider = OidcProviderArn::of_cluster("1", "c").unwrap();
+        let role = accounts.role(&pod("web"), parameter.as_ref(), &provider).await;
+        role.map(|role| role.as_str().to_owned())
+    }
+
+    async fn answering(status: u16, annotations: &[(&str, &str)]) -> (Fake, ServiceAccounts) {
+        let annotations: HashMap<_, _> = annotations.iter().copied().collect();
+        let body = serde_json::json!({ "metadata": { "annotations": annotations } }).to_string();
+        let fake = Fake::answering(status, &body).await;
+        let accounts = ServiceAccounts::new(Some(fake.api()));
+        (fake, accounts)
+    }
+
+    #[tokio::test]
+    async fn annotations_and_parameter_name_one_role_or_none() {
+        let arn = (ROLE_ARN, " acs:ram::1:role/web ");
+        let name = (ROLE_NAME, " web ");
+        let other = (ROLE_NAME, "api");
+        let blank = (ROLE_ARN, " ");
+        for (annotations, parameter) in [
+            (&[arn][..], None),
+            (&[name], None),
+            (&[arn, name], None),
+            (&[arn, name], Some(WEB)),
+            (&[], Some(WEB)),
+            (&[blank, name], None),
+            (&[("other.io/role-arn", "x"), name], None),
+        ] {
+            let (_fake, accounts) = answering(200, annotations).await;
+            let role = role(&accounts, parameter).await;
+            assert_eq!(role.as_deref(), Ok(WEB), "{annotations:?}");
+        }
+        for (annotations, parameter, class, told) in [
+            (&[][..], None, Class::Unusable, "has no RAM role; annotate it with"),
+            (&[blank], None, Class::Unusable, "has no RAM role"),
+            (&[arn, other], None, Class::Invalid, "has two RAM roles: "),
+            (&[other], Some(WEB), Class::Invalid, "acs:ram::1:role/web by parameter roleArn"),
+            (&[(ROLE_ARN, "web")], None, Class::Invalid, "role-arn: is not acs:ram::"),
+            (&[(ROLE_NAME, "w/b")], None, Class::Invalid, "role-name: is not a role's name"),
+        ] {
+            let (_fake, accounts) = answering(200, annotations).await;
+            let error = role(&accounts, parameter).await.unwrap_err();
+            assert_eq!(error.class, class, "{error}");
+            let text = error.to_string();
+            assert!(text.starts_with("ServiceAccount shop/web") && text.contains(told), "{text}");
+        }
+        let error = role(&ServiceAccounts::new(None), None).await.unwrap_err();
+        assert_eq!(error.fix, "set parameter roleArn (look-ups are off here)");
+    }
+
+    #[tokio::test]
+    async fn what_was_found_is_not_asked_for_again_and_what_failed_is() {
+        let (fake, accounts) = answering(200, &[(ROLE_ARN, WEB)]).await;
+        for _ in 0..3 {
+            role(&accounts, None).await.unwrap();
+        }
+        assert_eq!(fake.asked().len(), 1);
+        let (fake, accounts) = answering(404, &[]).await;
+        for _ in 0..3 {
+            role(&accounts, None).await.unwrap_err();
+        }
+        assert_eq!(fake.asked().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_look_up_that_failed_says_whether_it_passes() {
+        let fix = "the mount is tried again";
+        for (status, class, told) in [
+            (403, Class::Unusable, "the look-up is forbidden; the provider's ClusterRole"),
+            (404, Class::Unusable, "it does not exist"),
+            (401, Class::Unusable, "the API server answered HTTP 401"),
+            (503, Class::Internal, "the API server answered HTTP 503; the mount is tried again"),
+        ] {
+            let (_fake, accounts) = answering(status, &[]).await;
+            let error = role(&accounts, None).await.unwrap_err();
+            let text = error.to_string();
+            let told = format!("ServiceAccount \"shop/web\": cannot be looked up: {told}");
+            assert!(error.class == class && text.starts_with(&told), "{text}");
+            assert_eq!(error.fix == fix, class == Class::Internal);
+        }
+        // Nobody listens there any more.
+        let (fake, accounts) = answering(200, &[]).await;
+        drop(fake);
+        tokio::task::yield_now().await;
+        let error = role(&accounts, None).await.unwrap_err();
+        assert_eq!((error.class, &*error.fix), (Class::Internal, fix), "{error}");
+        let fake = Fake::answering(200, "[]").await;
+        let error = role(&ServiceAccounts::new(Some(fake.api())), None).await.unwrap_err();
+        assert_eq!(error.class, Class::Unusable);
+        assert!(error.fix.starts_with("run in a cluster"), "{error}");
+    }
+
+    fn found(role: &str) -> Annotations {
+        Annotations { role_arn: Some(role.to_owned()), role_name: None }
+    }
+
+    fn name(service_account: &str) -> Name {
+        ("shop".to_owned(), service_account.to_owned())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_role_is_believed_for_a_minute_and_none_for_three_seconds() {
+        for (annotations, seconds) in [(found(WEB), 60), (Annotations::default(), 3)] {
+            let cache = Cache::default();
+            keep(&cache, &name("web"), Ok(annotations.clone())).unwrap();
+            assert_eq!(fresh(&cache, &name("api")), None);
+            advance(SECOND * seconds - SECOND / 1000).await;
+            assert_eq!(fresh(&cache, &name("web")).as_ref(), Some(&annotations));
+            advance(SECOND / 1000).await;
+            assert_eq!(fresh(&cache, &name("web")), None);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_is_kept_than_there_is_room_for() {
+        let cache = Cache::default();
+        let keep = |number: usize, annotations: Annotations| {
+            let kept = keep(&cache, &name(&number.to_string()), Ok(annotations.clone()));
+            assert_eq!(kept, Ok(annotations));
+            lock(&cache).len()
+        };
+        for number in 1..MAX_CACHED {
+            assert_eq!(keep(number, found(WEB)), number);
+        }
+        assert_eq!(keep(MAX_CACHED, Annotations::default()), MAX_CACHED);
+        // All of them are fresh.
+        assert_eq!(keep(MAX_CACHED + 1, found(WEB)), MAX_CACHED);
+        assert_eq!(fresh(&cache, &name(&(MAX_CACHED + 1).to_string())), None);
+        // One of them no more, to the moment.
+        advance(3 * SECOND).await;
+        assert_eq!(keep(MAX_CACHED + 1, found(WEB)), MAX_CACHED);
+        assert_eq!(fresh(&cache, &name(&(MAX_CACHED + 1).to_string())), Some(found(WEB)));
+        assert_eq!(fresh(&cache, &name("1")), Some(found(WEB)));
+        let failure = Error::new(Class::Internal, "no");
+        assert_eq!(super::keep(&cache, &name("x"), Err(failure.clone())), Err(failure));
+        advance(ROLE_TTL).await;
+        assert_eq!(keep(0, found(WEB)), 1);
+    }
+}
