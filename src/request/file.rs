@@ -162,7 +162,7 @@ mod tests {
             assert_eq!(RelPath::parse(good).unwrap().as_str(), good);
         }
         let longest = format!("{}xx", "a/".repeat(2047));
-        for good in [&long[..255], &longest] {
+        for good in [&"x".repeat(255), &longest] {
             RelPath::parse(good).unwrap();
         }
         assert_eq!(RelPath::parse(&format!("{longest}x")), Err("is longer than 4096 bytes"));

@@ -156,4 +156,28 @@ mod tests {
         assert!(lists.bytes <= MOST_BYTES);
         assert_eq!(lists.bytes, lists.lists.values().map(|list| list.bytes).sum::<usize>());
     }
+
+    #[test]
+    fn as_much_is_kept_as_there_is_room_for() {
+        let mut lists = Lists::default();
+        let mut keep = |key: u8, bytes: usize| {
+            lists.uses += 1;
+            lists.keep([key; 32], List { objects: Vec::new().into(), bytes, used: 0 });
+            let mut kept: Vec<_> =
+                lists.lists.iter().map(|(key, list)| (key[0], list.bytes)).collect();
+            kept.sort_unstable();
+            assert_eq!(lists.bytes, kept.iter().map(|(_, bytes)| bytes).sum::<usize>());
+            kept
+        };
+        assert_eq!(keep(1, MOST_BYTES), [(1, MOST_BYTES)]);
+        // More than there can be room for takes nothing from anyone.
+        for more in [1, 2] {
+            assert_eq!(keep(2, MOST_BYTES + more), [(1, MOST_BYTES)]);
+        }
+        assert_eq!(keep(3, 8), [(3, 8)]);
+        assert_eq!(keep(4, MOST_BYTES - 8), [(3, 8), (4, MOST_BYTES - 8)]);
+        assert_eq!(keep(5, 1), [(4, MOST_BYTES - 8), (5, 1)]);
+        // Two mounts that parsed the same text at the same time.
+        assert_eq!(keep(5, 1), [(4, MOST_BYTES - 8), (5, 1)]);
+    }
 }
