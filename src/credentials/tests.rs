@@ -319,6 +319,22 @@ async fn a_renewal_that_failed_is_not_tried_again_at_once() {
     assert_eq!(node.read(&login).await.unwrap_err().class, Class::Denied);
 }
 
+/// Between a caller's look and its start another login may have ended.
+#[tokio::test(start_paused = true)]
+async fn who_comes_a_moment_late_asks_for_no_second_session() {
+    let (node, login) = (Node::new(), pod("a"));
+    node.read(&login).await.unwrap();
+    let keyed = node.sessions.keyed(login);
+    let log_in = async || match node.sessions.log_in(&keyed).until(Instant::now() + LIMIT).await {
+        Waited::Landed(Ok(session)) => session,
+        other => panic!("{other:?}"),
+    };
+    let first = log_in().await;
+    assert_eq!((&*first.keys.id, node.logins()), ("key-1", 1));
+    advance(first.renew_at - Instant::now()).await;
+    assert_eq!((&*log_in().await.keys.id, node.logins()), ("key-2", 2));
+}
+
 #[tokio::test(start_paused = true)]
 async fn sweeping_forgets_sessions_that_are_over_and_no_others() {
     let node = Node::new();
@@ -330,7 +346,8 @@ async fn sweeping_forgets_sessions_that_are_over_and_no_others() {
     advance(30 * MINUTE).await;
     node.fetcher.sweep();
     assert_eq!(node.held(), 1);
-    advance(HOUR).await;
+    // The other one too at its very end, which is an hour after its answer came, less a minute.
+    advance(29 * MINUTE - WAY).await;
     node.fetcher.sweep();
     assert_eq!(node.held(), 0);
 }
@@ -352,9 +369,12 @@ async fn no_more_sessions_are_held_than_there_is_room_for() {
     // The next one serves its mount, but is not held until one of the others is over.
     keep(MAX_HELD + 1, HOUR);
     assert_eq!(node.held(), MAX_HELD);
-    advance(MINUTE).await;
+    advance(MINUTE * 19 / 20).await;
     keep(MAX_HELD + 2, HOUR);
     assert_eq!(node.held(), MAX_HELD);
+    let held = lock(&node.sessions.0.held);
+    assert!(held.values().any(|held| held.session.keys.id == (MAX_HELD + 2).to_string()));
+    drop(held);
     advance(2 * HOUR).await;
     keep(MAX_HELD + 3, HOUR);
     assert_eq!(node.held(), 1);
