@@ -186,3 +186,17 @@ impl RawSession {
         Some(Session::new(keys, left))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The token would be in what it grew out of.
+    #[test]
+    fn a_form_has_room_for_all_of_it_from_the_start() {
+        let form = form(&[("OIDCToken", &"/".repeat(2_000)), ("RoleArn", &":".repeat(40))]);
+        let form = form.expose();
+        assert!(form.starts_with("OIDCToken=%2F%2F") && form.contains("%2F&RoleArn=%3A"));
+        assert_eq!(form.capacity(), form.len() + 1, "all but the first have a \"&\"");
+    }
+}
