@@ -49,6 +49,8 @@ fn mode_names_round_trip() {
         assert_eq!(Mode::parse(mode.name()), Some(mode));
     }
     assert_eq!(Mode::parse("Pod"), None);
+    let all = "pod, provider, ram-role, node-publish-secret, access-key, ecs-role";
+    assert_eq!(Mode::list(), all);
 }
 
 fn role(arn: &str) -> RoleArn {
