@@ -156,3 +156,26 @@ struct Answer {
     #[serde(flatten)]
     session: RawSession,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::tests::Fake, *};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_machine_that_knows_no_tokens_is_asked_without_where_the_operator_agreed() {
+        let fake = Arc::new(Fake::default());
+        let refused = serde_json::Value::String(String::new());
+        fake.answer("/latest/api/token", 404, refused);
+        let metadata = |without_token: bool| Metadata {
+            role: Some("node".to_owned()),
+            without_token,
+            ..Metadata::by(fake.clone())
+        };
+        let within = || Instant::now() + TIMEOUT;
+        let error = metadata(false).session(within()).await.unwrap_err();
+        assert_eq!(&*error.what, "no token: HTTP 404");
+        assert_eq!(metadata(true).session(within()).await.unwrap().keys.id, "key-1");
+        let asked = fake.last("/latest/meta-data/ram/security-credentials/node");
+        assert!(!asked.contains(TOKEN_HEADER), "{asked}");
+    }
+}

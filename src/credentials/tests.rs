@@ -38,7 +38,7 @@ const LIMIT: Duration = Duration::from_secs(100);
 
 /// Hands out keys by number, and values that name the key that they were read with.
 #[derive(Debug, Default)]
-struct Fake(Mutex<Open>);
+pub(super) struct Fake(Mutex<Open>);
 
 #[derive(Debug, Default)]
 struct Open {
@@ -50,7 +50,7 @@ struct Open {
 }
 
 impl Fake {
-    fn answer(&self, what: &str, status: u16, body: Value) {
+    pub(super) fn answer(&self, what: &str, status: u16, body: Value) {
         lock(&self.0).answers.insert(what.to_owned(), Some((status, body)));
     }
 
@@ -72,7 +72,7 @@ impl Fake {
     }
 
     /// All that came with the last such call.
-    fn last(&self, what: &str) -> String {
+    pub(super) fn last(&self, what: &str) -> String {
         let open = lock(&self.0);
         open.asked.iter().rfind(|(asked, _)| asked == what).unwrap().1.clone()
     }
@@ -372,9 +372,11 @@ async fn no_more_sessions_are_held_than_there_is_room_for() {
     advance(MINUTE * 19 / 20).await;
     keep(MAX_HELD + 2, HOUR);
     assert_eq!(node.held(), MAX_HELD);
-    let held = lock(&node.sessions.0.held);
-    assert!(held.values().any(|held| held.session.keys.id == (MAX_HELD + 2).to_string()));
-    drop(held);
+    let held = |id: usize| {
+        let held = lock(&node.sessions.0.held);
+        held.values().any(|held| held.session.keys.id == id.to_string())
+    };
+    assert!(held(MAX_HELD + 2) && !held(MAX_HELD) && !held(MAX_HELD + 1));
     advance(2 * HOUR).await;
     keep(MAX_HELD + 3, HOUR);
     assert_eq!(node.held(), 1);
