@@ -227,4 +227,30 @@ mod tests {
             assert_eq!(authorization(&keys, &unsigned), expected.authorization, "{}", vector.id);
         }
     }
+
+    fn with_token() -> [(&'static str, &'static str); 3] {
+        [("host", "kms.example"), ("x-acs-security-token", "planted-token"), ("accept", "x")]
+    }
+
+    /// The session's token is in it, and would be in what it grew out of.
+    #[test]
+    fn what_is_signed_has_room_for_all_of_it_from_the_start() {
+        let headers = with_token();
+        let (method, path, query, body_sha256) = ("POST", "/path", "a=b&c=d", SHA256_OF_NOTHING);
+        let unsigned = Unsigned { method, path, query, headers: &headers, body_sha256 };
+        let (canonical, names) = canonical_request(&unsigned);
+        assert!(canonical.contains("\nx-acs-security-token:planted-token\n"), "{canonical}");
+        assert_eq!(names, "host;x-acs-security-token");
+        assert_eq!(canonical.capacity(), canonical.len() + 1, "all but the first have a \";\"");
+    }
+
+    #[test]
+    fn a_request_to_sign_shows_no_values_of_headers() {
+        let headers = with_token();
+        let (method, path, query, body_sha256) = ("POST", "/path", "", SHA256_OF_NOTHING);
+        let shown =
+            format!("{:?}", Unsigned { method, path, query, headers: &headers, body_sha256 });
+        assert!(shown.contains("/path") && shown.contains("x-acs-security-token"), "{shown}");
+        assert!(!shown.contains("planted"), "{shown}");
+    }
 }
