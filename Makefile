@@ -6,12 +6,14 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/csi-provider
 VENV := $(CACHE)/official-clients-$(firstword $(shell sha256sum e2e/emulator/tests/requirements.txt))
 DENY_VERSION := 0.20.2
 FUZZ_VERSION := 0.13.2
+MUTANTS_VERSION := 27.1.0
 DENY := $(CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 FUZZ := $(CACHE)/cargo-fuzz-$(FUZZ_VERSION)/bin/cargo-fuzz
+MUTANTS := $(CACHE)/cargo-mutants-$(MUTANTS_VERSION)/bin/cargo-mutants
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 DEBUG := $(TARGET)/debug
 
-.PHONY: help demo test toolchain lint unit official-clients bench bench-quick soak bench-programs simulate deny fuzz-smoke e2e e2e-up e2e-down
+.PHONY: help demo test toolchain lint unit official-clients bench bench-quick soak bench-programs simulate deny fuzz-smoke mutants e2e e2e-up e2e-down
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -72,6 +74,17 @@ fuzz-smoke: $(FUZZ) ## twenty seconds of each fuzz target, without sanitizers so
 
 $(FUZZ):
 	cargo install --locked --quiet --root $(CACHE)/cargo-fuzz-$(FUZZ_VERSION) cargo-fuzz@$(FUZZ_VERSION)
+
+# Against the unit tests first; what these let pass, against the end-to-end tests that are about it.
+mutants: export CARGO_PROFILE_DEV_DEBUG := 0
+mutants: $(MUTANTS) toolchain ## changes to identity, sessions, signature and request that no test notices (an hour)
+	mkdir -p $(TARGET)
+	-$(MUTANTS) mutants --output $(TARGET) --timeout 30 --cargo-arg=--lib
+	$(MUTANTS) mutants --output $(TARGET) --timeout 120 --iterate --cargo-arg=--test=e2e \
+	  -- -- identity:: sessions:: objects:: sharing::
+
+$(MUTANTS):
+	cargo install --locked --quiet --root $(CACHE)/cargo-mutants-$(MUTANTS_VERSION) cargo-mutants@$(MUTANTS_VERSION)
 
 e2e: toolchain ## on a real Kubernetes node: kubelet, the real driver, the chart (root; the first time builds Kubernetes)
 	e2e/cluster/run-tests
