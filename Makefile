@@ -81,7 +81,7 @@ mutants: $(MUTANTS) toolchain ## changes to identity, sessions, signature and re
 	mkdir -p $(TARGET)
 	-$(MUTANTS) mutants --output $(TARGET) --timeout 30 --cargo-arg=--lib
 	$(MUTANTS) mutants --output $(TARGET) --timeout 120 --iterate --cargo-arg=--test=e2e \
-	  -- -- identity:: sessions:: objects:: sharing::
+	  -- -- identity:: sessions:: objects:: sharing:: debug::
 
 $(MUTANTS):
 	cargo install --locked --quiet --root $(CACHE)/cargo-mutants-$(MUTANTS_VERSION) cargo-mutants@$(MUTANTS_VERSION)
