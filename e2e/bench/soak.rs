@@ -1,6 +1,6 @@
 //! Many mounts of all kinds, from pods whose tokens change, and what the provider holds meanwhile.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use provider::pb::MountRequest;
@@ -23,10 +23,12 @@ use crate::{
 const PODS: usize = 300;
 const STEP: usize = 20_000;
 const IN_FLIGHT: usize = 16;
-/// Mounts of one lane until another pod's token is new.
+/// Mounts until another pod's token is new.
 const TOKEN_EVERY: usize = 50;
+/// For so many: what is held for seconds comes and goes many times in the whole.
+const ROUND: Duration = Duration::from_millis(30);
 /// Short, so that sessions and values of the first steps are over long before the last.
-const SESSION_SECONDS: u64 = 20;
+const SESSION_SECONDS: u64 = 10;
 const INTERVAL: &str = "--refresh-interval=2s";
 
 /// How much more than after the first step there may be at the end.
@@ -114,7 +116,9 @@ async fn mount(
 ) -> Result<usize, Fault> {
     let (mut refused, mut random) = (0, Rng::with_seed(1));
     // A round is short, and between two of them one pod gets another token.
+    let mut rounds = tokio::time::interval(ROUND);
     for _ in 0..mounts / TOKEN_EVERY {
+        rounds.tick().await;
         let mut lanes = JoinSet::new();
         for (lane, driver) in (0..IN_FLIGHT).zip(node.drivers.iter().cycle()) {
             let number = TOKEN_EVERY / IN_FLIGHT + usize::from(lane < TOKEN_EVERY % IN_FLIGHT);
