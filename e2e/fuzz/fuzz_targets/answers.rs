@@ -115,7 +115,7 @@ async fn asked(operation: u8, script: Arc<Script>) {
             let metadata = Metadata::by(script.clone());
             let sessions = Sessions::new(cloud.clone(), of(Service::Sts), metadata, metrics);
             let deadline = Instant::now() + Duration::from_secs(1);
-            match sessions.prove(&login(operation), deadline).await {
+            match sessions.prove(&sessions.keyed(login(operation)), deadline).await {
                 Ok(proof) => {
                     let told = body.get("Credentials").unwrap_or(&body);
                     let keys = proof.keys();
