@@ -307,7 +307,6 @@ mod tests {
             endpoint::{Endpoints, Service},
             kms::SecretRef,
         },
-        names::Region,
         request::objects::Source,
     };
 
@@ -316,18 +315,10 @@ mod tests {
     const API: LoginKey = [255; 32];
 
     fn read(name: &str) -> Read {
-        let region = Region::parse("cn-hangzhou").unwrap();
-        let endpoints = Endpoints {
-            region: region.clone(),
-            public: false,
-            sts: None,
-            kms: None,
-            oos: None,
-            allowed: Vec::new(),
-        };
+        let endpoints = Endpoints::of_hangzhou();
         let name = name.to_owned();
         Read {
-            endpoint: endpoints.of(Service::Kms, &region),
+            endpoint: endpoints.of(Service::Kms, &endpoints.region),
             source: Source::Kms(SecretRef { name, version_id: None, stage: None }),
             cross_account_role: None,
         }

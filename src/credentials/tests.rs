@@ -18,7 +18,6 @@ use crate::{
     fetch::Fetcher,
     http::{Answer, Broken, Transport},
     identity::{Identity, Mode},
-    names::Region,
     request::{
         Mount, NodePublishKeys, Pod, TokenInput, Wish,
         file::{FileMode, PathTranslation},
@@ -202,14 +201,7 @@ impl Node {
 }
 
 fn endpoints() -> Endpoints {
-    Endpoints {
-        region: Region::parse("cn-hangzhou").unwrap(),
-        public: false,
-        sts: HostTemplate::parse("sts.example"),
-        kms: None,
-        oos: None,
-        allowed: Vec::new(),
-    }
+    Endpoints { sts: HostTemplate::parse("sts.example"), ..Endpoints::of_hangzhou() }
 }
 
 fn mount() -> Mount {

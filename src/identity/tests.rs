@@ -1,7 +1,6 @@
 use super::*;
 use crate::{
     cloud::endpoint::Endpoints,
-    names::Region,
     request::{
         PodToken,
         file::{FileMode, PathTranslation},
@@ -72,18 +71,10 @@ fn token(jwt: &str, expires: Option<jiff::Timestamp>) -> TokenInput {
 
 /// Of the pod shop/web-1, which has a token and a role; `fields` are beside the object's name.
 fn mount(identity: Wish, fields: &str) -> Mount {
-    let region = Region::parse("cn-hangzhou").unwrap();
-    let endpoints = Endpoints {
-        region: region.clone(),
-        public: false,
-        sts: None,
-        kms: None,
-        oos: None,
-        allowed: Vec::new(),
-    };
+    let endpoints = Endpoints::of_hangzhou();
     let context = objects::Context {
         endpoints: &endpoints,
-        region: &region,
+        region: &endpoints.region,
         translation: PathTranslation::Off,
         mode: FileMode::parse_octal("0400").unwrap(),
     };

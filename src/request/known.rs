@@ -108,15 +108,7 @@ mod tests {
 
     #[test]
     fn a_text_is_parsed_once_for_each_meaning_it_can_have() {
-        let region = |name| Region::parse(name).unwrap();
-        let endpoints = Endpoints {
-            region: region("cn-hangzhou"),
-            public: false,
-            sts: None,
-            kms: None,
-            oos: None,
-            allowed: Vec::new(),
-        };
+        let endpoints = Endpoints::of_hangzhou();
         let known = Known::default();
         let mut parsed = 0;
         let mut ask = |text: &str, region: &str, translation: &str, mode: &str| {

@@ -370,18 +370,10 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> Result<Vec<Object>, Vec<Error>> {
-        let region = Region::parse("cn-hangzhou").unwrap();
-        let endpoints = Endpoints {
-            region: region.clone(),
-            public: false,
-            sts: None,
-            kms: None,
-            oos: None,
-            allowed: Vec::new(),
-        };
+        let endpoints = Endpoints::of_hangzhou();
         let context = Context {
             endpoints: &endpoints,
-            region: &region,
+            region: &endpoints.region,
             translation: PathTranslation::Slash('_'),
             mode: FileMode::parse_octal("0644").unwrap(),
         };

@@ -9,17 +9,6 @@ use crate::{
 const OBJECTS: &str = "- objectName: web/plain";
 const ROLE: &str = "acs:ram::1234567890123456:role/web";
 
-fn endpoints() -> Endpoints {
-    Endpoints {
-        region: Region::parse("cn-hangzhou").unwrap(),
-        public: false,
-        sts: None,
-        kms: None,
-        oos: None,
-        allowed: Vec::new(),
-    }
-}
-
 /// A request of the pod shop/web-1, with some attributes changed; `null` takes one away.
 fn request(changes: &[(&str, Value)]) -> pb::MountRequest {
     let mut attributes = json!({
@@ -46,7 +35,7 @@ fn request(changes: &[(&str, Value)]) -> pb::MountRequest {
 }
 
 fn parsed(request: pb::MountRequest) -> Result<Mount, Errors> {
-    parse(request, &endpoints(), &Known::default(), &mut None)
+    parse(request, &Endpoints::of_hangzhou(), &Known::default(), &mut None)
 }
 
 fn mount(changes: &[(&str, Value)]) -> Mount {
@@ -84,7 +73,7 @@ fn a_plain_request_says_who_asks_for_what() {
 fn who_asks_is_heard_whatever_else_is_wrong() {
     let mut who = None;
     let broken = request(&[("identity", json!("nobody"))]);
-    parse(broken, &endpoints(), &Known::default(), &mut who).unwrap_err();
+    parse(broken, &Endpoints::of_hangzhou(), &Known::default(), &mut who).unwrap_err();
     assert_eq!(who.unwrap().name, "web-1");
 }
 
