@@ -79,16 +79,19 @@ impl Node {
         Usage::of(self.process.id())
     }
 
-    /// As its metrics tell.
-    pub(crate) async fn tasks(&self) -> Result<u64, Fault> {
+    /// Where its metrics are; to be asked once, before the log is long.
+    pub(crate) fn metrics(&self) -> Result<String, Fault> {
         let log = self.process.log()?;
         let line = log.lines().find(|line| line.contains("serving probes and metrics"));
         let admin = line.and_then(|line| line.split("address=").nth(1)?.split(' ').next());
-        let uri = format!("http://{}/metrics", admin.ok_or("the admin port's address is unknown")?);
-        let request = Request::builder().uri(uri).body(Full::new(Bytes::new()))?;
-        let (_, metrics) = fetch::send(request, Some(&self.ca_file)).await?;
-        let metrics = std::str::from_utf8(&metrics)?;
-        let tasks = metrics.lines().find_map(|line| line.strip_prefix(TASKS)?.trim().parse().ok());
+        Ok(format!("http://{}/metrics", admin.ok_or("the admin port's address is unknown")?))
+    }
+
+    pub(crate) async fn tasks(&self, metrics: &str) -> Result<u64, Fault> {
+        let request = Request::builder().uri(metrics).body(Full::new(Bytes::new()))?;
+        let (_, text) = fetch::send(request, Some(&self.ca_file)).await?;
+        let text = std::str::from_utf8(&text)?;
+        let tasks = text.lines().find_map(|line| line.strip_prefix(TASKS)?.trim().parse().ok());
         Ok(tasks.ok_or("the metrics tell of no tasks")?)
     }
 }

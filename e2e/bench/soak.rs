@@ -80,14 +80,15 @@ pub(crate) async fn run(programs: &Programs, page: &Page, mounts: usize) -> Resu
     }
     let started = Instant::now();
     page.line("  mounts  refused     s  descriptors  tasks  threads  resident KiB  peak KiB")?;
-    let mut last = Held::by(&node).await?;
+    let metrics = node.metrics()?;
+    let mut last = Held::by(&node, &metrics).await?;
     show(page, 0, 0, started, &last)?;
     let (mut done, mut refused, mut first) = (0, 0, None);
     while done < mounts {
         let step = STEP.min(mounts - done);
         refused += mount(&cloud, &node, &mut requests, step).await?;
         done += step;
-        last = Held::by(&node).await?;
+        last = Held::by(&node, &metrics).await?;
         show(page, done, refused, started, &last)?;
         first.get_or_insert(last);
     }
@@ -102,8 +103,8 @@ struct Held {
 }
 
 impl Held {
-    async fn by(node: &Node) -> Result<Self, Fault> {
-        Ok(Self { usage: node.usage()?, tasks: node.tasks().await? })
+    async fn by(node: &Node, metrics: &str) -> Result<Self, Fault> {
+        Ok(Self { usage: node.usage()?, tasks: node.tasks(metrics).await? })
     }
 }
 
