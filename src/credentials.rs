@@ -7,6 +7,7 @@ mod sts;
 use std::{
     collections::HashMap,
     future::Future,
+    ops::Deref,
     pin::Pin,
     sync::{Arc, Mutex},
     time::Duration,
@@ -41,12 +42,12 @@ pub enum Login {
         lifetime: Duration,
     },
     /// AssumeRole, from another login.
-    Assume { base: Box<Login>, role: RoleArn, name: String, lifetime: Duration },
+    Assume { base: Keyed, role: RoleArn, name: String, lifetime: Duration },
     /// The role of the machine.
     EcsRole,
 }
 
-/// A login with its key, which is a digest of a kilobyte: made once for all that a mount asks.
+/// A login with its key, which is a digest of a kilobyte: made once for each mount.
 #[derive(Clone, Debug)]
 pub struct Keyed {
     login: Arc<Login>,
@@ -71,13 +72,21 @@ pub enum Proof {
 }
 
 impl Keyed {
-    pub fn login(&self) -> &Login {
-        &self.login
+    pub fn new(login: Login) -> Self {
+        Self { key: login.digest(), login: Arc::new(login) }
     }
 
     /// Tells logins apart, for whatever else must never be shared between them.
     pub fn key(&self) -> &LoginKey {
         &self.key
+    }
+}
+
+impl Deref for Keyed {
+    type Target = Login;
+
+    fn deref(&self) -> &Login {
+        &self.login
     }
 }
 
@@ -175,11 +184,6 @@ impl Sessions {
                     .fix("check DNS, routes and --public-endpoints; the mount is tried again"))
             }
         }
-    }
-
-    pub fn keyed(&self, login: Login) -> Keyed {
-        let key = login.key(&self.0.sts);
-        Keyed { login: Arc::new(login), key }
     }
 
     /// Drops a session that the cloud refused, unless it has been replaced already.
@@ -282,8 +286,7 @@ impl Sessions {
                 }
                 Login::Assume { base, role, name, lifetime } => {
                     let request = sts::Assume { role, name, lifetime };
-                    let base = self.keyed(Login::clone(base));
-                    let mut proof = self.prove(&base, deadline).await?;
+                    let mut proof = self.prove(base, deadline).await?;
                     let mut first = true;
                     loop {
                         let keys = proof.keys();
@@ -294,8 +297,8 @@ impl Sessions {
                                 if first && failure.cause == cloud::Cause::SessionRefused =>
                             {
                                 first = false;
-                                self.refused(&base, &proof);
-                                proof = self.prove(&base, deadline).await?;
+                                self.refused(base, &proof);
+                                proof = self.prove(base, deadline).await?;
                             }
                             Err(failure) => return Err(sts::told(&failure, role)),
                         }
@@ -340,10 +343,9 @@ impl Login {
         }
     }
 
-    fn key(&self, sts: &Endpoint) -> LoginKey {
+    fn digest(&self) -> LoginKey {
         let mut digest = Context::new(&SHA256);
         self.feed(&mut digest);
-        feed(&mut digest, sts.host());
         let mut key = [0; 32];
         key.copy_from_slice(digest.finish().as_ref());
         key
@@ -373,7 +375,7 @@ impl Login {
             }
             Login::Assume { base, role, name, lifetime } => {
                 feed(digest, "assume");
-                base.feed(digest);
+                base.login.feed(digest);
                 feed(digest, role.as_str());
                 feed(digest, name);
                 feed(digest, &lifetime.as_secs().to_string());

@@ -133,10 +133,10 @@ impl Fetcher {
     ) -> Result<Vec<ReadEnd>, Error> {
         let objects = &*mount.objects;
         let Shared { sessions, values, .. } = &*self.shared;
-        let logins = Logins::of(identity, sessions, objects);
-        let reads = logins.each.iter().zip(objects);
+        let (own, logins) = (&identity.login, logins(identity, objects));
+        let reads = logins.iter().zip(objects);
         let keys: Vec<Key> = reads.map(|(login, object)| key(login.key(), &object.read)).collect();
-        if let Some(kept) = values.all(logins.own.key(), &keys, interval)
+        if let Some(kept) = values.all(own.key(), &keys, interval)
             // What is missing may be left out of this mount, or not.
             && kept.iter().zip(objects).all(|(kept, object)| kept.is_some() || object.optional)
         {
@@ -148,7 +148,7 @@ impl Fetcher {
             false => deadline,
         };
         let own_reads = objects.iter().any(|object| object.read.cross_account_role.is_none());
-        if own_reads && let Err(error) = sessions.prove(&logins.own, deadline).await {
+        if own_reads && let Err(error) = sessions.prove(own, deadline).await {
             if is_refusal(error.class) {
                 keys.iter().for_each(|key| values.drop_one(key));
             }
@@ -160,7 +160,7 @@ impl Fetcher {
                 false => Err(error),
             };
         }
-        let outcomes = self.read(&logins, objects, &keys, interval, deadline).await;
+        let outcomes = self.read(own, logins, objects, &keys, interval, deadline).await;
         let unasked =
             || Err(Missed::NoSession(Error::new(Class::Internal, "it was not asked for")));
         let ends = objects.iter().zip(&keys).map(|(object, key)| {
@@ -169,7 +169,7 @@ impl Fetcher {
         });
         let mut ends: Vec<ReadEnd> = ends.collect();
         if objects.iter().zip(&ends).all(|(object, end)| end.serves(object)) {
-            self.answered(*logins.own.key());
+            self.answered(*own.key());
         } else if !self.fall_back(objects, &keys, &mut ends) {
             let got = |key: &&Key| matches!(outcomes.get(*key), Some(Ok(_)));
             values.leave(keys.iter().filter(got));
@@ -213,7 +213,8 @@ impl Fetcher {
     /// Joins the reads that are under way, makes the others, and waits for all of them.
     async fn read(
         &self,
-        logins: &Logins,
+        own: &Keyed,
+        logins: Vec<Keyed>,
         objects: &[Object],
         keys: &[Key],
         interval: Duration,
@@ -222,7 +223,7 @@ impl Fetcher {
         let mut seen = HashSet::new();
         let (mut waits, mut ours) = (Vec::new(), Vec::new());
         let mut outcomes = HashMap::new();
-        for ((object, login), key) in objects.iter().zip(&logins.each).zip(keys) {
+        for ((object, login), key) in objects.iter().zip(logins).zip(keys) {
             if !seen.insert(*key) {
                 continue;
             }
@@ -233,12 +234,12 @@ impl Fetcher {
             let read = &object.read;
             let (running, pilot) = self.shared.flights.board(*key);
             if let Some(pilot) = pilot {
-                ours.push(Flight { read: read.clone(), login: login.clone(), pilot });
+                ours.push(Flight { read: read.clone(), login, pilot });
             }
             waits.push((*key, read, running));
         }
         let mount = self.mounts.fetch_add(1, Relaxed);
-        let has = lock(&self.answered).get(logins.own.key()).copied();
+        let has = lock(&self.answered).get(own.key()).copied();
         for (call, plan) in plans(ours, &self.shared.batching).into_iter().enumerate() {
             let (shared, deadline) = (self.shared.clone(), call::ends(deadline));
             let turn = Turn::of(mount, call, has);
@@ -263,29 +264,15 @@ impl Fetcher {
     }
 }
 
-/// Who reads: the mount's own login, or one for each role of another account.
-struct Logins {
-    own: Keyed,
-    /// One for each object.
-    each: Vec<Keyed>,
-}
-
-impl Logins {
-    fn of(identity: &Identity, sessions: &Sessions, objects: &[Object]) -> Self {
-        let own = sessions.keyed(identity.login.clone());
-        let mut others: HashMap<&RoleArn, Keyed> = HashMap::new();
-        let mut each = Vec::with_capacity(objects.len());
-        for Object { read, .. } in objects {
-            each.push(match &read.cross_account_role {
-                None => own.clone(),
-                Some(role) => {
-                    let led_on = || sessions.keyed(identity.led_on_to(role));
-                    others.entry(role).or_insert_with(led_on).clone()
-                }
-            });
-        }
-        Self { own, each }
-    }
+/// Who reads each of the objects: the mount's own login, or one for each role of another account.
+fn logins(identity: &Identity, objects: &[Object]) -> Vec<Keyed> {
+    let mut others: HashMap<&RoleArn, Keyed> = HashMap::new();
+    let roles = objects.iter().map(|object| object.read.cross_account_role.as_ref());
+    let logins = roles.map(|role| match role {
+        None => identity.login.clone(),
+        Some(role) => others.entry(role).or_insert_with(|| identity.led_on_to(role)).clone(),
+    });
+    logins.collect()
 }
 
 /// The values, if every object has one or may be left out; else all that failed.

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     cloud::sign::{self, Keys},
-    credentials::Login,
+    credentials::{Keyed, Login},
     error::{Class, Error, Errors, quoted},
     names::{Glob, OidcProviderArn, RoleArn},
     request::{Mount, NodePublishKeys, Pod, STS_AUDIENCE, TokenInput, Wish},
@@ -123,7 +123,7 @@ pub struct Policy {
 #[derive(Debug)]
 pub struct Identity {
     pub mode: Mode,
-    pub login: Login,
+    pub login: Keyed,
     /// The name under which sessions of this mount show up in ActionTrail.
     pub session_name: String,
     /// What would mend a refusal of this identity by STS.
@@ -185,7 +185,7 @@ pub async fn choose(
             lifetime: policy.session_lifetime,
         },
         Mode::RamRole => Login::Assume {
-            base: Box::new(Login::Keys(needed(&policy.keys, mode, "ACCESS_KEY_ID")?.clone())),
+            base: Keyed::new(Login::Keys(needed(&policy.keys, mode, "ACCESS_KEY_ID")?.clone())),
             role: needed(&policy.role, mode, "--role-arn")?.clone(),
             name: operator_name(),
             lifetime: policy.session_lifetime,
@@ -195,26 +195,26 @@ pub async fn choose(
         Mode::EcsRole if policy.ecs_metadata => Login::EcsRole,
         Mode::EcsRole => return Err(unusable(mode, "instance metadata is disabled here").into()),
     };
-    Ok(Identity { mode, login, session_name: own_name, trust_fix })
+    Ok(Identity { mode, login: Keyed::new(login), session_name: own_name, trust_fix })
 }
 
 impl Identity {
     /// An error of this identity's login, with what only the mount knows about trust.
     pub fn mended(&self, error: Error) -> Error {
-        match (error.fix.is_empty(), &self.login) {
+        match (error.fix.is_empty(), &*self.login) {
             (true, Login::Oidc { .. }) => error.fix(&self.trust_fix),
             _ => error,
         }
     }
 
     /// How to become a role of another account from here.
-    pub fn led_on_to(&self, role: &RoleArn) -> Login {
-        Login::Assume {
-            base: Box::new(self.login.clone()),
+    pub fn led_on_to(&self, role: &RoleArn) -> Keyed {
+        Keyed::new(Login::Assume {
+            base: self.login.clone(),
             role: role.clone(),
             name: self.session_name.clone(),
             lifetime: DEFAULT_LIFETIME,
-        }
+        })
     }
 }
 

@@ -174,7 +174,7 @@ impl Node {
     ) -> Result<String, Error> {
         let identity = Identity {
             mode: Mode::Pod,
-            login: login.clone(),
+            login: Keyed::new(login.clone()),
             session_name: "s".to_owned(),
             trust_fix: "mend the trust".to_owned(),
         };
@@ -246,7 +246,7 @@ fn keys(id: &str, secret: &str) -> Login {
 }
 
 fn assumed(base: Login) -> Login {
-    Login::Assume { base: Box::new(base), role: role(OTHER), name: "n".to_owned(), lifetime: HOUR }
+    Login::Assume { base: Keyed::new(base), role: role(OTHER), name: "n".to_owned(), lifetime: HOUR }
 }
 
 #[tokio::test(start_paused = true)]
@@ -316,7 +316,7 @@ async fn a_renewal_that_failed_is_not_tried_again_at_once() {
 async fn who_comes_a_moment_late_asks_for_no_second_session() {
     let (node, login) = (Node::new(), pod("a"));
     node.read(&login).await.unwrap();
-    let keyed = node.sessions.keyed(login);
+    let keyed = Keyed::new(login);
     let log_in = async || match node.sessions.log_in(&keyed).until(Instant::now() + LIMIT).await {
         Waited::Landed(Ok(session)) => session,
         other => panic!("{other:?}"),

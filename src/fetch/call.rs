@@ -55,7 +55,7 @@ pub(super) fn plans(flights: Vec<Flight>, batching: &Batching) -> Vec<Plan> {
             Source::Oos(ParameterRef { region, name, version: None }) => (Some(region), name),
             // An ARN is answered under a name that may be another's.
             Source::Kms(SecretRef { name, .. })
-                if !name.starts_with("acs:") && batching.may(flight.login.login(), endpoint) =>
+                if !name.starts_with("acs:") && batching.may(&flight.login, endpoint) =>
             {
                 (None, name)
             }
@@ -229,7 +229,7 @@ impl Caller {
                     ..
                 }),
             ) => {
-                self.shared.batching.refused(first.login.login(), &first.read.endpoint);
+                self.shared.batching.refused(&first.login, &first.read.endpoint);
                 flights
             }
             Err(Missed::Failed(Failure { cause: Cause::Garbled, .. })) => flights,

@@ -124,7 +124,7 @@ async fn each_mode_logs_in_with_what_is_its_own() {
     for mode in Mode::ALL {
         let identity = chosen(&mount(Wish::Mode(mode), ""), &policy).await.unwrap();
         assert_eq!((identity.mode, &*identity.session_name), (mode, "shop@web@web-1"));
-        let login = match &identity.login {
+        let login = match &*identity.login {
             Login::Keys(keys) => keys.id.clone(),
             Login::EcsRole => "the machine's".to_owned(),
             Login::Oidc { role, provider, token, shared, name, lifetime } => {
@@ -161,9 +161,9 @@ async fn each_mode_logs_in_with_what_is_its_own() {
 async fn the_operator_may_name_the_sessions_that_pods_share() {
     let policy = Policy { session_name: Some("node-7".to_owned()), ..policy() };
     let identity = chosen(&mount(Wish::Mode(Mode::RamRole), ""), &policy).await.unwrap();
-    assert!(matches!(&identity.login, Login::Assume { name, .. } if name == "node-7"));
+    assert!(matches!(&*identity.login, Login::Assume { name, .. } if name == "node-7"));
     let identity = chosen(&mount(Wish::Mode(Mode::Pod), ""), &policy).await.unwrap();
-    assert!(matches!(&identity.login, Login::Oidc { name, .. } if name == "shop@web@web-1"));
+    assert!(matches!(&*identity.login, Login::Oidc { name, .. } if name == "shop@web@web-1"));
 }
 
 #[tokio::test]
@@ -235,11 +235,11 @@ async fn an_identity_that_pods_share_is_led_on_only_where_the_operator_agreed() 
     }
     for mode in [Mode::Pod, Mode::NodePublishSecret] {
         let identity = chosen(&mount(Wish::Mode(mode), &fields), &policy()).await.unwrap();
-        match identity.led_on_to(&role(PARTNER)) {
+        match &*identity.led_on_to(&role(PARTNER)) {
             Login::Assume { base, role, name, lifetime } => {
                 assert_eq!(base.who(), identity.login.who());
                 assert_eq!(
-                    (role.as_str(), &*name, lifetime.as_secs()),
+                    (role.as_str(), name.as_str(), lifetime.as_secs()),
                     (PARTNER, "shop@web@web-1", 3600)
                 );
             }
@@ -321,7 +321,7 @@ async fn a_pod_proves_itself_with_a_token_that_is_its_own_and_not_over() {
     for expires in [None, future] {
         mount.token = token("a.b.c", expires);
         let login = chosen(&mount, &policy()).await.unwrap().login;
-        assert!(matches!(&login, Login::Oidc { token, .. } if token.expose() == "a.b.c"));
+        assert!(matches!(&*login, Login::Oidc { token, .. } if token.expose() == "a.b.c"));
     }
 }
 
@@ -332,7 +332,7 @@ async fn where_pods_share_a_session_each_still_has_a_token_of_the_service_accoun
     let identity = chosen(&mount, &policy).await.unwrap();
     assert_eq!(identity.session_name, "shop@web");
     assert!(
-        matches!(&identity.login, Login::Oidc { shared: true, name, .. } if name == "shop@web")
+        matches!(&*identity.login, Login::Oidc { shared: true, name, .. } if name == "shop@web")
     );
     let others = [
         token_of("shop", "api"),

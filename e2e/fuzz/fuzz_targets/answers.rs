@@ -29,7 +29,7 @@ use provider::{
         sign::Keys,
         trust::Clients,
     },
-    credentials::{Login, Sessions, metadata::Metadata},
+    credentials::{Keyed, Login, Sessions, metadata::Metadata},
     error::{Class, Errors, identifier},
     http::{Answer, Broken, Transport},
     identity::Share,
@@ -115,7 +115,7 @@ async fn asked(operation: u8, script: Arc<Script>) {
             let metadata = Metadata::by(script.clone());
             let sessions = Sessions::new(cloud.clone(), of(Service::Sts), metadata, metrics);
             let deadline = Instant::now() + Duration::from_secs(1);
-            match sessions.prove(&sessions.keyed(login(operation)), deadline).await {
+            match sessions.prove(&Keyed::new(login(operation)), deadline).await {
                 Ok(proof) => {
                     let told = body.get("Credentials").unwrap_or(&body);
                     let keys = proof.keys();
@@ -143,7 +143,7 @@ fn login(operation: u8) -> Login {
     match operation {
         b'm' => Login::EcsRole,
         b'a' => {
-            let base = Box::new(Login::Keys(policy.keys.unwrap()));
+            let base = Keyed::new(Login::Keys(policy.keys.unwrap()));
             Login::Assume { base, role, name, lifetime }
         }
         _ => Login::Oidc { role, provider, token, shared: false, name, lifetime },

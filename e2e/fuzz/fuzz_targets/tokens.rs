@@ -57,7 +57,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     match futures::executor::block_on(choose(&mount, &policy, &service_accounts)) {
         Err(errors) => check_errors(&errors, &[Class::Unauthenticated]),
         Ok(identity) => {
-            let Login::Oidc { token, shared, name, .. } = &identity.login else {
+            let Login::Oidc { token, shared, name, .. } = &*identity.login else {
                 panic!("{identity:?}")
             };
             assert_eq!(*shared, share == Share::ServiceAccount);
