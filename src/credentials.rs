@@ -13,11 +13,11 @@ use std::{
     time::Duration,
 };
 
-use aws_lc_rs::digest::{Context, SHA256};
 use tokio::time::Instant;
 
 use crate::{
     cloud::{self, Cloud, endpoint::Endpoint, sign::Keys},
+    digest::{Digest, Parts},
     error::{Class, Error},
     flight::{Flights, Running, Waited, lock},
     names::{OidcProviderArn, RoleArn},
@@ -111,7 +111,7 @@ const NO_SESSION: &str = "no RAM session can be had";
 
 /// A digest of everything that a session depends on, its proof included: two logins with one key
 /// are one login.
-pub type LoginKey = [u8; 32];
+pub type LoginKey = Digest;
 
 type Outcome = Result<Arc<Session>, Error>;
 
@@ -344,50 +344,42 @@ impl Login {
     }
 
     fn digest(&self) -> LoginKey {
-        let mut digest = Context::new(&SHA256);
-        self.feed(&mut digest);
-        let mut key = [0; 32];
-        key.copy_from_slice(digest.finish().as_ref());
-        key
+        let mut parts = Parts::new();
+        self.feed(&mut parts);
+        parts.digest()
     }
 
-    fn feed(&self, digest: &mut Context) {
+    fn feed(&self, parts: &mut Parts) {
         match self {
             Login::Keys(keys) => {
-                feed(digest, "keys");
-                feed(digest, &keys.id);
-                feed(digest, keys.secret.expose());
+                parts.part("keys");
+                parts.part(&keys.id);
+                parts.part(keys.secret.expose());
             }
-            Login::EcsRole => feed(digest, "ecs-role"),
+            Login::EcsRole => parts.part("ecs-role"),
             Login::Oidc { role, provider, token, shared, name, lifetime } => {
-                feed(digest, "oidc");
-                feed(digest, role.as_str());
-                feed(digest, provider.as_str());
+                parts.part("oidc");
+                parts.part(role.as_str());
+                parts.part(provider.as_str());
                 match shared {
-                    true => feed(digest, "shared"),
+                    true => parts.part("shared"),
                     false => {
-                        feed(digest, "own");
-                        feed(digest, token.expose());
+                        parts.part("own");
+                        parts.part(token.expose());
                     }
                 }
-                feed(digest, name);
-                feed(digest, &lifetime.as_secs().to_string());
+                parts.part(name);
+                parts.part(&lifetime.as_secs().to_string());
             }
             Login::Assume { base, role, name, lifetime } => {
-                feed(digest, "assume");
-                base.login.feed(digest);
-                feed(digest, role.as_str());
-                feed(digest, name);
-                feed(digest, &lifetime.as_secs().to_string());
+                parts.part("assume");
+                base.login.feed(parts);
+                parts.part(role.as_str());
+                parts.part(name);
+                parts.part(&lifetime.as_secs().to_string());
             }
         }
     }
-}
-
-/// With its length, so that no two lists of fields read the same.
-fn feed(digest: &mut Context, field: &str) {
-    digest.update(&field.len().to_le_bytes());
-    digest.update(field.as_bytes());
 }
 
 #[cfg(test)]

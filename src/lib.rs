@@ -14,6 +14,7 @@ pub mod cloud;
 pub mod command;
 pub mod config;
 pub mod credentials;
+pub mod digest;
 pub mod error;
 pub mod events;
 pub mod fetch;

@@ -11,13 +11,17 @@ use std::{
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
-    digest::{Context, SHA256},
     rand,
 };
 use tokio::time::Instant;
 
 use crate::{
-    cloud::kms::Value, credentials::LoginKey, flight::lock, request::objects::Read, secret::Secret,
+    cloud::kms::Value,
+    credentials::LoginKey,
+    digest::{self, Digest},
+    flight::lock,
+    request::objects::Read,
+    secret::Secret,
     telemetry::Metrics,
 };
 
@@ -41,7 +45,7 @@ impl Freshness {
 pub type Kept = Option<Arc<Value>>;
 
 /// Who read what: nothing is ever found under another identity's key.
-pub type Key = [u8; 32];
+pub type Key = Digest;
 
 /// A value that rotates by itself is believed for this many intervals, but not past its rotation.
 const MANAGED_INTERVALS: u32 = 6;
@@ -279,15 +283,7 @@ impl Entry {
 }
 
 pub fn key(login: &LoginKey, read: &Read) -> Key {
-    let mut digest = Context::new(&SHA256);
-    digest.update(login);
-    read.feed(&mut |part| {
-        digest.update(&part.len().to_le_bytes());
-        digest.update(part.as_bytes());
-    });
-    let mut key = [0; 32];
-    key.copy_from_slice(digest.finish().as_ref());
-    key
+    digest::joined(login, read.digest())
 }
 
 /// Between 0.9 and 1, the same for all that one identity reads: a node's pods do not line up, and
@@ -314,14 +310,12 @@ mod tests {
     const WEB: LoginKey = [0; 32];
     const API: LoginKey = [255; 32];
 
-    fn read(name: &str) -> Read {
+    fn read(name: &str) -> Arc<Read> {
         let endpoints = Endpoints::of_hangzhou();
         let name = name.to_owned();
-        Read {
-            endpoint: endpoints.of(Service::Kms, &endpoints.region),
-            source: Source::Kms(SecretRef { name, version_id: None, stage: None }),
-            cross_account_role: None,
-        }
+        let endpoint = endpoints.of(Service::Kms, &endpoints.region);
+        let source = Source::Kms(SecretRef { name, version_id: None, stage: None });
+        Read::new(endpoint, source, None)
     }
 
     fn value(text: &str, rotates_in: Option<Duration>) -> Kept {
@@ -339,7 +333,7 @@ mod tests {
         values.keep(&key(&who, read), value.as_ref(), MINUTE, Instant::now());
     }
 
-    fn all(values: &Values, reads: &[&Read], interval: Duration) -> Option<Vec<Kept>> {
+    fn all(values: &Values, reads: &[&Arc<Read>], interval: Duration) -> Option<Vec<Kept>> {
         let keys: Vec<Key> = reads.iter().map(|read| key(&WEB, read)).collect();
         values.all(&WEB, &keys, interval)
     }
@@ -409,7 +403,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_kept_is_sealed_bounded_and_wiped() {
         let values = values(4096);
-        let reads: Vec<Read> = (0..40).map(|n| read(&format!("s{n}"))).collect();
+        let reads: Vec<Arc<Read>> = (0..40).map(|n| read(&format!("s{n}"))).collect();
         for read in &reads {
             keep(&values, WEB, read, &value("planted-in-the-clear", None));
             text(&values, WEB, &reads[0]);

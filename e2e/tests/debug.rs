@@ -17,6 +17,7 @@ use provider::{
         trust::Clients,
     },
     credentials::{Sessions, metadata::Metadata},
+    digest::Parts,
     fetch::{Fetcher, whole},
     http::Answer,
     identity::{self, kubernetes::ServiceAccounts},
@@ -123,7 +124,9 @@ async fn debug_output_shows_nothing_secret_of_a_mount() {
     let answer = Answer { status: 200, headers: Default::default(), body };
     shown.push(format!("{errand:?} {errand:#?} {call:?} {call:#?} {answer:?} {answer:#?}"));
     let secret = Secret::new(token.to_owned());
-    shown.push(format!("Secret {secret:?} {secret:#?}"));
+    let mut parts = Parts::new();
+    parts.part(token);
+    shown.push(format!("Secret {secret:?} {secret:#?} {parts:?} {parts:#?}"));
 
     let folder = TempDir::new().unwrap();
     let config = configure(None, &emulator, folder.path(), &setup).unwrap();

@@ -246,7 +246,12 @@ fn keys(id: &str, secret: &str) -> Login {
 }
 
 fn assumed(base: Login) -> Login {
-    Login::Assume { base: Keyed::new(base), role: role(OTHER), name: "n".to_owned(), lifetime: HOUR }
+    Login::Assume {
+        base: Keyed::new(base),
+        role: role(OTHER),
+        name: "n".to_owned(),
+        lifetime: HOUR,
+    }
 }
 
 #[tokio::test(start_paused = true)]

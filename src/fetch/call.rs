@@ -29,7 +29,7 @@ use crate::{
 /// A read that this mount makes, for all who wait for it.
 #[derive(Debug)]
 pub(super) struct Flight {
-    pub(super) read: Read,
+    pub(super) read: Arc<Read>,
     pub(super) login: Keyed,
     pub(super) pilot: Pilot<Key, Outcome>,
 }
@@ -50,7 +50,7 @@ pub(super) fn plans(flights: Vec<Flight>, batching: &Batching) -> Vec<Plan> {
     let mut plans = Vec::new();
     let mut groups: HashMap<Group, (Vec<Flight>, HashSet<String>)> = HashMap::new();
     for flight in flights {
-        let Read { endpoint, source, cross_account_role } = &flight.read;
+        let Read { endpoint, source, cross_account_role, .. } = &*flight.read;
         let (region, name) = match source {
             Source::Oos(ParameterRef { region, name, version: None }) => (Some(region), name),
             // An ARN is answered under a name that may be another's.

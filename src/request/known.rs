@@ -7,15 +7,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use aws_lc_rs::digest::{Context as Digest, SHA256};
-
 use super::objects::{Context, Object};
+use crate::digest::{Digest, Parts};
 
 /// Of text, over all lists; what is parsed from it takes a few times as much.
 const MOST_BYTES: usize = 1 << 20;
 
 /// A digest of the text and of all that its meaning depends on.
-type Key = [u8; 32];
+type Key = Digest;
 
 #[derive(Default)]
 pub struct Known(Mutex<Lists>);
@@ -84,14 +83,11 @@ impl fmt::Debug for Known {
 
 fn key(text: &str, context: &Context<'_>) -> Key {
     let Context { endpoints: _, region, translation, mode } = context;
-    let mut digest = Digest::new(&SHA256);
+    let mut parts = Parts::new();
     for part in [region.as_str(), &format!("{translation:?} {mode:?}"), text] {
-        digest.update(&part.len().to_le_bytes());
-        digest.update(part.as_bytes());
+        parts.part(part);
     }
-    let mut key = [0; 32];
-    key.copy_from_slice(digest.finish().as_ref());
-    key
+    parts.digest()
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! The `objects` parameter: YAML that a person wrote becomes typed objects, and every mistake in it
 //! is told with its item and field.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::{
@@ -13,6 +15,7 @@ use crate::{
         kms::SecretRef,
         oos::ParameterRef,
     },
+    digest::{Digest, Parts},
     error::{Error, quoted},
     names::{Region, RoleArn, secret_arn_region},
     project::jmespath::Expression,
@@ -29,7 +32,7 @@ const MAX_ERRORS: usize = 20;
 pub struct Object {
     /// How errors name it: its place in the list, from 1, and its name.
     pub label: String,
-    pub read: Read,
+    pub read: Arc<Read>,
     pub file: RelPath,
     pub mode: FileMode,
     pub encoding: Encoding,
@@ -39,32 +42,43 @@ pub struct Object {
 }
 
 /// What to read, as whom: two objects with the same `Read` are fetched once.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug)]
 pub struct Read {
     pub endpoint: Endpoint,
     pub source: Source,
     pub cross_account_role: Option<RoleArn>,
+    digest: Digest,
 }
 
 impl Read {
-    /// Everything that tells it from another read, part by part.
-    pub fn feed(&self, part: &mut impl FnMut(&str)) {
-        part(self.endpoint.host());
-        part(self.cross_account_role.as_ref().map_or("", RoleArn::as_str));
-        match &self.source {
+    pub fn new(
+        endpoint: Endpoint,
+        source: Source,
+        cross_account_role: Option<RoleArn>,
+    ) -> Arc<Self> {
+        let mut parts = Parts::new();
+        parts.part(endpoint.host());
+        parts.part(cross_account_role.as_ref().map_or("", RoleArn::as_str));
+        match &source {
             Source::Kms(SecretRef { name, version_id, stage }) => {
-                part("kms");
-                part(name);
-                part(version_id.as_deref().unwrap_or_default());
-                part(stage.as_deref().unwrap_or_default());
+                parts.part("kms");
+                parts.part(name);
+                parts.part(version_id.as_deref().unwrap_or_default());
+                parts.part(stage.as_deref().unwrap_or_default());
             }
             Source::Oos(ParameterRef { region, name, version }) => {
-                part("oos");
-                part(region.as_str());
-                part(name);
-                part(&version.map(|version| version.to_string()).unwrap_or_default());
+                parts.part("oos");
+                parts.part(region.as_str());
+                parts.part(name);
+                parts.part(&version.map(|version| version.to_string()).unwrap_or_default());
             }
         }
+        Arc::new(Self { endpoint, source, cross_account_role, digest: parts.digest() })
+    }
+
+    /// Of everything that tells it from another read.
+    pub fn digest(&self) -> &Digest {
+        &self.digest
     }
 }
 
@@ -255,7 +269,7 @@ fn object(
     Ok(Object { label: fields.label, read, file, mode, encoding, optional, extracts })
 }
 
-fn read(fields: &Fields<'_>, name: &str, context: &Context<'_>) -> Result<Read, Error> {
+fn read(fields: &Fields<'_>, name: &str, context: &Context<'_>) -> Result<Arc<Read>, Error> {
     let cross_account_role = fields
         .text("crossAccountRoleArn")?
         .map(|arn| {
@@ -270,7 +284,7 @@ fn read(fields: &Fields<'_>, name: &str, context: &Context<'_>) -> Result<Read, 
         Some("oos") => oos(fields, name, context)?,
         Some(_) => return Err(fields.wrong("objectType", "must be kms or oos")),
     };
-    Ok(Read { endpoint, source, cross_account_role })
+    Ok(Read::new(endpoint, source, cross_account_role))
 }
 
 fn kms(
@@ -429,14 +443,13 @@ mod tests {
 
     #[test]
     fn texts_are_texts_or_whole_numbers() {
-        let version =
-            |text: &str| match object(&format!("- {{objectName: a, objectVersion: {text}}}"))
-                .read
-                .source
-            {
-                Source::Kms(secret) => secret.version_id,
+        let version = |text: &str| {
+            let object = object(&format!("- {{objectName: a, objectVersion: {text}}}"));
+            match &object.read.source {
+                Source::Kms(secret) => secret.version_id.clone(),
                 Source::Oos(_) => panic!("not of KMS"),
-            };
+            }
+        };
         assert_eq!(version("v1").as_deref(), Some("v1"));
         assert_eq!(version("7").as_deref(), Some("7"));
         assert_eq!(version("null"), None);
@@ -552,9 +565,9 @@ mod tests {
         }
     }
 
-    /// Memory and calls under way go by these parts.
+    /// Memory and calls under way go by it.
     #[test]
-    fn reads_that_differ_in_anything_differ_in_their_parts() {
+    fn reads_that_differ_in_anything_differ_in_their_digest() {
         let role = "crossAccountRoleArn: 'acs:ram::1:role/r'";
         let reads = [
             "objectName: a".to_owned(),
@@ -568,12 +581,9 @@ mod tests {
             "objectName: a, objectType: oos, objectVersion: 1".to_owned(),
             format!("objectName: a, objectType: oos, {role}"),
         ];
-        let parts = |fields: &String| {
-            let mut parts = Vec::new();
-            object(&format!("- {{{fields}}}")).read.feed(&mut |part| parts.push(part.to_owned()));
-            parts
-        };
-        let all: std::collections::BTreeSet<_> = reads.iter().map(parts).collect();
-        assert_eq!(all.len(), reads.len(), "{all:?}");
+        let digest = |fields: &String| *object(&format!("- {{{fields}}}")).read.digest();
+        let all: std::collections::BTreeSet<_> = reads.iter().map(digest).collect();
+        assert_eq!(all.len(), reads.len());
+        assert_eq!(digest(&reads[2]), digest(&reads[2]));
     }
 }

@@ -79,11 +79,7 @@ fn object(encoding: Encoding, path: Expression) -> Object {
     let secret = SecretRef { name: "db".to_owned(), version_id: None, stage: None };
     Object {
         label: "object 1 \"db\"".to_owned(),
-        read: Read {
-            endpoint: endpoints.of(Service::Kms, &endpoints.region),
-            source: Source::Kms(secret),
-            cross_account_role: None,
-        },
+        read: Read::new(endpoints.of(Service::Kms, &endpoints.region), Source::Kms(secret), None),
         file: file("db"),
         mode,
         encoding,
