@@ -23,7 +23,7 @@ use provider::flight::lock;
 
 use figures::Row;
 use options::Options;
-use scenario::{Outcome, Scenario};
+use scenario::{CLUSTERS, Outcome, Scenario};
 
 /// The memory of a hundred thousand pods that mount all the time is half as much with it, and a
 /// quarter of the time is saved.
@@ -46,12 +46,10 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<(), Fault> {
     let started = Instant::now();
     page::line(&report::setting(options))?;
-    let chosen: Vec<Scenario> = scenario::ALL
-        .into_iter()
-        .filter(|scenario| {
-            options.only.is_empty() || options.only.iter().any(|n| n == scenario.name)
-        })
-        .collect();
+    let wanted = |scenario: &&Scenario| {
+        options.only.is_empty() || options.only.iter().any(|name| name == scenario.name)
+    };
+    let chosen = CLUSTERS.map(|row| row.iter().filter(wanted).copied().collect::<Vec<_>>());
     let outcomes = together(&chosen, options)?;
     let rows: Vec<Row<'_>> = outcomes.iter().map(Row::of).collect();
     page::line(&report::text(&rows))?;
@@ -66,31 +64,32 @@ fn run(options: &Options) -> Result<(), Fault> {
 }
 
 /// Two at a time, each with a clock of its own; the longest first, so that both threads end together.
-fn together(chosen: &[Scenario], options: &Options) -> Result<Vec<Outcome>, Fault> {
-    let mut waiting: Vec<_> = chosen.iter().enumerate().collect();
-    waiting.sort_by_key(|(_, scenario)| scenario.simulates(options));
+fn together(chosen: &[Vec<Scenario>], options: &Options) -> Result<Vec<Outcome>, Fault> {
+    let mut waiting: Vec<_> = chosen.iter().filter(|row| !row.is_empty()).enumerate().collect();
+    waiting.sort_by_key(|(_, row)| scenario::simulates(row, options));
     let waiting = Mutex::new(waiting);
     let done = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 loop {
-                    let Some((place, scenario)) = lock(&waiting).pop() else { break };
-                    let outcome = alone(*scenario, options);
-                    lock(&done).push((place, outcome));
+                    let Some((place, row)) = lock(&waiting).pop() else { break };
+                    let outcomes = alone(row, options);
+                    lock(&done).push((place, outcomes));
                 }
             });
         }
     });
     let mut done = done.into_inner().map_err(|_| "a run ended badly")?;
     done.sort_by_key(|(place, _)| *place);
-    done.into_iter().map(|(_, outcome)| outcome).collect()
+    let rows: Result<Vec<_>, _> = done.into_iter().map(|(_, outcomes)| outcomes).collect();
+    Ok(rows?.into_iter().flatten().collect())
 }
 
-fn alone(scenario: Scenario, options: &Options) -> Result<Outcome, Fault> {
+fn alone(row: &[Scenario], options: &Options) -> Result<Vec<Outcome>, Fault> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
-    let outcome = runtime.block_on(scenario.run(options));
+    let outcomes = runtime.block_on(scenario::run(row, options));
     runtime.shutdown_timeout(Duration::ZERO);
-    outcome
+    outcomes
 }

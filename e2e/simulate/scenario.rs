@@ -23,7 +23,7 @@ pub(crate) enum Happening {
     Nothing,
     /// All nodes come up within a minute, with nothing in memory.
     Restart,
-    /// Two minutes refused, eight minutes of silence.
+    /// A minute refused, nine minutes of silence.
     Outage,
     Rotation,
 }
@@ -38,41 +38,46 @@ pub(crate) struct Scenario {
     pub(crate) length: Duration,
 }
 
-pub(crate) const ALL: [Scenario; 4] = [
-    Scenario {
-        name: "restart",
-        title: "All nodes restart",
-        happening: Happening::Restart,
-        at: Duration::ZERO,
-        length: MINUTE.saturating_mul(30),
-    },
-    Scenario {
-        name: "outage",
-        title: "Ten minutes without STS and KMS",
-        happening: Happening::Outage,
-        at: MINUTE.saturating_mul(2),
-        length: MINUTE.saturating_mul(32),
-    },
-    Scenario {
-        name: "rotation",
-        title: "All secrets rotate at once",
-        happening: Happening::Rotation,
-        at: MINUTE.saturating_mul(2),
-        length: MINUTE.saturating_mul(20),
-    },
-    Scenario {
-        name: "steady",
-        title: "Steady state",
-        happening: Happening::Nothing,
-        at: Duration::ZERO,
-        length: MINUTE.saturating_mul(15),
-    },
-];
+const RESTART: Scenario = Scenario {
+    name: "restart",
+    title: "All nodes restart",
+    happening: Happening::Restart,
+    at: Duration::ZERO,
+    length: MINUTE.saturating_mul(30),
+};
 
-const OUTAGE: Duration = Duration::from_secs(600);
+const STEADY: Scenario = Scenario {
+    name: "steady",
+    title: "Steady state",
+    happening: Happening::Nothing,
+    at: Duration::ZERO,
+    length: MINUTE.saturating_mul(15),
+};
+
+const OUTAGE: Scenario = Scenario {
+    name: "outage",
+    title: "Ten minutes without STS and KMS",
+    happening: Happening::Outage,
+    at: MINUTE,
+    length: MINUTE.saturating_mul(29),
+};
+
+const ROTATION: Scenario = Scenario {
+    name: "rotation",
+    title: "All secrets rotate at once",
+    happening: Happening::Rotation,
+    at: MINUTE,
+    length: MINUTE.saturating_mul(19),
+};
+
+/// Each row happens to one cluster, one after another: to bring one up takes as long as a quarter
+/// of what then happens to it.
+pub(crate) const CLUSTERS: [&[Scenario]; 3] = [&[RESTART], &[STEADY, OUTAGE], &[ROTATION]];
+
+const DOWN: Duration = Duration::from_secs(600);
 /// Shorter than the silence: a refused call is over at once and made again, each of its minutes like
 /// the first, and they take longer to simulate than all the rest.
-const REFUSED: Duration = Duration::from_secs(120);
+const REFUSED: Duration = MINUTE;
 
 /// What came of it.
 pub(crate) struct Outcome {
@@ -92,46 +97,15 @@ impl Scenario {
         self.happening != Happening::Nothing
     }
 
-    /// A refresh interval and what kubelet takes to come by after it: values of all ages.
-    fn warm_up(self, options: &Options) -> Duration {
-        match self.happening {
-            Happening::Restart => Duration::ZERO,
-            _ => Duration::from_secs(options.refresh_interval + 45),
-        }
-    }
-
-    pub(crate) fn simulates(self, options: &Options) -> Duration {
-        self.warm_up(options) + self.length
-    }
-
     /// When pods begin to catch up.
     pub(crate) fn mended(self) -> Duration {
-        self.at + if self.happening == Happening::Outage { OUTAGE } else { Duration::ZERO }
+        self.at + if self.happening == Happening::Outage { DOWN } else { Duration::ZERO }
     }
 
-    pub(crate) async fn run(self, options: &Options) -> Result<Outcome, Fault> {
-        let account = Account::open();
-        let pods = options.nodes * options.pods;
-        let tally = Arc::new(Tally::new(account.clone(), pods));
-        let quotas = Quotas { kms: options.kms_quota, sts: options.sts_quota };
-        let begun = Instant::now();
-        let cold = self.happening == Happening::Restart;
-        let warm_up = self.warm_up(options);
-        if cold {
-            account.enforce(quotas);
-            tally.mark();
-            tally.count();
-        }
-        let spread = if cold { Spread::Boot } else { Spread::Over(warm_up) };
-        populate(options, &account, &tally, spread).await?;
-        sleep_until(begun + warm_up).await;
-        if !cold {
-            account.enforce(quotas);
-            tally.count();
-        }
+    async fn play(self, account: &Account, tally: &Tally, pods: usize) -> Result<Outcome, Fault> {
         let from = usize::try_from(account.now().as_secs())?;
-        let story = self.happen(&account, &tally);
-        let watch = self.watch(&tally, pods);
+        let story = self.happen(account, tally);
+        let watch = self.watch(tally, pods);
         tokio::join!(story, watch);
         let mut seconds = account.seconds();
         seconds.resize(from + usize::try_from(self.length.as_secs())?, Second::default());
@@ -149,7 +123,7 @@ impl Scenario {
                 account.set(State::Refusing);
                 sleep(REFUSED).await;
                 account.set(State::Silent);
-                sleep(OUTAGE.saturating_sub(REFUSED)).await;
+                sleep(DOWN.saturating_sub(REFUSED)).await;
                 account.set(State::Up);
                 tally.mark();
             }
@@ -176,6 +150,47 @@ impl Scenario {
             }
         }
     }
+}
+
+/// A refresh interval and what kubelet takes to come by after it: values of all ages.
+fn warm_up(scenarios: &[Scenario], options: &Options) -> Duration {
+    match scenarios.first().map(|scenario| scenario.happening) {
+        Some(Happening::Restart) => Duration::ZERO,
+        _ => Duration::from_secs(options.refresh_interval + 45),
+    }
+}
+
+pub(crate) fn simulates(scenarios: &[Scenario], options: &Options) -> Duration {
+    let lengths: Duration = scenarios.iter().map(|scenario| scenario.length).sum();
+    warm_up(scenarios, options) + lengths
+}
+
+/// Brings up a cluster, and what happens to it.
+pub(crate) async fn run(scenarios: &[Scenario], options: &Options) -> Result<Vec<Outcome>, Fault> {
+    let account = Account::open();
+    let pods = options.nodes * options.pods;
+    let tally = Arc::new(Tally::new(account.clone(), pods));
+    let quotas = Quotas { kms: options.kms_quota, sts: options.sts_quota };
+    let begun = Instant::now();
+    let warm_up = warm_up(scenarios, options);
+    let cold = warm_up.is_zero();
+    if cold {
+        account.enforce(quotas);
+        tally.mark();
+        tally.count();
+    }
+    let spread = if cold { Spread::Boot } else { Spread::Over(warm_up) };
+    populate(options, &account, &tally, spread).await?;
+    sleep_until(begun + warm_up).await;
+    if !cold {
+        account.enforce(quotas);
+        tally.count();
+    }
+    let mut outcomes = Vec::new();
+    for scenario in scenarios {
+        outcomes.push(scenario.play(&account, &tally, pods).await?);
+    }
+    Ok(outcomes)
 }
 
 #[derive(Clone, Copy)]

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    mem::take,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -103,8 +104,13 @@ impl Tally {
         lock(&self.seen).caught.iter().filter(|caught| !**caught).count()
     }
 
+    /// What was seen so far; from now on it counts anew.
     pub(crate) fn taken(&self) -> Seen {
-        std::mem::take(&mut *lock(&self.seen))
+        let mut seen = lock(&self.seen);
+        let (mounted, caught) = (take(&mut seen.mounted), take(&mut seen.caught));
+        let Seen { counting, mark, .. } = *seen;
+        let anew = Seen { counting, mounted, mark, caught, ..Seen::default() };
+        std::mem::replace(&mut seen, anew)
     }
 
     fn now(&self) -> u64 {
