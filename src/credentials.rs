@@ -103,8 +103,9 @@ impl Proof {
 const LONGEST_MARGIN: Duration = Duration::from_secs(15 * 60);
 /// After a renewal failed, while the old session still serves.
 const RENEW_PAUSE: Duration = Duration::from_secs(30);
-/// For all attempts of one login; a mount may stop waiting earlier.
-const LOGIN_LIMIT: Duration = Duration::from_secs(45);
+/// For all attempts of one login. A mount stops waiting earlier, and kubelet comes back to it within
+/// 122 s: where STS is overrun, the login keeps its place in the queue until then.
+const LOGIN_LIMIT: Duration = Duration::from_secs(240);
 const MAX_HELD: usize = 4096;
 /// As readiness says it.
 const NO_SESSION: &str = "no RAM session can be had";

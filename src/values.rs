@@ -50,9 +50,9 @@ pub type Key = Digest;
 /// A value that rotates by itself is believed for this many intervals, but not past its rotation.
 const MANAGED_INTERVALS: u32 = 6;
 
-/// For how long the next try of a mount may use what the last one read. Kubelet comes back within
-/// two minutes.
-const LEFT_FOR: Duration = Duration::from_secs(180);
+/// For how long the next try of a mount may use what the last one read: a mount's time, and the
+/// 122 s within which kubelet comes back.
+const LEFT_FOR: Duration = Duration::from_secs(240);
 
 pub struct Values {
     seal: LessSafeKey,

@@ -34,6 +34,10 @@ impl Turn {
         let call = u64::try_from(call).unwrap_or(u64::MAX);
         Self { has, number: mount.saturating_add((call / CALLS).saturating_mul(MOUNTS)) }
     }
+
+    fn can_wait(self) -> bool {
+        self.has.is_some()
+    }
 }
 
 /// An answer is quick up to this many times the quickest, and this much more.
@@ -63,8 +67,8 @@ struct Host {
     lowered: Option<Instant>,
     turns: BTreeMap<Turn, VecDeque<oneshot::Sender<Place>>>,
     pace: Pace,
-    /// Somebody will look again when the pace allows the next call.
-    woken: bool,
+    /// Somebody will look again then, when the pace allows the next call.
+    woken: Option<Instant>,
 }
 
 /// What the end of a call says of its host.
@@ -127,7 +131,7 @@ impl Gate {
         let host = known.unwrap_or_else(|| host.into());
         let entry = hosts.entry(host.clone()).or_insert_with(|| Host::new(*most));
         // Where there is room, nobody waits any more who has not given up.
-        if *taken < *most && entry.has_room() {
+        if *taken < *most && entry.has_room(turn) {
             *taken += 1;
             entry.take();
             return Ok(self.taken(host));
@@ -143,17 +147,20 @@ impl Gate {
 
     /// Looks again when the pace allows the next call: until then nothing else might.
     fn wake(&self, name: &Arc<str>, host: &mut Host) {
-        let next = host.pace.next();
-        if host.woken || host.turns.is_empty() || next <= Instant::now() {
+        let Some(first) = host.first() else { return };
+        let next = host.pace.next(first.can_wait());
+        if next <= Instant::now() || host.woken.is_some_and(|woken| woken <= next) {
             return;
         }
-        host.woken = true;
+        host.woken = Some(next);
         let (gate, name) = (self.clone(), name.clone());
         tokio::spawn(async move {
             sleep_until(next).await;
             let mut state = gate.lock();
-            if let Some(host) = state.hosts.get_mut(&name) {
-                host.woken = false;
+            match state.hosts.get_mut(&name) {
+                Some(host) if host.woken == Some(next) => host.woken = None,
+                // Somebody had to look earlier, and has seen to the rest.
+                _ => return,
             }
             let unwanted = gate.serve(&mut state);
             drop(state);
@@ -183,7 +190,8 @@ impl Gate {
             let Some(name) = waiting.pop_front() else { break };
             let Some(entry) = hosts.get_mut(&name) else { continue };
             while *taken < *most
-                && entry.has_room()
+                && let Some(turn) = entry.first()
+                && entry.has_room(turn)
                 && let Some(call) = entry.next()
             {
                 *taken += 1;
@@ -224,13 +232,13 @@ impl Host {
             lowered: None,
             turns: BTreeMap::new(),
             pace: Pace::default(),
-            woken: false,
+            woken: None,
         }
     }
 
-    fn has_room(&self) -> bool {
+    fn has_room(&self, turn: Turn) -> bool {
         f64::from(u32::try_from(self.taken).unwrap_or(u32::MAX)) + 1.0 <= self.limit
-            && self.pace.next() <= Instant::now()
+            && self.pace.next(turn.can_wait()) <= Instant::now()
     }
 
     fn take(&mut self) {
@@ -238,16 +246,20 @@ impl Host {
         self.pace.begin();
     }
 
-    /// The next call of the first turn. Calls that gave up waiting are left out.
-    fn next(&mut self) -> Option<oneshot::Sender<Place>> {
+    /// Whose turn it is. Calls that gave up waiting are left out.
+    fn first(&mut self) -> Option<Turn> {
         while let Some(mut turn) = self.turns.first_entry() {
-            match turn.get_mut().pop_front() {
-                Some(call) if call.is_closed() => {}
-                Some(call) => return Some(call),
+            match turn.get().front() {
+                Some(call) if call.is_closed() => drop(turn.get_mut().pop_front()),
+                Some(_) => return Some(*turn.key()),
                 None => drop(turn.remove()),
             }
         }
         None
+    }
+
+    fn next(&mut self) -> Option<oneshot::Sender<Place>> {
+        self.turns.first_entry()?.get_mut().pop_front()
     }
 
     /// `taken` still counts the call that ended.
@@ -360,6 +372,36 @@ mod tests {
         assert!((10..40).contains(&after), "{after}");
         calls_in(300).await;
         assert!(calls_in(1).await > 100);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refresh_leaves_a_host_that_throttles_to_those_who_have_nothing() {
+        let gate = Gate::new(16);
+        gate.place(A, of(0)).unwrap().told(Load::Throttled);
+        let begun = Instant::now();
+        let refresh = gate.place(A, Turn::of(1, 0, Some(begun))).unwrap_err();
+        // One that has given up holds nobody back, and hurries nobody on.
+        drop(gate.place(A, of(2)).unwrap_err());
+        let new = gate.place(A, of(3)).unwrap_err();
+        // The slowest that a node of few calls is set to at once is one in 1.02 to 3.07 s.
+        new.until(begun + Duration::from_millis(3100)).await.unwrap().told(Load::Answered);
+        let since = Instant::now();
+        refresh.until(since + Duration::from_secs(10)).await.unwrap().told(Load::Answered);
+        assert!(since.elapsed() > Duration::from_secs(3), "{:?}", since.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_stays_behind_to_look_again() {
+        let gate = Gate::new(16);
+        gate.place(A, of(0)).unwrap().told(Load::Throttled);
+        let has = Some(Instant::now());
+        for mount in 0..200 {
+            let _refresh = gate.place(A, Turn::of(mount, 0, has));
+            let new = gate.place(A, of(mount)).unwrap_err();
+            new.until(soon()).await.unwrap().told(Load::Answered);
+        }
+        let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        assert!(tasks < 5, "{tasks}");
     }
 
     #[tokio::test(start_paused = true)]

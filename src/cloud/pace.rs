@@ -18,6 +18,9 @@ const SLOWEST: f64 = 0.05;
 /// A node of fewer calls a second than this is taken to make as many: by itself it is not what uses
 /// the quota up, and goes slower only as often as it is throttled again.
 const FEW: f64 = 0.7;
+/// A refresh leaves a pause of this many calls before it: nodes that have all they need take less of
+/// a quota that is used up than those that do not (docs/simulation.md: new pods wait half as long).
+const REFRESH_GAPS: u32 = 3;
 /// How far back the speed is measured, in seconds.
 const MEASURED: f64 = 10.0;
 
@@ -28,22 +31,34 @@ pub(super) struct Pace {
     /// Calls a second of late, as of the last call.
     speed: f64,
     last: Option<Instant>,
-    next: Option<Instant>,
+    /// When the next call may begin, and when one that can wait.
+    next: Option<(Instant, Instant)>,
 }
 
 impl Pace {
-    /// When the next call may begin.
-    pub(super) fn next(&self) -> Instant {
-        self.next.unwrap_or_else(Instant::now)
+    /// When the next call may begin; `can_wait`: for a pod that has what it needs.
+    pub(super) fn next(&self, can_wait: bool) -> Instant {
+        match self.next {
+            None => Instant::now(),
+            Some((_, next)) if can_wait => next,
+            Some((next, _)) => next,
+        }
+    }
+
+    /// Nodes that slowed down together should not go on together.
+    fn wait(&mut self, now: Instant, allowed: f64) {
+        let gap = Duration::from_secs_f64((0.5 + random_fraction()) / allowed);
+        self.next = Some((now + gap, now + gap * REFRESH_GAPS));
     }
 
     pub(super) fn begin(&mut self) {
         let now = Instant::now();
         self.speed = self.measured(now) + 1.0 / MEASURED;
         self.last = Some(now);
-        // Nodes that slowed down together should not go on together.
-        let gap = |allowed: f64| Duration::from_secs_f64((0.5 + random_fraction()) / allowed);
-        self.next = self.allowed(now).map(|allowed| now + gap(allowed));
+        match self.allowed(now) {
+            None => self.next = None,
+            Some(allowed) => self.wait(now, allowed),
+        }
     }
 
     pub(super) fn slow_down(&mut self) {
@@ -52,7 +67,7 @@ impl Pace {
         let speed = self.allowed(now).map_or(speed, |allowed| allowed.min(speed));
         let allowed = (speed * SLOWER).max(SLOWEST);
         self.slowed = Some((now, allowed));
-        self.next = Some(now + Duration::from_secs_f64((0.5 + random_fraction()) / allowed));
+        self.wait(now, allowed);
     }
 
     fn measured(&self, now: Instant) -> f64 {
@@ -77,8 +92,8 @@ mod tests {
     async fn speed(pace: &mut Pace, seconds: u32) -> f64 {
         let end = Instant::now() + Duration::from_secs(u64::from(seconds));
         let mut calls = 0;
-        while pace.next() < end && calls < 100_000 {
-            sleep_until(pace.next()).await;
+        while pace.next(false) < end && calls < 100_000 {
+            sleep_until(pace.next(false)).await;
             pace.begin();
             calls += 1;
         }
