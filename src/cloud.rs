@@ -97,7 +97,6 @@ pub struct Call<'a> {
 }
 
 /// A read: where, as whom, and how long it may take.
-#[derive(Clone, Copy)]
 pub struct Errand<'a> {
     pub endpoint: &'a Endpoint,
     pub keys: &'a Keys,
@@ -167,11 +166,11 @@ impl Cloud {
 
     async fn read(
         &self,
-        errand: Errand<'_>,
+        errand: &Errand<'_>,
         api: Api,
         query: Vec<(&str, &str)>,
     ) -> Result<Secret<Vec<u8>>, Failure> {
-        let Errand { endpoint, keys, turn, deadline, trouble } = errand;
+        let Errand { endpoint, keys, turn, deadline, trouble } = *errand;
         let (keys, trouble) = (Some(keys), Some(trouble));
         self.call(&Call { api, endpoint, query, form: None, keys, turn, trouble }, deadline).await
     }

@@ -31,7 +31,7 @@ pub const BATCH: usize = 20;
 impl Cloud {
     pub async fn get_secret_value(
         &self,
-        errand: Errand<'_>,
+        errand: &Errand<'_>,
         secret: &SecretRef,
     ) -> Result<Value, Failure> {
         let api = Api::GetSecretValue;
@@ -49,7 +49,7 @@ impl Cloud {
     /// answer does not hold, for whatever reason.
     pub async fn batch_get_secret_value(
         &self,
-        errand: Errand<'_>,
+        errand: &Errand<'_>,
         secrets: &[&SecretRef],
     ) -> Result<Vec<Option<Value>>, Failure> {
         let api = Api::BatchGetSecretValue;

@@ -22,7 +22,7 @@ pub struct ParameterRef {
 impl Cloud {
     pub async fn get_secret_parameter(
         &self,
-        errand: Errand<'_>,
+        errand: &Errand<'_>,
         parameter: &ParameterRef,
     ) -> Result<Value, Failure> {
         let api = Api::GetSecretParameter;
@@ -45,7 +45,7 @@ impl Cloud {
     /// does not exist.
     pub async fn get_secret_parameters(
         &self,
-        errand: Errand<'_>,
+        errand: &Errand<'_>,
         region: &Region,
         names: &[&str],
     ) -> Result<Vec<Option<Value>>, Failure> {

@@ -148,27 +148,27 @@ enum Ask<'a> {
 impl Caller {
     pub(super) async fn run(self, plan: Plan) {
         let singly = match plan {
-            Plan::One(flight) => return self.one(*flight).await,
+            Plan::One(flight) => return self.one(flight).await,
             Plan::Parameters(flights) => self.parameters(flights).await,
             Plan::Secrets(flights) => self.secrets(flights).await,
         };
-        join_all(singly.into_iter().map(|flight| self.one(flight))).await;
+        join_all(singly.into_iter().map(|flight| self.one(Box::new(flight)))).await;
     }
 
-    async fn one(&self, flight: Flight) {
+    async fn one(&self, flight: Box<Flight>) {
         let asked = Instant::now();
         let ask = match &flight.read.source {
             Source::Kms(secret) => Ask::Secret(secret),
             Source::Oos(parameter) => Ask::Parameter(parameter),
         };
-        let flights = std::slice::from_ref(&flight);
+        let flights = std::slice::from_ref(&*flight);
         let outcome = match self.signed(&flight, flights, &ask).await {
             Ok(mut values) => values.pop().flatten().map(Arc::new).ok_or_else(|| {
                 Failure::new(api(&flight.read), &flight.read.endpoint, Cause::Garbled).into()
             }),
             Err(missed) => Err(missed),
         };
-        self.land(flight, outcome, asked);
+        self.land(*flight, outcome, asked);
     }
 
     /// Gives back those that are better asked for singly.
@@ -265,7 +265,7 @@ impl Caller {
                 deadline: self.deadline,
                 trouble: &trouble,
             };
-            match self.ask(ask, errand).await {
+            match self.ask(ask, &errand).await {
                 Err(failure) if again && failure.cause == Cause::SessionRefused => {
                     again = false;
                     sessions.refused(&first.login, &proof);
@@ -275,7 +275,7 @@ impl Caller {
         }
     }
 
-    async fn ask(&self, ask: &Ask<'_>, errand: Errand<'_>) -> Result<Vec<Option<Value>>, Failure> {
+    async fn ask(&self, ask: &Ask<'_>, errand: &Errand<'_>) -> Result<Vec<Option<Value>>, Failure> {
         let cloud = &self.shared.cloud;
         let one = |value| vec![Some(value)];
         match ask {

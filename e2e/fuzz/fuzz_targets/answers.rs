@@ -88,25 +88,25 @@ async fn asked(operation: u8, script: Arc<Script>) {
     let body = String::from_utf8_lossy(&script.body);
     let body: Value = serde_json::from_str(&body).unwrap_or_default();
     match operation {
-        b'k' => match cloud.get_secret_value(errand(&kms), &secret_ref(0)).await {
+        b'k' => match cloud.get_secret_value(&errand(&kms), &secret_ref(0)).await {
             Ok(value) => assert!(is_secret(&value, &body)),
             Err(failure) => check(&failure),
         },
         b'b' => {
             let secrets = [0, 1, 2].map(secret_ref);
             let asked: Vec<&SecretRef> = secrets.iter().collect();
-            match cloud.batch_get_secret_value(errand(&kms), &asked).await {
+            match cloud.batch_get_secret_value(&errand(&kms), &asked).await {
                 Ok(values) => is_secrets(&values, &body),
                 Err(failure) => check(&failure),
             }
         }
-        b'p' => match cloud.get_secret_parameter(errand(&oos), &parameter_ref(&endpoints)).await {
+        b'p' => match cloud.get_secret_parameter(&errand(&oos), &parameter_ref(&endpoints)).await {
             Ok(value) => assert!(is_parameter(&value, &body["Parameter"])),
             Err(failure) => check(&failure),
         },
         b'q' => {
             let region = &endpoints.region;
-            match cloud.get_secret_parameters(errand(&oos), region, &NAMES).await {
+            match cloud.get_secret_parameters(&errand(&oos), region, &NAMES).await {
                 Ok(values) => is_parameters(&values, &body),
                 Err(failure) => check(&failure),
             }

@@ -195,7 +195,7 @@ fn called(secret: &str, token: &str, [name, version, stage]: &[String; 3]) {
         trouble: &|_: &Failure| {},
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let failure = runtime.block_on(cloud.get_secret_value(errand, &asked)).err().unwrap();
+    let failure = runtime.block_on(cloud.get_secret_value(&errand, &asked)).err().unwrap();
     let classes = [Class::Invalid, Class::Unusable];
     check_errors(&Errors::from(failure.error("object 1", "")), &classes);
     let Some((uri, headers)) = wire.0.lock().unwrap().take() else {
