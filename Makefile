@@ -23,10 +23,10 @@ demo: toolchain ## three pods, a rotation and a refusal, on this machine, in sec
 	cargo build --locked --quiet --package $(EMULATOR)
 	$(DEBUG)/examples/demo
 
-simulate: toolchain ## a thousand nodes against one account's quotas, in simulated time: every second of them
+simulate: toolchain ## a thousand nodes against one account's quotas, in simulated time
 	cargo build --locked --quiet --profile tools --example simulate
-	$(TARGET)/tools/examples/simulate --part 2 --draw docs/simulation --report docs/simulation.md
-	$(TARGET)/tools/examples/simulate --part 4 --share service-account --report docs/simulation.md
+	$(TARGET)/tools/examples/simulate --draw docs/simulation --report docs/simulation.md
+	$(TARGET)/tools/examples/simulate --part 10 --share service-account --report docs/simulation.md
 
 test: lint unit official-clients ## everything that a change must pass before review
 

@@ -14,12 +14,10 @@ mod tally;
 
 use std::{
     process::ExitCode,
-    sync::Mutex,
     time::{Duration, Instant},
 };
 
 use clap::Parser;
-use provider::flight::lock;
 
 use figures::Row;
 use options::Options;
@@ -63,27 +61,15 @@ fn run(options: &Options) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Two at a time, each with a clock of its own; the longest first, so that both threads end together.
+/// Each cluster with a clock and a thread of its own.
 fn together(chosen: &[Vec<Scenario>], options: &Options) -> Result<Vec<Outcome>, Fault> {
-    let mut waiting: Vec<_> = chosen.iter().filter(|row| !row.is_empty()).enumerate().collect();
-    waiting.sort_by_key(|(_, row)| scenario::simulates(row, options));
-    let waiting = Mutex::new(waiting);
-    let done = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                loop {
-                    let Some((place, row)) = lock(&waiting).pop() else { break };
-                    let outcomes = alone(row, options);
-                    lock(&done).push((place, outcomes));
-                }
-            });
-        }
+    let outcomes: Result<Vec<_>, Fault> = std::thread::scope(|scope| {
+        let rows = chosen.iter().filter(|row| !row.is_empty());
+        let threads: Vec<_> = rows.map(|row| scope.spawn(|| alone(row, options))).collect();
+        let done = threads.into_iter().map(|thread| thread.join());
+        done.map(|outcomes| outcomes.map_err(|_| "a run ended badly")?).collect()
     });
-    let mut done = done.into_inner().map_err(|_| "a run ended badly")?;
-    done.sort_by_key(|(place, _)| *place);
-    let rows: Result<Vec<_>, _> = done.into_iter().map(|(_, outcomes)| outcomes).collect();
-    Ok(rows?.into_iter().flatten().collect())
+    Ok(outcomes?.into_iter().flatten().collect())
 }
 
 fn alone(row: &[Scenario], options: &Options) -> Result<Vec<Outcome>, Fault> {
