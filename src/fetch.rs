@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use futures::future::join_all;
 use tokio::time::Instant;
 
 use crate::{
@@ -89,6 +90,7 @@ const GRACE_PATIENCE: Duration = Duration::from_secs(10);
 /// For how long that is remembered; several times the longest interval in use.
 const ANSWERED_FOR: Duration = Duration::from_secs(2 * 3600);
 const MOST_ANSWERED: usize = 4096;
+const TASK_CALLS: usize = 8;
 
 /// What a call needs: it may outlive the mount that began it, where others wait for it too.
 #[derive(Debug)]
@@ -240,10 +242,17 @@ impl Fetcher {
         }
         let mount = self.mounts.fetch_add(1, Relaxed);
         let has = lock(&self.answered).get(own.key()).copied();
-        for (call, plan) in plans(ours, &self.shared.batching).into_iter().enumerate() {
+        let plans = plans(ours, &self.shared.batching).into_iter().enumerate();
+        let mut calls = plans.map(|(call, plan)| {
             let (shared, deadline) = (self.shared.clone(), call::ends(deadline));
             let turn = Turn::of(mount, call, has);
-            tokio::spawn(Caller { shared, turn, interval, deadline }.run(plan));
+            Caller { shared, turn, interval, deadline }.run(plan)
+        });
+        // A task of its own for each would cost more than the call's own steps, and one for all looks
+        // at all of them whenever one is answered.
+        while let Some(first) = calls.next() {
+            let few = [first].into_iter().chain(calls.by_ref().take(TASK_CALLS - 1));
+            tokio::spawn(join_all(few.collect::<Vec<_>>()));
         }
         // One after another: the calls go on by themselves, and all waits end at one time.
         for (key, read, running) in waits {
