@@ -51,7 +51,7 @@ const STEADY: Scenario = Scenario {
     title: "Steady state",
     happening: Happening::Nothing,
     at: Duration::ZERO,
-    length: MINUTE.saturating_mul(12),
+    length: MINUTE.saturating_mul(10),
 };
 
 const OUTAGE: Scenario = Scenario {
