@@ -71,6 +71,13 @@ mod tests {
     }
 
     #[test]
+    fn its_name_is_all_that_it_shows() {
+        let mut parts = Parts::new();
+        parts.part("planted");
+        assert_eq!(format!("{parts:?}"), "Parts");
+    }
+
+    #[test]
     fn order_counts_where_digests_are_joined() {
         let (a, b) = (of(&["a"]), of(&["b"]));
         assert_ne!(joined(&a, &b), joined(&b, &a));

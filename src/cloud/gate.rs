@@ -317,10 +317,12 @@ mod tests {
         let (first, _second) = (gate.place(A, of(1)).unwrap(), gate.place(B, of(1)).unwrap());
         let queued = gate.place(B, of(2)).unwrap_err();
         assert!(gate.place(A, of(2)).unwrap_err().until(soon()).await.is_none());
+        let late = gate.place("c.example", of(3)).unwrap_err();
         drop(first);
         let place = queued.until(soon()).await.unwrap();
         assert_eq!(&*place.host, B);
         assert_eq!(gate.lock().taken, 2);
+        assert!(late.until(soon()).await.is_none());
     }
 
     #[tokio::test(start_paused = true)]
