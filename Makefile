@@ -30,7 +30,7 @@ simulate: toolchain ## a thousand nodes against one account's quotas, in simulat
 	$(TARGET)/tools/examples/simulate --draw docs/simulation --report docs/simulation.md
 	$(TARGET)/tools/examples/simulate --part 10 --share service-account --report docs/simulation.md
 
-test: lint unit official-clients ## everything that a change must pass before review
+test: lint unit official-clients demo ## everything that a change must pass before review
 
 lint: toolchain
 	cargo fmt --all --check

@@ -167,6 +167,7 @@ fn provider_arguments(cloud: &Addresses, directory: &Path) -> Vec<String> {
         format!("--kubernetes-api=http://{}", cloud.kubernetes),
         format!("--ca-file={}", directory.join("ca/ca.pem").display()),
         format!("--resolve=*.aliyuncs.com={}", cloud.https),
+        "--refresh-interval=0".to_owned(),
         "--healthz-address=127.0.0.1".to_owned(),
         "--healthz-port=0".to_owned(),
     ]

@@ -179,7 +179,9 @@ async fn rotation(
     let version = stage.cloud.rotate(name, NEW_PASSWORD).await?;
     page.say(&format!(
         "KMS has a new version, {version}, of {name}. A driver with rotation turned on has the \
-         volumes of running pods mounted again every few minutes; it does so now."
+         volumes of running pods mounted again every minute or so; it does so now. By default the \
+         provider would answer from memory until its values are 5 minutes old; here, with \
+         --refresh-interval=0, it asks KMS each time."
     ))?;
     page.gap()?;
     let mounted = stage.mount(pod).await?;
