@@ -3,7 +3,7 @@
 //! An error holds facts (names, codes, request ids) and what to do about it, never input that could
 //! be a value or a token, and never a library's or the cloud's own sentence.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use tonic::{Code, Status};
 
@@ -56,6 +56,8 @@ pub struct Error {
     pub code: Option<Box<str>>,
     /// The cloud's id of the request, by which its support finds it.
     pub request: Option<Box<str>>,
+    /// The cloud's host that was asked, where one was; `what` holds it too.
+    pub host: Option<Arc<str>>,
     pub fix: String,
 }
 
@@ -68,6 +70,7 @@ impl Error {
             detail: Box::default(),
             code: None,
             request: None,
+            host: None,
             fix: String::new(),
         }
     }

@@ -176,8 +176,35 @@ async fn an_object_that_was_refused_is_told_beside_those_that_were_read() {
     whole(world).await;
 }
 
+/// The host, the code and the request are those of the call to STS.
+fn is_of_sts(world: &World, record: &Value, action: &str) {
+    let calls = world.calls(action);
+    let call = calls.last().unwrap();
+    assert_eq!(call.host, "sts-vpc.cn-hangzhou.aliyuncs.com");
+    assert!(!call.code.is_empty());
+    let (code, id) = (call.code.as_str(), call.request_id.as_str());
+    told(record, &[("endpoint", &call.host), ("code", code), ("request_id", id)]);
+}
+
+/// A read that got no session tells of STS, and not of the host that was not asked.
+#[tokio::test]
+async fn a_read_whose_session_was_refused_joins_with_that_refusal() {
+    let world = World::start().await;
+    world.emulator.revoke_trust("acs:ram::6543210987654321:role/partner").unwrap();
+    world
+        .web("- objectName: web/plain\n- {objectName: partner/secret, crossAccountRoleArn: 'acs:ram::6543210987654321:role/partner'}\n")
+        .await
+        .unwrap_err();
+    let records = records(&world, 2).await;
+    joins(&world, &records[0], "GetSecretValue");
+    told(&records[1], &[("event", "read"), ("object", "partner/secret")]);
+    is_of_sts(&world, &records[1], "AssumeRole");
+    whole(world).await;
+}
+
 #[tokio::test]
 async fn a_mount_refused_before_any_read_is_one_record() {
+    let begun = jiff::Timestamp::now();
     let world = World::start().await;
     let objects = "- objectName: web/plain\n- objectName: web/db\n";
     // STS says no.
@@ -195,6 +222,12 @@ async fn a_mount_refused_before_any_read_is_one_record() {
         );
         assert_eq!(record["mounted"], false);
         assert!(!record["reason"].as_str().unwrap().is_empty());
+        let time: jiff::Timestamp = record["time"].as_str().unwrap().parse().unwrap();
+        assert!((begun..=jiff::Timestamp::now()).contains(&time), "{time}");
+    }
+    is_of_sts(&world, &records[0], "AssumeRoleWithOIDC");
+    for record in &records[1..] {
+        told(record, &[("endpoint", ""), ("code", ""), ("request_id", "")]);
     }
     told(
         &records[0],

@@ -146,7 +146,8 @@ impl Failure {
         let fix = if own.is_empty() { fix.into() } else { own.to_owned() };
         let request = self.told.as_ref().and_then(|told| told.request_id.clone().map(Into::into));
         let (detail, code) = (self.detail().into(), self.code().map(Into::into));
-        Error { detail, code, request, ..Error::new(self.class(), self.what()) }
+        let host = Some(self.host.clone());
+        Error { detail, code, request, host, ..Error::new(self.class(), self.what()) }
             .about(subject)
             .fix(fix)
     }

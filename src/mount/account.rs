@@ -57,10 +57,11 @@ impl<'a> Account<'a> {
 
     pub(super) fn refuse(mut self, errors: &Errors) {
         let (outcome, reason) = (code_name(errors.class().code()), errors.message());
-        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
-        let code = text(errors.iter().find_map(|error| error.code.as_deref()));
-        let request_id = text(errors.iter().find_map(|error| error.request.as_deref()));
-        self.refusal(Record { outcome, code, request_id, reason, ..self.base.clone() });
+        let mut refusal = Record { outcome, reason, ..self.base.clone() };
+        if let Some(error) = errors.iter().find(|error| error.host.is_some()) {
+            told(&mut refusal, error);
+        }
+        self.refusal(refusal);
     }
 
     /// A read that failed says why the mount did; else the mount has to say it.
@@ -102,34 +103,31 @@ impl<'a> Account<'a> {
                 code_name(class.unwrap_or(crate::error::Class::Internal).code())
             }
         };
-        let (mut code, mut request_id, mut reason) = Default::default();
-        let mut version = asked.unwrap_or_default();
-        if let Some(error) = &end.error {
-            reason = error.to_string();
-            code = error.code.as_deref().unwrap_or_default().to_owned();
-            request_id = error.request.as_deref().unwrap_or_default().to_owned();
-        }
-        if let Origin::Grace(age) = end.origin {
-            reason = format!("last read {} s ago; {reason}", age.as_secs());
-        }
-        if let Some(value) = &end.value {
-            version.clone_from(&value.version);
-            request_id.clone_from(&value.request_id);
-        }
+        let endpoint = object.read.endpoint.host();
         let mut record = Record {
             event: Event::Read,
             time: Timestamp::now(),
             object: name.clone(),
             object_type,
-            version,
-            endpoint: object.read.endpoint.host().to_owned(),
+            version: asked.unwrap_or_default(),
+            endpoint: endpoint.to_owned(),
             source: end.origin.name(),
             outcome,
-            code,
-            request_id,
-            reason,
             ..self.base.clone()
         };
+        if let Some(error) = &end.error {
+            // It may be STS that did not give the session.
+            told(&mut record, error);
+            record.reason = error.to_string();
+        }
+        if let Origin::Grace(age) = end.origin {
+            record.reason = format!("last read {} s ago; {}", age.as_secs(), record.reason);
+        }
+        if let Some(value) = &end.value {
+            endpoint.clone_into(&mut record.endpoint);
+            record.version.clone_from(&value.version);
+            record.request_id.clone_from(&value.request_id);
+        }
         if let Some(role) = &object.read.cross_account_role {
             logged_in(&mut record, &identity.led_on_to(role));
         }
@@ -146,6 +144,16 @@ impl Drop for Account<'_> {
             reason: reason.to_owned(),
             ..self.base.clone()
         });
+    }
+}
+
+/// What the cloud said, and which of its hosts.
+fn told(record: &mut Record, error: &Error) {
+    let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+    record.code = text(error.code.as_deref());
+    record.request_id = text(error.request.as_deref());
+    if let Some(host) = &error.host {
+        host.as_ref().clone_into(&mut record.endpoint);
     }
 }
 
