@@ -69,7 +69,6 @@ impl App {
         let warmed = cloud.clone();
         tokio::task::spawn_blocking(move || warmed.warm());
         let admin = Admin::bind(config.admin).map_err(|error| error.to_string())?;
-        let socket = Socket::bind(&config.provider_volume, SOCKET).map_err(|e| e.to_string())?;
         let allowed: Vec<_> = config.policy.allowed.iter().map(|mode| mode.name()).collect();
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
@@ -98,6 +97,8 @@ impl App {
             metrics,
             limit: config.mount_timeout,
         };
+        // Last: a start that fails leaves the socket to the process that has it.
+        let socket = Socket::bind(&config.provider_volume, SOCKET).map_err(|e| e.to_string())?;
         let (health_path, drain) = (config.health_path, config.drain_timeout);
         Ok(Self { provider, standing, socket, admin, health_path, drain })
     }

@@ -337,6 +337,27 @@ async fn a_successor_keeps_its_socket() {
     assert_eq!(new.ended().await.0, 0);
 }
 
+/// A rollout whose new process cannot start: the old one serves on.
+#[tokio::test]
+async fn a_start_that_fails_takes_nothing_over() {
+    let emulator = cloud(&[]).await;
+    let directory = TempDir::new().unwrap();
+    let mut old = Running::start(&emulator, directory.path(), &[]).await;
+    let driver = old.driver().await;
+    let inode = |running: &Running| {
+        use std::os::unix::fs::MetadataExt;
+        std::fs::symlink_metadata(&running.socket).unwrap().ino()
+    };
+    let before = inode(&old);
+    let new = Running::start(&emulator, directory.path(), &["--audit=/proc/audit.log"]).await;
+    let (status, log) = new.ended().await;
+    assert_eq!(status, 1, "{log}");
+    assert_eq!(inode(&old), before);
+    driver.mount(&pod(&emulator)).await.unwrap();
+    old.terminate();
+    assert_eq!(old.ended().await.0, 0);
+}
+
 /// Killed without a word: the dead socket is in nobody's way.
 #[tokio::test]
 async fn a_stale_socket_is_replaced() {

@@ -139,6 +139,13 @@ impl Socket {
     }
 }
 
+/// Without anybody behind it the path would keep a driver waiting, and a predecessor from taking it back.
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.unlink_if_ours();
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Holder {
     Us,

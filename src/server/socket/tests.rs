@@ -24,8 +24,12 @@ async fn makes_the_directory_and_listens() {
 async fn a_dead_predecessors_socket_is_replaced() {
     let dir = TempDir::new().unwrap();
     drop(std::os::unix::net::UnixListener::bind(dir.path().join(NAME)).unwrap());
-    connects(&mut Socket::bind(dir.path(), NAME).unwrap()).await;
+    let mut socket = Socket::bind(dir.path(), NAME).unwrap();
+    connects(&mut socket).await;
     assert_eq!(entries(dir.path()), [NAME]);
+    // Nobody is left waiting at a path with nothing behind it.
+    drop(socket);
+    assert!(entries(dir.path()).is_empty());
 }
 
 #[tokio::test]
@@ -101,7 +105,7 @@ async fn leftovers_of_the_dead_are_removed_and_nothing_else() {
         let times = Timestamps { last_access: long_ago, last_modification: long_ago };
         rustix::fs::utimensat(CWD, dir.path().join(name), &times, AtFlags::empty()).unwrap();
     }
-    Socket::bind(dir.path(), NAME).unwrap();
+    let _socket = Socket::bind(dir.path(), NAME).unwrap();
     let kept = [".alibabacloud.sock.0000live", ".alibabacloud.sock.file", NAME, "other.sock"];
     assert_eq!(entries(dir.path()), kept);
 }
