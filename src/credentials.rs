@@ -36,8 +36,8 @@ pub enum Login {
         role: RoleArn,
         provider: OidcProviderArn,
         token: Arc<Secret<String>>,
-        /// Whoever else may be called `name` may have the session, whatever its token.
-        shared: bool,
+        /// Whose pods may all have the session, whatever their tokens: the subject of these.
+        shared: Option<String>,
         name: String,
         lifetime: Duration,
     },
@@ -330,7 +330,9 @@ impl Login {
     /// Who the cloud will see, for errors: a role, or an access key's id.
     pub fn who(&self) -> String {
         match self {
-            Login::Keys(keys) => format!("access key {}", keys.id),
+            Login::Keys(keys) => keys
+                .shown_id()
+                .map_or_else(|| "the access key".to_owned(), |id| format!("access key {id}")),
             Login::Oidc { role, .. } | Login::Assume { role, .. } => format!("role {role}"),
             Login::EcsRole => "the instance's role".to_owned(),
         }
@@ -363,8 +365,11 @@ impl Login {
                 parts.part(role.as_str());
                 parts.part(provider.as_str());
                 match shared {
-                    true => parts.part("shared"),
-                    false => {
+                    Some(subject) => {
+                        parts.part("shared");
+                        parts.part(subject);
+                    }
+                    None => {
                         parts.part("own");
                         parts.part(token.expose());
                     }

@@ -156,22 +156,21 @@ pub async fn choose(
         Mode::Pod => {
             let provider = oidc_provider(policy, mode)?;
             let token = pod_token(&mount.token)?;
+            let subject = subject(&mount.pod);
             if shared {
-                check_subject(&token, &mount.pod)?;
+                check_subject(&token, &subject)?;
             }
             let role = service_accounts.role(&mount.pod, mount.role.as_ref(), provider).await?;
             trust_fix = format!(
                 "the trust policy of {role} must allow {} with oidc:aud {STS_AUDIENCE} and \
-                 oidc:sub system:serviceaccount:{}:{}",
+                 oidc:sub {subject}",
                 provider.as_str(),
-                mount.pod.namespace,
-                mount.pod.service_account
             );
             Login::Oidc {
                 role,
                 provider: provider.clone(),
                 token,
-                shared,
+                shared: shared.then_some(subject),
                 name: own_name.clone(),
                 lifetime: DEFAULT_LIFETIME,
             }
@@ -180,7 +179,7 @@ pub async fn choose(
             role: needed(&policy.role, mode, "--role-arn")?.clone(),
             provider: oidc_provider(policy, mode)?.clone(),
             token: provider_token(needed(&policy.token_file, mode, "--oidc-token-file")?).await?,
-            shared: false,
+            shared: None,
             name: operator_name(),
             lifetime: policy.session_lifetime,
         },
@@ -319,9 +318,14 @@ fn pod_token(input: &TokenInput) -> Result<Arc<Secret<String>>, Error> {
     }
 }
 
+/// What a pod's token says that it is of.
+fn subject(pod: &Pod) -> String {
+    format!("system:serviceaccount:{}:{}", pod.namespace, pod.service_account)
+}
+
 /// Only one pod's token of a ServiceAccount is held against STS, so the others' have at least to say
 /// whose they are.
-fn check_subject(token: &Secret<String>, pod: &Pod) -> Result<(), Error> {
+fn check_subject(token: &Secret<String>, subject: &str) -> Result<(), Error> {
     #[derive(Deserialize)]
     struct Claims {
         sub: String,
@@ -329,7 +333,6 @@ fn check_subject(token: &Secret<String>, pod: &Pod) -> Result<(), Error> {
     let claims = token.expose().split('.').nth(1);
     let claims = claims.and_then(|claims| URL_SAFE_NO_PAD.decode(claims).ok()).map(Zeroizing::new);
     let claims = claims.and_then(|claims| serde_json::from_slice::<Claims>(&claims).ok());
-    let subject = format!("system:serviceaccount:{}:{}", pod.namespace, pod.service_account);
     if claims.is_some_and(|claims| claims.sub == subject) {
         return Ok(());
     }

@@ -5,15 +5,27 @@ use std::fmt::{self, Write as _};
 
 use aws_lc_rs::{digest, hmac};
 
-use crate::secret::Secret;
+use crate::{error::identifier, secret::Secret};
 
 /// What a request is signed with.
-#[derive(Debug)]
 pub struct Keys {
     pub id: String,
     pub secret: Secret<String>,
     /// Present with a session of STS.
     pub token: Option<Secret<String>>,
+}
+
+impl Keys {
+    /// The id, if it looks like one of Alibaba Cloud's: whoever writes a Secret can confuse its entries.
+    pub fn shown_id(&self) -> Option<&str> {
+        identifier(&self.id).filter(|id| id.starts_with("LTAI") || id.starts_with("STS."))
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keys").field("id", &self.shown_id()).finish_non_exhaustive()
+    }
 }
 
 /// The parts of one attempt that the signature covers.

@@ -130,7 +130,7 @@ async fn each_mode_logs_in_with_what_is_its_own() {
             Login::Oidc { role, provider, token, shared, name, lifetime } => {
                 assert_eq!(provider, policy.oidc_provider.as_ref().unwrap());
                 let token = token.expose();
-                format!("{role} by {token} for {name} {} {shared}", lifetime.as_secs())
+                format!("{role} by {token} for {name} {} {shared:?}", lifetime.as_secs())
             }
             Login::Assume { base, role, name, lifetime } => {
                 format!("{role} from {} for {name} {}", base.who(), lifetime.as_secs())
@@ -138,12 +138,12 @@ async fn each_mode_logs_in_with_what_is_its_own() {
         };
         let own = token_of("shop", "web");
         let expected = match mode {
-            Mode::Pod => format!("{ROLE} by {own} for shop@web@web-1 3600 false"),
+            Mode::Pod => format!("{ROLE} by {own} for shop@web@web-1 3600 None"),
             Mode::Provider => {
-                format!("{OPERATORS_ROLE} by own.token for shop@web@web-1 900 false")
+                format!("{OPERATORS_ROLE} by own.token for shop@web@web-1 900 None")
             }
             Mode::RamRole => {
-                format!("{OPERATORS_ROLE} from access key operator for shop@web@web-1 900")
+                format!("{OPERATORS_ROLE} from the access key for shop@web@web-1 900")
             }
             Mode::NodePublishSecret => "published".to_owned(),
             Mode::AccessKey => "operator".to_owned(),
@@ -331,9 +331,9 @@ async fn where_pods_share_a_session_each_still_has_a_token_of_the_service_accoun
     let mut mount = mount(Wish::Mode(Mode::Pod), "");
     let identity = chosen(&mount, &policy).await.unwrap();
     assert_eq!(identity.session_name, "shop@web");
-    assert!(
-        matches!(&*identity.login, Login::Oidc { shared: true, name, .. } if name == "shop@web")
-    );
+    let Login::Oidc { shared, name, .. } = &*identity.login else { panic!("{identity:?}") };
+    let shared = shared.as_deref();
+    assert_eq!((shared, &**name), (Some("system:serviceaccount:shop:web"), "shop@web"));
     let others = [
         token_of("shop", "api"),
         token_of("bank", "web"),

@@ -7,7 +7,7 @@ use super::code_name;
 use crate::{
     audit::{self, Audit, Event, Record},
     credentials::Login,
-    error::{Error, Errors, identifier},
+    error::{Error, Errors},
     fetch::{Origin, ReadEnd},
     identity::Identity,
     request::{
@@ -160,7 +160,7 @@ fn told(record: &mut Record, error: &Error) {
 fn logged_in(record: &mut Record, login: &Login) {
     match login {
         Login::Keys(keys) => {
-            record.access_key_id = identifier(&keys.id).unwrap_or_default().to_owned();
+            record.access_key_id = keys.shown_id().unwrap_or_default().to_owned();
         }
         Login::Oidc { role, name, .. } | Login::Assume { role, name, .. } => {
             record.role = role.to_string();

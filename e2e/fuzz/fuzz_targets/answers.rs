@@ -146,7 +146,7 @@ fn login(operation: u8) -> Login {
             let base = Keyed::new(Login::Keys(policy.keys.unwrap()));
             Login::Assume { base, role, name, lifetime }
         }
-        _ => Login::Oidc { role, provider, token, shared: false, name, lifetime },
+        _ => Login::Oidc { role, provider, token, shared: None, name, lifetime },
     }
 }
 

@@ -60,8 +60,9 @@ fuzz_target!(|input: &[u8]| -> Corpus {
             let Login::Oidc { token, shared, name, .. } = &*identity.login else {
                 panic!("{identity:?}")
             };
-            assert_eq!(*shared, share == Share::ServiceAccount);
-            assert_eq!(name, if *shared { "shop@web" } else { "shop@web@web-1" });
+            let (shared_by, shared) = (shared.as_deref(), share == Share::ServiceAccount);
+            assert_eq!(shared_by, shared.then_some(SUBJECT));
+            assert_eq!(name, if shared { "shop@web" } else { "shop@web@web-1" });
             assert!((4..=20_000).contains(&token.expose().len()));
             assert!(!shared || subject(token.expose()).is_some_and(|subject| subject == SUBJECT));
             assert!(!format!("{identity:?}").contains(CANARY));
