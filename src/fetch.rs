@@ -63,8 +63,7 @@ impl ReadEnd {
         Self { origin: Origin::Memory, value, missing, error: None }
     }
 
-    fn from_cloud(outcome: &Outcome, object: &Object, identity: &Identity) -> Self {
-        let origin = Origin::Cloud;
+    fn of(origin: Origin, outcome: &Outcome, object: &Object, identity: &Identity) -> Self {
         match outcome {
             Ok(value) => Self { origin, value: Some(value.clone()), missing: false, error: None },
             Err(missed) => {
@@ -146,7 +145,7 @@ impl Fetcher {
         }
         // One login, told once if it fails, before many calls that need it.
         let deadline = match values.outlast(&keys) {
-            true => deadline.min(Instant::now() + GRACE_PATIENCE),
+            true => patient(deadline),
             false => deadline,
         };
         let own_reads = objects.iter().any(|object| object.read.cross_account_role.is_none());
@@ -163,17 +162,15 @@ impl Fetcher {
             };
         }
         let outcomes = self.read(own, logins, objects, &keys, interval, deadline).await;
-        let unasked =
-            || Err(Missed::NoSession(Error::new(Class::Internal, "it was not asked for")));
-        let ends = objects.iter().zip(&keys).map(|(object, key)| {
-            let outcome = outcomes.get(key).cloned().unwrap_or_else(unasked);
-            ReadEnd::from_cloud(&outcome, object, identity)
+        let ends = objects.iter().zip(&keys).map(|(object, key)| match outcomes.get(key) {
+            Some((origin, outcome)) => ReadEnd::of(*origin, outcome, object, identity),
+            None => ReadEnd::failed(Error::new(Class::Internal, "it was not asked for")),
         });
         let mut ends: Vec<ReadEnd> = ends.collect();
         if objects.iter().zip(&ends).all(|(object, end)| end.serves(object)) {
             self.answered(*own.key());
         } else if !self.fall_back(objects, &keys, &mut ends) {
-            let got = |key: &&Key| matches!(outcomes.get(*key), Some(Ok(_)));
+            let got = |key: &&Key| matches!(outcomes.get(*key), Some((_, Ok(_))));
             values.leave(keys.iter().filter(got));
         }
         Ok(ends)
@@ -185,7 +182,7 @@ impl Fetcher {
         let mut last = Vec::new();
         for (at, ((object, key), end)) in objects.iter().zip(keys).zip(&*ends).enumerate() {
             let Some(error) = end.error.clone().filter(|_| !end.serves(object)) else { continue };
-            if error.class != Class::Internal {
+            if is_refusal(error.class) {
                 return false;
             }
             let Some((value, age)) = self.shared.values.last(key) else { return false };
@@ -221,7 +218,7 @@ impl Fetcher {
         keys: &[Key],
         interval: Duration,
         deadline: Instant,
-    ) -> HashMap<Key, Outcome> {
+    ) -> HashMap<Key, (Origin, Outcome)> {
         let mut seen = HashSet::new();
         let (mut waits, mut ours) = (Vec::new(), Vec::new());
         let mut outcomes = HashMap::new();
@@ -230,7 +227,7 @@ impl Fetcher {
                 continue;
             }
             if let Some(Some(left)) = self.shared.values.left(key, interval) {
-                outcomes.insert(*key, Ok(left));
+                outcomes.insert(*key, (Origin::Memory, Ok(left)));
                 continue;
             }
             let read = &object.read;
@@ -267,10 +264,17 @@ impl Fetcher {
                     Err(Missed::NoSession(error))
                 }
             };
-            outcomes.insert(key, outcome);
+            outcomes.insert(key, (Origin::Cloud, outcome));
         }
         outcomes
     }
+}
+
+/// Some of the mount's time is left for what comes after the last values.
+fn patient(deadline: Instant) -> Instant {
+    let now = Instant::now();
+    let left = deadline.saturating_duration_since(now);
+    now + GRACE_PATIENCE.min(left * 4 / 5)
 }
 
 /// Who reads each of the objects: the mount's own login, or one for each role of another account.
@@ -292,9 +296,10 @@ pub fn whole(objects: &[Object], ends: &[ReadEnd]) -> Result<Vec<Fetched>, Error
     Errors::of(failed.collect()).map_or_else(|| Ok(values()), Err)
 }
 
-/// Whether the cloud said no, as against saying nothing: memory may not answer what it refuses.
+/// Whether it is so until somebody mends it, as against what passes: memory may not answer what the
+/// cloud refuses.
 fn is_refusal(class: Class) -> bool {
-    matches!(class, Class::Denied | Class::Unauthenticated | Class::NotFound)
+    class != Class::Internal
 }
 
 /// Where a mount's values came from.
@@ -315,10 +320,12 @@ impl Origin {
         }
     }
 
-    /// Of a mount as a whole: one value that stands in for a fresh one makes it such a mount.
+    /// Of a mount as a whole: one value that stands in for a fresh one makes it such a mount, one
+    /// that was asked for makes it one of the cloud.
     pub fn of(ends: &[ReadEnd]) -> Option<Self> {
         let origins = || ends.iter().map(|end| end.origin);
-        origins().find(|origin| matches!(origin, Origin::Grace(_))).or_else(|| origins().next())
+        let grace = origins().find(|origin| matches!(origin, Origin::Grace(_)));
+        grace.or_else(|| origins().find(|origin| *origin == Origin::Cloud)).or(origins().next())
     }
 }
 

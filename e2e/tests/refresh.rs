@@ -173,9 +173,14 @@ async fn in_an_outage_last_values_stand_in_and_a_refusal_still_wins() {
     let rotated = world.mount(&pod).await.unwrap();
     assert_eq!(rotated.text("plain"), "planted-rotated-meanwhile");
 
-    for (status, code) in
-        [(403, "Forbidden.NoPermission"), (404, "Forbidden.ResourceNotFound"), (401, "NoSuchKey")]
-    {
+    for (status, code) in [
+        (403, "Forbidden.NoPermission"),
+        (404, "Forbidden.ResourceNotFound"),
+        (404, "Forbidden.KeyNotFound"),
+        (401, "NoSuchKey"),
+        (400, "InvalidParameter"),
+        (400, "IllegalTimestamp"),
+    ] {
         world.mount(&pod).await.unwrap();
         let refusal = Fault {
             service: Some("kms".to_owned()),
@@ -216,4 +221,60 @@ async fn in_an_outage_last_values_stand_in_and_a_refusal_still_wins() {
         let reason = line["reason"].as_str().unwrap();
         assert!(reason.starts_with("last read ") && reason.contains("connection"), "{reason}");
     }
+}
+
+/// What passes, of KMS and of STS, is outlived; what STS refuses is not, and drops what was kept.
+#[tokio::test]
+async fn last_values_stand_in_for_what_passes_alone() {
+    async fn graceful() -> World {
+        let setup = Setup::default().cloud("token_algorithm: RS256", "token_algorithm: ES256");
+        setup
+            .flag("outage-grace", "1h")
+            .flag("mount-timeout", "3")
+            .flag("audit", "off")
+            .start()
+            .await
+    }
+    let error = |status: u16, code: &str| FaultEffect::Error {
+        status,
+        code: code.to_owned(),
+        message: None,
+        headers: BTreeMap::new(),
+    };
+    let passing = [
+        FaultEffect::Reset,
+        FaultEffect::Hang,
+        FaultEffect::Garbage,
+        error(500, "InternalFailure"),
+        error(503, "ServiceUnavailableTemporary"),
+        FaultEffect::Html { status: 502 },
+        FaultEffect::Empty { status: 404 },
+        FaultEffect::throttling(),
+    ];
+    let outlived = passing.into_iter().map(async |effect| {
+        let world = graceful().await;
+        let pod = world.pod("web", "web-1").objects("- objectName: web/plain\n");
+        let fresh = world.mount(&pod).await.unwrap();
+        for service in ["kms", "sts"] {
+            world.emulator.expire_sessions("web").unwrap();
+            let service = Some(service.to_owned());
+            world.emulator.add_fault(Fault { service, effect: effect.clone(), ..Fault::default() });
+            assert_eq!(world.mount(&pod).await.unwrap(), fresh, "{effect:?}");
+            world.emulator.clear_faults();
+        }
+        let metrics = world.metrics().await;
+        assert!(metrics.contains("values_answered_total{source=\"grace\"} 2"), "{metrics}");
+        world.finish().await;
+    });
+    futures::future::join_all(outlived).await;
+
+    let world = graceful().await;
+    let pod = world.pod("web", "web-1").objects("- objectName: web/plain\n");
+    world.mount(&pod).await.unwrap();
+    world.emulator.expire_sessions("web").unwrap();
+    world.emulator.revoke_trust("web").unwrap();
+    assert_eq!(world.mount(&pod).await.unwrap_err().code(), Code::Unauthenticated);
+    world.emulator.stop_listening().await;
+    assert_eq!(world.mount(&pod).await.unwrap_err().code(), Code::Internal);
+    world.finish().await;
 }

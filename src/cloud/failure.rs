@@ -250,6 +250,8 @@ fn cause(status: u16, code: &str, temporary_keys: bool) -> Cause {
         (_, "Forbidden.KeyNotFound") => Cause::Unusable,
         (_, code) if code.starts_with("Forbidden.DKMSInstance") => Cause::Unusable,
         (_, code) if code.starts_with("Forbidden.InDebt") => Cause::Unusable,
+        // A page of something on the way says nothing about the secret.
+        (404, "") => Cause::Garbled,
         (404, _) => Cause::NotFound,
         (_, code) if code.starts_with("EntityNotExist") => Cause::NotFound,
         (401, _) => Cause::Unauthenticated,
@@ -366,6 +368,7 @@ mod tests {
             (400, "InvalidTimeStamp.Expired", Cause::Clock),
             (404, "Forbidden.ResourceNotFound", Cause::NotFound),
             (404, "Forbidden.KeyNotFound", Cause::Unusable),
+            (404, "", Cause::Garbled),
             (404, "InvalidAction.NotFound", Cause::UnknownApi),
             (403, "Forbidden.NoPermission", Cause::Denied),
             (401, "AuthenticationFail.NoPermission", Cause::Unauthenticated),
