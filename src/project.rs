@@ -35,6 +35,51 @@ pub struct OutFile {
     pub version: String,
 }
 
+/// The driver's default `--max-call-recv-msg-size`. A larger answer would fail there with a code
+/// that starts the pod on an empty directory.
+pub const MOST_BYTES: usize = 4_194_304;
+
+/// What to say of `which` files, each with its size and path, that make more than the driver takes.
+pub fn too_large<'a>(
+    which: &str,
+    size: usize,
+    files: impl Iterator<Item = (usize, &'a str)>,
+) -> Error {
+    let mut largest: Vec<_> = files.collect();
+    largest.sort_unstable_by(|a, b| b.cmp(a));
+    let named: Vec<_> =
+        largest.iter().take(3).map(|(size, path)| format!("\"{path}\" {size} bytes")).collect();
+    let what = format!(
+        "{which} files make an answer of {size} bytes; the driver takes {MOST_BYTES} (largest: {})",
+        named.join(", ")
+    );
+    Error::new(Class::Invalid, what).fix("mount fewer objects in one volume")
+}
+
+/// The files made so far: all of them are in memory until the answer is sent, so no more are made
+/// than it can hold.
+#[derive(Default)]
+struct Files {
+    made: Vec<OutFile>,
+    bytes: usize,
+}
+
+impl Files {
+    fn add(&mut self, file: OutFile) {
+        self.bytes += file.bytes.expose().len();
+        self.made.push(file);
+    }
+
+    fn fit(&self) -> bool {
+        self.bytes <= MOST_BYTES
+    }
+
+    fn too_large(&self) -> Error {
+        let files = self.made.iter().map(|file| (file.bytes.expose().len(), file.path.as_str()));
+        too_large(&format!("the first {}", self.made.len()), self.bytes, files)
+    }
+}
+
 /// For all expressions of a mount together.
 const LONGEST_SEARCH: Duration = Duration::from_secs(2);
 
@@ -48,23 +93,31 @@ pub fn to_search(objects: &[Object], values: &[Fetched]) -> usize {
 }
 
 pub fn project(objects: &[Object], values: &[Fetched]) -> Result<Projection, Errors> {
-    let mut projection = Projection::default();
+    let (mut volume, mut left_out) = (Files::default(), 0);
     let mut errors = Vec::new();
     let end = Instant::now() + LONGEST_SEARCH;
     for (object, value) in objects.iter().zip(values) {
         match value {
-            None => projection.left_out += 1,
-            Some(value) => match files(object, value, end) {
-                Ok(files) => projection.files.extend(files),
-                Err(found) => errors.extend(found),
-            },
+            None => left_out += 1,
+            Some(value) => {
+                errors.extend(files(object, value, end, &mut volume).err().unwrap_or_default());
+            }
+        }
+        if !volume.fit() {
+            errors.push(volume.too_large());
+            break;
         }
     }
-    Errors::of(errors).map_or(Ok(projection), Err)
+    Errors::of(errors).map_or(Ok(Projection { files: volume.made, left_out }), Err)
 }
 
-/// The object's own file, then one for each of its extracts.
-fn files(object: &Object, value: &Value, end: Instant) -> Result<Vec<OutFile>, Vec<Error>> {
+/// The object's own file, then one for each of its extracts, as long as they fit.
+fn files(
+    object: &Object,
+    value: &Value,
+    end: Instant,
+    volume: &mut Files,
+) -> Result<(), Vec<Error>> {
     let wrong =
         |what: &str| Error::new(Class::Unusable, format!("its value {what}")).about(&object.label);
     let bytes = decode(object.encoding, value.bytes.expose()).map_err(|what| vec![wrong(what)])?;
@@ -74,33 +127,35 @@ fn files(object: &Object, value: &Value, end: Instant) -> Result<Vec<OutFile>, V
         bytes,
         version: value.version.clone(),
     };
-    let mut extracted = Vec::with_capacity(object.extracts.len());
+    let document = match &*object.extracts {
+        [] => None,
+        _ => Some(
+            Document::parse(bytes.expose())
+                .map_err(|what| vec![wrong(what).fix("jmesPath needs a JSON or YAML secret")])?,
+        ),
+    };
+    volume.add(file(&object.file, object.mode, bytes));
+    let Some(document) = document else { return Ok(()) };
     let mut errors = Vec::new();
-    if !object.extracts.is_empty() {
-        let document = Document::parse(bytes.expose())
-            .map_err(|what| vec![wrong(what).fix("jmesPath needs a JSON or YAML secret")])?;
-        for extract in &object.extracts {
-            if Instant::now() > end {
-                let seconds = LONGEST_SEARCH.as_secs();
-                let what = format!("the mount's paths take more than {seconds} s");
-                let error = Error::new(Class::Unusable, what).about(&object.label);
-                return Err(vec![error.fix("give jmesPath fewer or simpler paths")]);
-            }
-            match extract.path.search(&document) {
-                Ok(bytes) => extracted.push(file(&extract.file, extract.mode, bytes)),
-                Err(what) => errors.push(
-                    Error::new(Class::Unusable, format!("its path {what}"))
-                        .about(format!("{}, jmesPath of \"{}\"", object.label, extract.file)),
-                ),
-            }
+    for extract in &object.extracts {
+        if !volume.fit() {
+            break;
+        }
+        if Instant::now() > end {
+            let seconds = LONGEST_SEARCH.as_secs();
+            let what = format!("the mount's paths take more than {seconds} s");
+            let error = Error::new(Class::Unusable, what).about(&object.label);
+            return Err(vec![error.fix("give jmesPath fewer or simpler paths")]);
+        }
+        match extract.path.search(&document) {
+            Ok(bytes) => volume.add(file(&extract.file, extract.mode, bytes)),
+            Err(what) => errors.push(
+                Error::new(Class::Unusable, format!("its path {what}"))
+                    .about(format!("{}, jmesPath of \"{}\"", object.label, extract.file)),
+            ),
         }
     }
-    if !errors.is_empty() {
-        return Err(errors);
-    }
-    let mut files = vec![file(&object.file, object.mode, bytes)];
-    files.append(&mut extracted);
-    Ok(files)
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
 fn decode(encoding: Encoding, stored: &[u8]) -> Result<Secret<Vec<u8>>, &'static str> {
@@ -127,7 +182,67 @@ fn unhex(text: &[u8]) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::{
+        cloud::endpoint::Endpoints,
+        request::{
+            file::PathTranslation,
+            objects::{self, Context},
+        },
+    };
+
+    fn objects(text: &str) -> Vec<Object> {
+        let endpoints = Endpoints::of_hangzhou();
+        let context = Context {
+            endpoints: &endpoints,
+            region: &endpoints.region,
+            translation: PathTranslation::Slash('_'),
+            mode: FileMode::parse_octal("0644").unwrap(),
+        };
+        objects::parse(text, &context).unwrap()
+    }
+
+    fn value(text: &str) -> Fetched {
+        Some(Arc::new(Value {
+            bytes: Secret::new(text.as_bytes().to_vec()),
+            version: "1".to_owned(),
+            rotates_at: None,
+            request_id: String::new(),
+        }))
+    }
+
+    #[test]
+    fn no_more_is_made_than_an_answer_can_hold() {
+        let many = vec!["@"; 130].join(",");
+        let extracts = |number: usize| -> String {
+            (0..20)
+                .map(|n| format!("  - {{path: '[{many}]', objectAlias: x{number}-{n}}}\n"))
+                .collect()
+        };
+        let text: String =
+            (0..2).map(|n| format!("- objectName: n{n}\n  jmesPath:\n{}", extracts(n))).collect();
+        let json = value(&format!("[\"{}\"]", "x".repeat(30_000)));
+        let errors = project(&objects(&text), &[json.clone(), json]).unwrap_err();
+        let told: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        let [told] = &*told else { panic!("{told:?}") };
+        // The secret, and two extracts of 3.9 MB each.
+        assert!(told.starts_with("the first 3 files make an answer of 7"), "{told}");
+        assert!(told.contains("the driver takes 4194304 (largest: \"x0-1\" 39"), "{told}");
+    }
+
+    #[test]
+    fn as_much_is_made_as_an_answer_can_hold() {
+        let list = objects("- objectName: a\n- objectName: b\n- objectName: c");
+        let of = |sizes: [usize; 3]| {
+            let values = sizes.map(|size| value(&"x".repeat(size)));
+            project(&list, &values).map(|projection| projection.files.len())
+        };
+        assert_eq!(of([MOST_BYTES - 1, 1, 0]), Ok(3));
+        let told = of([MOST_BYTES, 1, 1]).unwrap_err().message();
+        assert!(told.starts_with("the first 2 files make an answer of 4194305 bytes"), "{told}");
+    }
 
     #[test]
     fn encodings() {

@@ -3,14 +3,10 @@
 use prost::Message;
 
 use crate::{
-    error::{Class, Error},
+    error::Error,
     pb,
-    project::Projection,
+    project::{MOST_BYTES, Projection, too_large},
 };
-
-/// The driver's default `--max-call-recv-msg-size`. A larger answer would fail there with a code
-/// that starts the pod on an empty directory.
-const MAX_RESPONSE_BYTES: usize = 4_194_304;
 
 /// The driver takes an answer without files for "nothing to do" and one without versions for an
 /// error: when every object is optional and none exists, this file says so.
@@ -38,24 +34,11 @@ pub fn respond(projection: Projection) -> Result<pb::MountResponse, Error> {
         });
     }
     let size = response.encoded_len();
-    if size <= MAX_RESPONSE_BYTES {
+    if size <= MOST_BYTES {
         return Ok(response);
     }
-    let mut largest: Vec<_> =
-        response.files.iter().map(|file| (file.contents.len(), &file.path)).collect();
-    largest.sort_unstable_by(|a, b| b.cmp(a));
-    let named: Vec<_> =
-        largest.iter().take(3).map(|(size, path)| format!("\"{path}\" {size} bytes")).collect();
-    Err(Error::new(
-        Class::Invalid,
-        format!(
-            "{} files make an answer of {size} bytes; the driver takes {MAX_RESPONSE_BYTES} \
-             (largest: {})",
-            response.files.len(),
-            named.join(", ")
-        ),
-    )
-    .fix("mount fewer objects in one volume"))
+    let files = response.files.iter().map(|file| (file.contents.len(), &*file.path));
+    Err(too_large(&response.files.len().to_string(), size, files))
 }
 
 impl Drop for pb::File {
@@ -85,9 +68,9 @@ mod tests {
 
     #[test]
     fn an_answer_the_driver_would_refuse_is_refused_here_with_sizes() {
-        let fitting = MAX_RESPONSE_BYTES - 100;
+        let fitting = MOST_BYTES - 100;
         assert!(respond(of(&[fitting])).is_ok());
-        let error = respond(of(&[10, MAX_RESPONSE_BYTES])).err().unwrap().to_string();
+        let error = respond(of(&[10, MOST_BYTES])).err().unwrap().to_string();
         assert!(error.contains("\"f1\" 4194304 bytes"), "{error}");
     }
 
