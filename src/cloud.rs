@@ -247,15 +247,8 @@ impl Cloud {
             Ok(Ok(answer)) if answer.status == 200 => Ok(answer.body),
             Ok(Ok(answer)) => Err(Failure::refused(call, &answer)),
         };
-        place.told(match &outcome {
-            Ok(_) => Load::Answered,
-            Err(failure) => match failure.cause {
-                Cause::Throttled => Load::Throttled,
-                Cause::TimedOut | Cause::Server => Load::Overloaded,
-                Cause::Broken(_) | Cause::Garbled | Cause::Unsendable => Load::Unknown,
-                _ => Load::Answered,
-            },
-        });
+        let failed = |failure: &Failure| Load::of(failure.cause);
+        place.told(outcome.as_ref().err().map_or(Load::Answered, failed));
         let unanswered = outcome.as_ref().err().filter(|failure| failure.is_unanswered());
         let why = unanswered.map(|failure| || failure.what());
         self.standing.host(call.endpoint.host(), why.as_ref().map(|why| why as _));

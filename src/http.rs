@@ -89,6 +89,9 @@ pub struct Answer {
     pub body: Secret<Vec<u8>>,
 }
 
+/// What a connection that times out is told as.
+pub const NO_CONNECTION_IN_TIME: &str = "no connection in time";
+
 /// Why there was no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Broken {
@@ -205,7 +208,7 @@ fn reason(error: &(dyn StdError + 'static)) -> Broken {
                 ConnectionReset | BrokenPipe | UnexpectedEof => {
                     return Broken::Connection("connection reset");
                 }
-                TimedOut => return Broken::Connection("no connection in time"),
+                TimedOut => return Broken::Connection(NO_CONNECTION_IN_TIME),
                 NetworkUnreachable | HostUnreachable => {
                     return Broken::Connection("no route to the host");
                 }

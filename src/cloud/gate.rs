@@ -14,7 +14,8 @@ use tokio::{
     time::{Instant, sleep_until, timeout_at},
 };
 
-use super::pace::Pace;
+use super::{failure::Cause, pace::Pace};
+use crate::http::{Broken, NO_CONNECTION_IN_TIME};
 
 /// Whose turn it is: the least is served first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,6 +81,20 @@ pub enum Load {
     Throttled,
     /// Nothing, as a connection that broke.
     Unknown,
+}
+
+impl Load {
+    pub fn of(cause: Cause) -> Self {
+        match cause {
+            Cause::Throttled => Load::Throttled,
+            // What is not connected in time held a place for seconds, as a call without an answer.
+            Cause::TimedOut
+            | Cause::Server
+            | Cause::Broken(Broken::Connection(NO_CONNECTION_IN_TIME)) => Load::Overloaded,
+            Cause::Broken(_) | Cause::Garbled | Cause::Unsendable => Load::Unknown,
+            _ => Load::Answered,
+        }
+    }
 }
 
 /// Leave to make one call; the next has it when this is dropped.
@@ -181,28 +196,33 @@ impl Gate {
         drop(unwanted);
     }
 
-    /// Gives places to those who wait. Those that nobody waits for any more are to be dropped after
-    /// the lock: they are released in their turn.
+    /// Gives places to those who wait, one to each host in its turn: many calls that wait at one host,
+    /// which may not even answer, keep no other from what comes free. Those that nobody waits for any
+    /// more are to be dropped after the lock: they are released in their turn.
     fn serve(&self, state: &mut State) -> Vec<Place> {
         let mut unwanted = Vec::new();
         let State { most, taken, hosts, waiting } = state;
-        for _ in 0..waiting.len() {
-            let Some(name) = waiting.pop_front() else { break };
+        // Hosts that may have no more calls now keep their turn.
+        let mut passed = VecDeque::new();
+        while *taken < *most
+            && let Some(name) = waiting.pop_front()
+        {
             let Some(entry) = hosts.get_mut(&name) else { continue };
-            while *taken < *most
-                && let Some(turn) = entry.first()
-                && entry.has_room(turn)
-                && let Some(call) = entry.next()
-            {
+            let turn = entry.first().filter(|turn| entry.has_room(*turn));
+            let call = turn.and_then(|_| entry.next());
+            let next = if call.is_some() { &mut *waiting } else { &mut passed };
+            if let Some(call) = call {
                 *taken += 1;
                 entry.take();
                 unwanted.extend(call.send(self.taken(name.clone())).err());
             }
             self.wake(&name, entry);
             if !entry.turns.is_empty() {
-                waiting.push_back(name);
+                next.push_back(name);
             }
         }
+        passed.append(waiting);
+        *waiting = passed;
         unwanted
     }
 
@@ -344,6 +364,51 @@ mod tests {
             drop(call.until(soon()).await.unwrap());
         }
         drop(has.until(soon()).await.unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn hosts_take_turns() {
+        let gate = Gate::new(4);
+        let mut held: Vec<_> = (0..4).map(|_| gate.place(A, of(0)).unwrap()).collect();
+        let mut many: VecDeque<_> = (0..400).map(|_| gate.place(A, of(1)).unwrap_err()).collect();
+        for one in [2, 3].map(|mount| gate.place(B, of(mount)).unwrap_err()) {
+            held.pop();
+            held.push(many.pop_front().unwrap().until(Instant::now()).await.unwrap());
+            held.pop();
+            held.push(one.until(Instant::now()).await.unwrap());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_without_room_keeps_its_turn() {
+        let gate = Gate::new(2);
+        gate.place(A, of(0)).unwrap().told(Load::Overloaded);
+        let (a, b) = (gate.place(A, of(0)).unwrap(), gate.place(B, of(0)).unwrap());
+        let [at_a, at_c, at_b] =
+            [A, "c.example", B].map(|host| gate.place(host, of(1)).unwrap_err());
+        drop(b);
+        let c = at_c.until(Instant::now()).await.unwrap();
+        drop(a);
+        let a = at_a.until(Instant::now()).await.unwrap();
+        assert!(at_b.until(Instant::now()).await.is_none());
+        drop((a, c));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_cannot_be_reached_leaves_its_places_to_others() {
+        let late = Load::of(Cause::Broken(Broken::Connection(NO_CONNECTION_IN_TIME)));
+        assert_eq!(late, Load::Overloaded);
+        assert_eq!(
+            Load::of(Cause::Broken(Broken::Connection("connection refused"))),
+            Load::Unknown
+        );
+        let gate = Gate::new(16);
+        for _ in 0..4 {
+            let all: Vec<_> = (0..).map_while(|turn| gate.place(A, of(turn)).ok()).collect();
+            advance(Duration::from_secs(5)).await;
+            all.into_iter().for_each(|place| place.told(late));
+        }
+        assert_eq!(limit(&gate, A), 1.0);
     }
 
     #[tokio::test(start_paused = true)]
