@@ -4,7 +4,10 @@
 
 use std::fmt;
 
-use jmespath::{Variable, ast::Ast};
+use jmespath::{
+    Rcvar, Variable,
+    ast::{Ast, KeyValuePair},
+};
 use serde_json::Value;
 
 use crate::secret::Secret;
@@ -44,6 +47,11 @@ impl Expression {
             return Err("could make far more of a secret than it holds".to_owned());
         }
         Ok(Self { compiled, growth })
+    }
+
+    /// About how many bytes it takes beside itself: dozens of times its text.
+    pub fn memory(&self) -> usize {
+        text(self.compiled.as_str()) + below(self.compiled.as_ast())
     }
 
     /// The bytes a file gets: a string as it is, a number or boolean as text, the rest as JSON.
@@ -135,6 +143,64 @@ fn growth(ast: &Ast) -> usize {
     }
 }
 
+/// The memory of all that a node holds, without its own.
+fn below(ast: &Ast) -> usize {
+    let boxed = |node: &Ast| size_of::<Ast>() + below(node);
+    match ast {
+        Ast::Identity { .. } | Ast::Index { .. } | Ast::Slice { .. } => 0,
+        Ast::Field { name, .. } => text(name),
+        Ast::Literal { value, .. } => literal(value),
+        Ast::Expref { ast: node, .. }
+        | Ast::Not { node, .. }
+        | Ast::Flatten { node, .. }
+        | Ast::ObjectValues { node, .. } => boxed(node),
+        Ast::Comparison { lhs, rhs, .. }
+        | Ast::And { lhs, rhs, .. }
+        | Ast::Or { lhs, rhs, .. }
+        | Ast::Subexpr { lhs, rhs, .. }
+        | Ast::Projection { lhs, rhs, .. }
+        | Ast::Condition { predicate: lhs, then: rhs, .. } => boxed(lhs) + boxed(rhs),
+        Ast::MultiList { elements, .. } => nodes(elements),
+        Ast::MultiHash { elements, .. } => {
+            let pairs = elements.iter().map(|pair| text(&pair.key) + below(&pair.value));
+            elements.capacity() * size_of::<KeyValuePair>() + pairs.sum::<usize>()
+        }
+        Ast::Function { name, args, .. } => text(name) + nodes(args),
+    }
+}
+
+#[expect(clippy::ptr_arg, reason = "what it has room for counts")]
+fn nodes(list: &Vec<Ast>) -> usize {
+    list.capacity() * size_of::<Ast>() + list.iter().map(below).sum::<usize>()
+}
+
+fn literal(value: &Variable) -> usize {
+    /// A map's node has room for eleven entries.
+    const ENTRIES: usize = 11;
+    // With the two counts of its owners.
+    size_of::<Variable>()
+        + 2 * size_of::<usize>()
+        + match value {
+            Variable::Null | Variable::Bool(_) | Variable::Number(_) => 0,
+            Variable::String(string) => text(string),
+            Variable::Array(items) => {
+                let all = items.iter().map(|item| literal(item)).sum::<usize>();
+                items.capacity() * size_of::<Rcvar>() + all
+            }
+            Variable::Object(map) => {
+                let entry = size_of::<String>() + size_of::<Rcvar>();
+                let all = map.iter().map(|(key, value)| text(key) + literal(value));
+                (map.len() / 6 + 1) * ENTRIES * entry + all.sum::<usize>()
+            }
+            Variable::Expref(ast) => below(ast),
+        }
+}
+
+/// Nothing smaller is allocated.
+fn text(text: &str) -> usize {
+    text.len().next_multiple_of(16)
+}
+
 fn total(parts: impl Iterator<Item = usize>) -> usize {
     parts.fold(0, usize::saturating_add).max(1)
 }
@@ -203,6 +269,25 @@ mod tests {
         }
         let useful = search("join(', ', l)|[@, @]|{both: @}", r#"{"l":["a","b"]}"#);
         assert_eq!(useful.as_deref(), Ok(r#"{"both":["a, b","a, b"]}"#));
+    }
+
+    #[test]
+    fn what_an_expression_takes_is_counted_by_its_nodes() {
+        let memory = |path: &str| Expression::parse(path).unwrap().memory();
+        for (path, nodes) in [
+            (format!("[{}]", vec!["a"; 500].join(",")), 500),
+            (format!("{{{}}}", vec!["a:@"; 250].join(",")), 250),
+            (format!("not_null({})", vec!["@"; 500].join(",")), 500),
+            (format!("`[{}]`", vec!["1"; 500].join(",")), 500),
+            (vec!["a"; 40].join("."), 79),
+            (vec!["a"; 20].join("||"), 39),
+        ] {
+            let least = size_of::<Ast>().min(size_of::<Variable>());
+            let memory = memory(&path);
+            assert!(memory > nodes * least, "{path}: {memory}");
+            assert!(memory < nodes * 256, "{path}: {memory}");
+        }
+        assert!(memory("password") < 64);
     }
 
     #[test]

@@ -25,6 +25,8 @@ use crate::{
 pub const MAX_OBJECTS: usize = 500;
 /// Objects and their extracts together.
 const MAX_FILES: usize = 2_000;
+/// Of all paths of a mount together: compiled they take dozens of times as much.
+const MAX_PATH_BYTES: usize = 64 << 10;
 const MAX_ERRORS: usize = 20;
 
 /// One secret and the files it becomes.
@@ -39,6 +41,15 @@ pub struct Object {
     /// Leave it out when it does not exist.
     pub optional: bool,
     pub extracts: Vec<Extract>,
+}
+
+impl Object {
+    /// About how many bytes it takes.
+    pub fn memory(&self) -> usize {
+        let extracts = self.extracts.iter().map(Extract::memory).sum::<usize>();
+        let texts = self.label.len() + self.file.as_str().len();
+        size_of::<Self>() + texts + self.read.memory() + extracts
+    }
 }
 
 /// What to read, as whom: two objects with the same `Read` are fetched once.
@@ -76,6 +87,18 @@ impl Read {
         Arc::new(Self { endpoint, source, cross_account_role, digest: parts.digest() })
     }
 
+    fn memory(&self) -> usize {
+        let source = match &self.source {
+            Source::Kms(SecretRef { name, version_id, stage }) => {
+                let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+                name.len() + length(version_id) + length(stage)
+            }
+            Source::Oos(ParameterRef { region, name, .. }) => region.as_str().len() + name.len(),
+        };
+        let role = self.cross_account_role.as_ref().map_or(0, |role| role.as_str().len());
+        size_of::<Self>() + self.endpoint.host().len() + source + role
+    }
+
     /// Of everything that tells it from another read.
     pub fn digest(&self) -> &Digest {
         &self.digest
@@ -102,6 +125,12 @@ pub struct Extract {
     pub path: Expression,
     pub file: RelPath,
     pub mode: FileMode,
+}
+
+impl Extract {
+    fn memory(&self) -> usize {
+        size_of::<Self>() + self.file.as_str().len() + self.path.memory()
+    }
 }
 
 /// What holds for all objects of a mount.
@@ -145,6 +174,7 @@ pub fn parse(text: &str, context: &Context<'_>) -> Result<Vec<Object>, Vec<Error
     if items.len() > MAX_OBJECTS {
         return Err(whole(format!("has {} objects; {MAX_OBJECTS} are the most", items.len())));
     }
+    bounded(&items).map_err(|error| vec![error])?;
     let mut layout = Layout::default();
     let mut objects = Vec::with_capacity(items.len());
     let mut errors = Vec::new();
@@ -157,13 +187,38 @@ pub fn parse(text: &str, context: &Context<'_>) -> Result<Vec<Object>, Vec<Error
             break;
         }
     }
-    if layout.len() > MAX_FILES {
-        errors.push(Error::invalid(
-            "parameter objects",
-            format!("makes {} files; {MAX_FILES} are the most", layout.len()),
-        ));
-    }
     if errors.is_empty() { Ok(objects) } else { Err(errors) }
+}
+
+/// How many files there are to be and how long their paths are, before any of these is compiled.
+fn bounded(items: &[Value]) -> Result<(), Error> {
+    let extracts = |item: &Value| {
+        let list = item.get("jmesPath").and_then(Value::as_array);
+        list.map_or((0, 0), |list| {
+            let paths = list.iter().filter_map(|extract| extract.get("path")?.as_str());
+            (list.len(), paths.map(str::len).sum::<usize>())
+        })
+    };
+    let extracts: Vec<(usize, usize)> = items.iter().map(extracts).collect();
+    let files = items.len() + extracts.iter().map(|(files, _)| files).sum::<usize>();
+    if files > MAX_FILES {
+        let what = format!("makes {files} files; {MAX_FILES} are the most");
+        return Err(Error::invalid("parameter objects", what));
+    }
+    let mut bytes = 0;
+    for (index, (item, (_, more))) in items.iter().zip(extracts).enumerate() {
+        bytes += more;
+        if bytes > MAX_PATH_BYTES {
+            let name = item.get("objectName").and_then(Value::as_str).unwrap_or_default();
+            let subject = format!("object {} {}, field jmesPath", index + 1, quoted(name));
+            let what = format!(
+                "with its paths, those of the mount are longer than {MAX_PATH_BYTES} bytes together"
+            );
+            return Err(Error::invalid(subject, what)
+                .fix("make them shorter, or mount some objects in another volume"));
+        }
+    }
+    Ok(())
 }
 
 /// The fields of one item, with the label that its errors carry.
@@ -429,6 +484,27 @@ mod tests {
         for more in [1, 2] {
             assert!(wrong(&files(more)).contains("2000 are the most"));
         }
+    }
+
+    #[test]
+    fn the_paths_of_a_mount_are_bounded_before_any_is_compiled() {
+        // It would be refused by itself too.
+        let path = "[".repeat(1024);
+        let objects = |paths: usize, path: &str, more: &str| -> String {
+            let extract = |n| format!("  - {{path: '{path}', objectAlias: x{n}}}\n");
+            let paths: String = (0..paths).map(extract).collect();
+            format!("- objectName: a\n- objectName: b/c\n  jmesPath:\n{paths}{more}")
+        };
+        assert!(wrong(&objects(64, &path, "")).contains("jmesPath 1, field path: nests too deep"));
+        let one = "- objectName: d/e\n  jmesPath: [{path: a, objectAlias: y}]\n";
+        assert_eq!(
+            wrong(&objects(64, &path, one)),
+            "object 3 \"d/e\", field jmesPath: with its paths, those of the mount are longer than \
+             65536 bytes together; make them shorter, or mount some objects in another volume"
+        );
+        let more = wrong(&objects(65, &path, ""));
+        assert!(more.starts_with("object 2 \"b/c\", field jmesPath: with its"), "{more}");
+        assert!(wrong(&objects(1_999, "[", "")).contains("2000 are the most"));
     }
 
     #[test]
