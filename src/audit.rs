@@ -105,9 +105,7 @@ impl Audit {
             Destination::Off => return Ok(Self::off()),
             Destination::Stdout => Sink::Stdout,
             Destination::File(path) => {
-                let opened = LogFile::open(path, options.most_bytes, options.files);
-                let unusable = |error| format!("--audit: {}: {error}", path.display());
-                Sink::File(opened.map_err(unusable)?)
+                Sink::File(LogFile::new(path, options.most_bytes, options.files))
             }
         };
         // Alerts look for a rise, which needs a zero to rise from.
@@ -116,7 +114,11 @@ impl Audit {
         let digest = Digest::new(options.key.as_ref());
         let lost = Arc::<AtomicU64>::default();
         let mut writer = Writer::new(sink, digest, options.node, lost.clone(), metrics.clone())?;
-        writer.begin().map_err(|what| format!("--audit: {what}"))?;
+        let to = match &options.to {
+            Destination::File(path) => format!("{}: ", path.display()),
+            Destination::Off | Destination::Stdout => String::new(),
+        };
+        writer.begin().map_err(|what| format!("--audit: {to}{what}"))?;
         let (jobs, work) = mpsc::channel();
         let run = move || writer.run(&work);
         let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(run);

@@ -5,8 +5,9 @@ use std::{
     ffi::OsString,
     fs::{File, OpenOptions},
     io::{self, ErrorKind, Read, Seek, SeekFrom, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::chain::{self, Hash};
@@ -17,26 +18,32 @@ const TAIL_BYTES: u64 = 64 << 10;
 #[derive(Debug)]
 pub(super) struct LogFile {
     path: PathBuf,
-    file: File,
+    /// `None` until it could be opened.
+    file: Option<Arc<File>>,
     most_bytes: u64,
     files: usize,
     /// Nothing has been written yet since the file became another.
     moved: bool,
+    /// Where the file ended after the last addition of this process.
+    left: u64,
+    /// Bytes of broken lines that are gone, and that no line tells of yet.
+    torn: u64,
 }
 
 /// Holds the file for one addition.
 #[derive(Debug)]
 pub(super) struct Held<'a> {
     log: &'a mut LogFile,
+    file: Arc<File>,
     size: u64,
 }
 
-/// How the records before this process ended.
+/// How the records that are there end.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
     /// Of the last whole line.
     pub(super) last: Option<Hash>,
-    /// Bytes of a broken line after it, which are gone now.
+    /// Bytes of broken lines, which are gone now.
     pub(super) torn: u64,
 }
 
@@ -53,36 +60,71 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 impl LogFile {
-    pub(super) fn open(path: &Path, most_bytes: u64, files: usize) -> io::Result<Self> {
-        let (path, file) = (path.to_owned(), open(path)?);
-        Ok(Self { path, file, most_bytes, files, moved: false })
+    pub(super) fn new(path: &Path, most_bytes: u64, files: usize) -> Self {
+        let path = path.to_owned();
+        Self { path, file: None, most_bytes, files, moved: false, left: 0, torn: 0 }
     }
 
-    /// Waits for another process's addition; then the file is the one at its path, and not full.
+    /// Waits for another process's addition; then the file is the one at its path, ends with a whole
+    /// line, and is not full.
     pub(super) fn hold(&mut self) -> io::Result<Held<'_>> {
         loop {
-            self.file.lock()?;
-            let own = self.file.metadata()?;
-            let named = match std::fs::metadata(&self.path) {
-                Err(error) if error.kind() == ErrorKind::NotFound => None,
-                named => Some(named?),
+            let file = match &self.file {
+                Some(file) => file.clone(),
+                None => Arc::new(open(&self.path)?),
             };
-            let same =
-                |named: std::fs::Metadata| (named.dev(), named.ino()) == (own.dev(), own.ino());
-            if !named.is_some_and(same) {
-                self.file = open(&self.path)?;
-                self.moved = true;
-            } else if own.len() >= self.most_bytes {
-                self.set_aside()?;
-            } else {
-                return Ok(Held { size: own.len(), log: self });
+            self.file = Some(file.clone());
+            file.lock()?;
+            match self.prepare(&file) {
+                Ok(Some(size)) => return Ok(Held { file, size, log: self }),
+                Ok(None) => {}
+                Err(error) => {
+                    let _ = file.unlock();
+                    return Err(error);
+                }
             }
         }
     }
 
+    /// The file's size, or `None` where another has to be opened.
+    fn prepare(&mut self, file: &File) -> io::Result<Option<u64>> {
+        let own = file.metadata()?;
+        let named = match std::fs::metadata(&self.path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            named => Some(named?),
+        };
+        let same = |named: std::fs::Metadata| (named.dev(), named.ino()) == (own.dev(), own.ino());
+        if !named.is_some_and(same) {
+            (self.file, self.moved, self.left) = (None, true, 0);
+            return Ok(None);
+        }
+        let size = self.mend(file, own.len())?;
+        if size < self.most_bytes {
+            return Ok(Some(size));
+        }
+        self.set_aside()?;
+        Ok(None)
+    }
+
+    /// Cuts off a line that was never finished: whoever wrote it would hold the file if it lived, and
+    /// the next line would be one with it.
+    fn mend(&mut self, mut file: &File, size: u64) -> io::Result<u64> {
+        let mut last = [b'\n'];
+        if size > 0 && size != self.left {
+            file.read_exact_at(&mut last, size - 1)?;
+        }
+        if last == [b'\n'] {
+            return Ok(size);
+        }
+        let (_, torn) = end(&mut file, size)?;
+        file.set_len(size - torn)?;
+        self.torn += torn;
+        Ok(size - torn)
+    }
+
     pub(super) fn sync(&self) {
         // Written it is; a disk that cannot sync is not a reason to stop.
-        let _ = self.file.sync_data();
+        let _ = self.file.as_ref().map(|file| file.sync_data());
     }
 
     fn set_aside(&mut self) -> io::Result<()> {
@@ -107,37 +149,39 @@ impl Held<'_> {
         self.size == 0
     }
 
-    pub(super) fn has_moved(&self) -> bool {
-        self.log.moved
+    /// Whether the next line has to say what stands before it.
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.log.moved || self.log.torn > 0
     }
 
-    /// Looks how the records end, and cuts off a line that was never finished.
-    pub(super) fn found(&mut self) -> io::Result<Found> {
-        let end = end(&mut self.log.file, self.size)?;
-        if end.torn > 0 {
-            self.size -= end.torn;
-            self.log.file.set_len(self.size)?;
-        }
+    /// How the records end.
+    pub(super) fn found(&self) -> io::Result<Found> {
+        let torn = self.log.torn;
+        let (last, _) = end(&mut &*self.file, self.size)?;
         if self.size > 0 {
-            return Ok(end);
+            return Ok(Found { last, torn });
         }
         match File::open(aside(&self.log.path, 1)) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(end),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Found { last, torn }),
             older => {
-                let mut older = older?;
+                let older = older?;
                 let size = older.metadata()?.len();
-                let last = self::end(&mut older, size)?.last;
-                Ok(Found { last, ..end })
+                let (last, _) = end(&mut &older, size)?;
+                Ok(Found { last, torn })
             }
         }
     }
 
     /// All of it or nothing.
     pub(super) fn add(self, lines: &[u8]) -> io::Result<()> {
-        let written = self.log.file.write_all(lines);
+        let written = (&*self.file).write_all(lines);
         match written {
-            Ok(()) => self.log.moved = false,
-            Err(_) => self.log.file.set_len(self.size)?,
+            Ok(()) => {
+                self.log.left = self.size + lines.len() as u64;
+                (self.log.moved, self.log.torn) = (false, 0);
+            }
+            // Why it could not be written is what matters.
+            Err(_) => drop(self.file.set_len(self.size)),
         }
         written
     }
@@ -146,11 +190,12 @@ impl Held<'_> {
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         // Closing the file would do it too.
-        let _ = self.log.file.unlock();
+        let _ = self.file.unlock();
     }
 }
 
-fn end(file: &mut File, size: u64) -> io::Result<Found> {
+/// The hash of the last whole line, and how many bytes follow it.
+fn end(file: &mut &File, size: u64) -> io::Result<(Option<Hash>, u64)> {
     let from = size.saturating_sub(TAIL_BYTES);
     file.seek(SeekFrom::Start(from))?;
     let mut tail = Vec::new();
@@ -161,5 +206,5 @@ fn end(file: &mut File, size: u64) -> io::Result<Found> {
         let line = lines.rsplit('\n').next()?;
         chain::parts(line).map(|(_, hash)| hash)
     });
-    Ok(Found { last, torn: torn.len() as u64 })
+    Ok((last, torn.len() as u64))
 }

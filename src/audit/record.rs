@@ -74,10 +74,12 @@ pub(super) enum Body {
         /// Bytes of a broken last line that were cut off before it.
         torn: u64,
     },
-    /// The first line of a process in a file that it did not start in.
+    /// The first line of a process in a file that it did not start in, or after a line that another
+    /// process never finished.
     Continue {
         chained_by: &'static str,
         first: bool,
+        torn: u64,
         /// The line that stands before it, which may be another process's.
         after: Hash,
     },

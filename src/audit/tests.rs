@@ -3,6 +3,7 @@
 #![expect(clippy::string_slice, reason = "what is sliced here is ASCII")]
 
 use std::{
+    io::Write,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
@@ -339,6 +340,51 @@ async fn a_line_that_a_crash_left_unfinished_is_cut_off_and_told() {
     assert_eq!(whats(&log.verify(&after)), [] as [&Wrong; 0]);
     let torn = lines(&text)[2].len() - 100;
     assert!(after.contains(&format!("\"torn\":{torn},")), "{after}");
+}
+
+/// Of another process, which was ended within an addition while this one has the file open.
+#[tokio::test]
+async fn a_line_that_another_process_left_unfinished_is_cut_off_and_told() {
+    let log = Log::new(Some(KEY));
+    let (old, new) = (log.start(OnFailure::Refuse).unwrap(), log.start(OnFailure::Refuse).unwrap());
+    admit(&old, "a").await.unwrap();
+    admit(&new, "b").await.unwrap();
+    let tear = |torn: &str| {
+        let mut file = std::fs::OpenOptions::new().append(true).open(log.path()).unwrap();
+        file.write_all(torn.as_bytes()).unwrap();
+    };
+    tear("{\"schema\":1,\"ev");
+    admit(&new, "c").await.unwrap();
+    admit(&new, "d").await.unwrap();
+    tear(&"x".repeat(50));
+    admit(&old, "e").await.unwrap();
+    old.end().await;
+    new.end().await;
+    let text = log.text();
+    let report = log.verify(&text);
+    assert_eq!(whats(&report), [] as [&Wrong; 0], "{text}");
+    assert_eq!((report.lines, report.runs.len()), (2 + 5 + 2 + 2, 2), "{text}");
+    let told: Vec<&str> =
+        lines(&text).into_iter().filter(|line| line.contains("\"event\":\"continue\"")).collect();
+    let [first, second] = &*told else { panic!("{told:?}") };
+    assert!(first.contains("\"torn\":15,\"after\""), "{first}");
+    assert!(second.contains("\"torn\":50,\"after\""), "{second}");
+}
+
+#[tokio::test]
+async fn a_line_left_unfinished_is_cut_off_before_its_file_is_set_aside() {
+    let log = Log { most_bytes: 4000, ..Log::new(None) };
+    let audit = log.start(OnFailure::Refuse).unwrap();
+    admit(&audit, "a").await.unwrap();
+    let whole = log.text();
+    let torn = "x".repeat(4000 - whole.len() % 4000);
+    std::fs::write(log.path(), format!("{whole}{torn}")).unwrap();
+    admit(&audit, "b").await.unwrap();
+    audit.end().await;
+    let text = log.text();
+    assert!(text.starts_with(&whole), "{text}");
+    assert!(text.contains(&format!("\"torn\":{},", torn.len())), "{text}");
+    assert_eq!(whats(&log.verify(&text)), [] as [&Wrong; 0], "{text}");
 }
 
 fn break_file(path: &Path) {

@@ -95,7 +95,7 @@ impl Writer {
                 to_stdout(&out).map_err(failed)?;
             }
             Sink::File(log) => {
-                let mut held = log.hold().map_err(failed)?;
+                let held = log.hold().map_err(failed)?;
                 let found = held.found().map_err(failed)?;
                 tip.hash = found.last.unwrap_or(Hash::NONE);
                 let first = held.is_empty();
@@ -192,19 +192,20 @@ impl Writer {
             }
             bodies.iter().try_for_each(|body| chain.add(out, tip, body))
         };
-        let mut moved = false;
+        let mut cut_off = false;
         match sink {
             Sink::Stdout => {
                 lines(&mut out, &mut tip)?;
                 to_stdout(&out).map_err(failed)?;
             }
             Sink::File(log) => {
-                let mut held = log.hold().map_err(failed)?;
-                moved = held.has_moved();
-                if moved {
-                    let after = held.found().map_err(failed)?.last.unwrap_or(Hash::NONE);
+                let held = log.hold().map_err(failed)?;
+                cut_off = held.is_cut_off();
+                if cut_off {
+                    let Found { last, torn } = held.found().map_err(failed)?;
                     let (chained_by, first) = (chain.digest.name(), held.is_empty());
-                    let body = Body::Continue { chained_by, first, after };
+                    let after = last.unwrap_or(Hash::NONE);
+                    let body = Body::Continue { chained_by, first, torn, after };
                     chain.add(&mut out, &mut tip, &body)?;
                 }
                 lines(&mut out, &mut tip)?;
@@ -212,7 +213,7 @@ impl Writer {
             }
         }
         self.tip = tip;
-        if moved {
+        if cut_off {
             self.tell();
         }
         Ok(())
