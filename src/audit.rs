@@ -99,7 +99,7 @@ impl Audit {
     }
 
     /// The first line is written before this returns, so that a file that cannot be written is
-    /// known at the start.
+    /// known at the start; where mounts go on without a record, so does the start.
     pub fn start(options: Options, metrics: Arc<Metrics>) -> Result<Self, String> {
         let sink = match &options.to {
             Destination::Off => return Ok(Self::off()),
@@ -114,11 +114,18 @@ impl Audit {
         let digest = Digest::new(options.key.as_ref());
         let lost = Arc::<AtomicU64>::default();
         let mut writer = Writer::new(sink, digest, options.node, lost.clone(), metrics.clone())?;
-        let to = match &options.to {
-            Destination::File(path) => format!("{}: ", path.display()),
-            Destination::Off | Destination::Stdout => String::new(),
-        };
-        writer.begin().map_err(|what| format!("--audit: {to}{what}"))?;
+        match (writer.begin(), options.on_failure) {
+            (Ok(()), _) => {}
+            // It tries again before what it writes next.
+            (Err(what), OnFailure::Continue) => writer.fails(&what),
+            (Err(what), OnFailure::Refuse) => {
+                let to = match &options.to {
+                    Destination::File(path) => format!("{}: ", path.display()),
+                    Destination::Off | Destination::Stdout => String::new(),
+                };
+                return Err(format!("--audit: {to}{what}"));
+            }
+        }
         let (jobs, work) = mpsc::channel();
         let run = move || writer.run(&work);
         let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(run);

@@ -86,7 +86,7 @@ impl LogFile {
         }
     }
 
-    /// The file's size, or `None` where another has to be opened.
+    /// The file's size, or `None` where another has to be held.
     fn prepare(&mut self, file: &File) -> io::Result<Option<u64>> {
         let own = file.metadata()?;
         let named = match std::fs::metadata(&self.path) {
@@ -95,7 +95,8 @@ impl LogFile {
         };
         let same = |named: std::fs::Metadata| (named.dev(), named.ino()) == (own.dev(), own.ino());
         if !named.is_some_and(same) {
-            (self.file, self.moved, self.left) = (None, true, 0);
+            self.file = Some(Arc::new(open(&self.path)?));
+            (self.moved, self.left) = (true, 0);
             return Ok(None);
         }
         let size = self.mend(file, own.len())?;

@@ -435,6 +435,37 @@ async fn a_file_that_cannot_be_written_is_told_at_the_start() {
     assert!(error.starts_with("--audit: /"), "{error}");
 }
 
+/// A directory in its place, or a full disk.
+#[tokio::test]
+async fn where_mounts_go_on_without_a_record_the_start_does_too() {
+    let log = Log::new(None);
+    std::fs::create_dir(log.path()).unwrap();
+    let audit = log.start(OnFailure::Continue).unwrap();
+    admit(&audit, "a").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    std::fs::remove_dir(log.path()).unwrap();
+    admit(&audit, "b").await.unwrap();
+    audit.end().await;
+    let text = log.text();
+    let report = log.verify(&text);
+    assert_eq!(whats(&report), [] as [&Wrong; 0], "{text}");
+    assert_eq!((report.lost, report.lines, report.runs[0].from), (1, 4, 1), "{text}");
+    let full = |on_failure| {
+        let options = Options {
+            to: Destination::File("/dev/full".into()),
+            most_bytes: 1 << 20,
+            files: 8,
+            key: None,
+            on_failure,
+            node: String::new(),
+        };
+        Audit::start(options, Arc::new(Metrics::new()))
+    };
+    let error = full(OnFailure::Refuse).unwrap_err();
+    assert!(error.starts_with("--audit: /dev/full: No space left"), "{error}");
+    full(OnFailure::Continue).unwrap();
+}
+
 /// A queue that nobody empties: no record waits for ever, and none goes uncounted.
 #[tokio::test]
 async fn what_finds_no_room_is_counted() {

@@ -155,12 +155,14 @@ impl Writer {
                 self.metrics.audit_lost(written);
             }
         }
-        match (&outcome, self.failing) {
-            (Err(error), false) => tracing::error!(error, "audit records cannot be written"),
-            (Ok(()), true) => tracing::info!("audit records can be written again"),
-            _ => {}
+        match &outcome {
+            Err(error) => self.fails(error),
+            Ok(()) if self.failing => {
+                tracing::info!("audit records can be written again");
+                self.failing = false;
+            }
+            Ok(()) => {}
         }
-        self.failing = outcome.is_err();
         for (done, _) in waiting {
             if let Some(done) = done {
                 let _ = done.send(outcome.clone());
@@ -168,8 +170,18 @@ impl Writer {
         }
     }
 
+    pub(super) fn fails(&mut self, error: &str) {
+        if !self.failing {
+            tracing::error!(error, "audit records cannot be written");
+        }
+        self.failing = true;
+    }
+
     /// All of `bodies` and what has to be said before them, or nothing.
     fn add(&mut self, bodies: &[Body]) -> Result<(), String> {
+        if self.tip.seq == 0 {
+            self.begin()?;
+        }
         let lost = self.lost.swap(0, Ordering::Relaxed);
         if bodies.is_empty() && lost == 0 {
             return Ok(());

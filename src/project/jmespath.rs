@@ -169,7 +169,6 @@ fn below(ast: &Ast) -> usize {
     }
 }
 
-#[expect(clippy::ptr_arg, reason = "what it has room for counts")]
 fn nodes(list: &Vec<Ast>) -> usize {
     list.capacity() * size_of::<Ast>() + list.iter().map(below).sum::<usize>()
 }
