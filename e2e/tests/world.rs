@@ -179,11 +179,18 @@ impl World {
         self.emulator.requests().into_iter().filter(|r| r.action == action).collect()
     }
 
+    /// Those at the end say all that these do, which some tests ask for hundreds of times.
     pub async fn metrics(&self) -> String {
-        self.get("/metrics").await.1
+        self.ask("/metrics").await.1
     }
 
     pub async fn get(&self, path: &str) -> (u16, String) {
+        let answer = self.ask(path).await;
+        self.heard.lock().unwrap().push(answer.1.clone());
+        answer
+    }
+
+    async fn ask(&self, path: &str) -> (u16, String) {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let mut stream = tokio::net::TcpStream::connect(self.admin).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
@@ -204,12 +211,13 @@ impl World {
         let canaries = canaries(&self.emulator);
         let searcher = AhoCorasick::new(&canaries).unwrap();
         let logs = log::captured();
-        let logs = logs.lock().unwrap();
+        // What a panic unwinds through may log again.
+        let logs = logs.lock().unwrap()[self.logs_from..].to_vec();
         let said = self.heard.lock().unwrap().join("\n");
         let audit =
             std::fs::read_to_string(self.directory.path().join("audit.log")).unwrap_or_default();
         for (place, text) in [
-            ("log", &logs[self.logs_from..]),
+            ("log", &*logs),
             ("errors and metrics", said.as_bytes()),
             ("audit record", audit.as_bytes()),
         ] {
@@ -222,7 +230,7 @@ impl World {
                 );
             }
         }
-        assert!(logs.len() > self.logs_from, "no logs were captured");
+        assert!(!logs.is_empty(), "no logs were captured");
         audit
     }
 }
@@ -308,13 +316,15 @@ fn socket(directory: &Path) -> PathBuf {
     directory.join("providers/alibabacloud.sock")
 }
 
+/// What all planted secrets begin with.
+const PLANTED: &str = "planted-";
+
 /// All secret texts that the cloud ever held or gave out, in every coat they could wear.
 pub fn canaries(emulator: &Emulator) -> Vec<String> {
     // Shorter ones turn up by chance.
     let long = emulator.issued_secrets().into_iter().filter(|secret| secret.len() >= 10);
     let mut canaries = Vec::new();
     for secret in long {
-        let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
         let percent: String = secret
             .bytes()
             .map(|byte| match byte {
@@ -324,12 +334,25 @@ pub fn canaries(emulator: &Emulator) -> Vec<String> {
                 other => format!("%{other:02X}"),
             })
             .collect();
-        let base64 = STANDARD.encode(&secret);
-        let coats = [base64.trim_end_matches('=').to_owned(), hex, percent, secret];
-        canaries.extend(coats.map(end_of));
+        canaries.extend(SHIFTS.map(|shift| end_of(base64(&secret, shift))));
+        canaries.extend([hex(&secret), percent, secret].map(end_of));
     }
-    canaries.push("planted-".to_owned());
+    canaries.extend(SHIFTS.map(|shift| base64(PLANTED, shift)));
+    canaries.extend([hex(PLANTED), hex(PLANTED).to_uppercase(), PLANTED.to_owned()]);
     canaries
+}
+
+/// How many bytes may stand before a text in the three that it shares with them.
+const SHIFTS: [usize; 3] = [0, 1, 2];
+
+/// As far as it does not depend on what stands before and after.
+fn base64(text: &str, shift: usize) -> String {
+    let all = STANDARD.encode([&b"..."[..shift], text.as_bytes()].concat());
+    all[(shift * 8).div_ceil(6)..(shift + text.len()) * 8 / 6].to_owned()
+}
+
+fn hex(text: &str) -> String {
+    text.bytes().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Nobody says a whole token without its end, and there may be thousands.
@@ -337,4 +360,62 @@ fn end_of(mut secret: String) -> String {
     const ENOUGH: usize = 64;
     let from = secret.len().saturating_sub(ENOUGH);
     secret.split_off((from..secret.len()).find(|at| secret.is_char_boundary(*at)).unwrap_or(0))
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Log,
+    Answer,
+    Record,
+}
+
+/// A world that is right but for what it says there in the end.
+async fn saying(place: Place, text: String) {
+    let world =
+        Setup::default().cloud("token_algorithm: RS256", "token_algorithm: ES256").start().await;
+    world.web("- objectName: web/plain\n").await.unwrap();
+    let text = match text.as_str() {
+        "a session" => {
+            let issued = world.emulator.issued_secrets();
+            let token = issued.iter().find(|secret| secret.starts_with("CAIS")).unwrap();
+            STANDARD.encode(format!("x{token}"))
+        }
+        _ => text,
+    };
+    match place {
+        Place::Log => tracing::trace!("{text}"),
+        Place::Answer => world.heard.lock().unwrap().push(text),
+        Place::Record => {
+            let mut record =
+                std::fs::File::options().append(true).open(world.path("audit.log")).unwrap();
+            std::io::Write::write_all(&mut record, text.as_bytes()).unwrap();
+        }
+    }
+    world.finish().await;
+}
+
+/// What all other tests rely on.
+#[test]
+fn a_leak_is_found_wherever_and_in_whatever_coat() {
+    let value = "planted-value-0001";
+    let in_base64 = |before: &str| STANDARD.encode(format!("{before}{value}"));
+    let coats = [
+        value.to_owned(),
+        in_base64(""),
+        in_base64("x"),
+        in_base64("xy"),
+        hex(value),
+        hex(value).to_uppercase(),
+        "a session".to_owned(),
+    ];
+    let places = [Place::Answer, Place::Record].map(|place| (place, value.to_owned()));
+    for (place, text) in coats.map(|text| (Place::Log, text)).into_iter().chain(places) {
+        let about = format!("{text} in {place:?}");
+        let world = log::apart("trace", move || saying(place, text));
+        assert!(world.join().is_err(), "not found: {about}");
+    }
+    for place in [Place::Log, Place::Answer, Place::Record] {
+        let world = log::apart("trace", move || saying(place, "nothing".to_owned()));
+        world.join().expect("there is no leak");
+    }
 }
