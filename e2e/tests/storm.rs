@@ -268,7 +268,7 @@ async fn storm(share: &'static str, mounts: usize, seed: u64) {
     join_all(lanes).await;
     weather.abort();
     let _ = weather.await;
-    weather::clear(&storm);
+    weather::clear(&storm).await;
     storm.calm().await;
     tasks::end(alive, Duration::from_secs(90), share).await;
     let outcomes = storm.outcomes.lock().unwrap().clone();
@@ -292,6 +292,13 @@ async fn storm(share: &'static str, mounts: usize, seed: u64) {
         storm.history.changes(),
         ends.join(", ")
     );
+    // What holds of no mount at all holds of every mount that fails.
+    let times = |end: &str| outcomes.get(end).copied().unwrap_or_default();
+    let (served, calm) = (times("OK"), 2 * PODS);
+    assert!((served - calm) * 4 >= mounts, "{outcomes:?}");
+    assert!(times("PermissionDenied") > 0, "{outcomes:?}");
+    let from_memory = counted("values_answered_total{source=\"memory\"}");
+    assert!(from_memory > 0, "{metrics}");
     let storm = Arc::into_inner(storm).expect("nobody else has it");
     storm.world.finish().await;
 }

@@ -30,7 +30,12 @@ pub(super) async fn weather(storm: Arc<Storm>, mut random: Rng) {
                 rotate(&storm.world, &storm.history, all[random.usize(..all.len())]);
             }
             16..18 => revoke(&storm, ROLES[random.usize(..ROLES.len())]),
-            18..24 => restore(&storm, ROLES[random.usize(..ROLES.len())]),
+            18..23 => restore(&storm, ROLES[random.usize(..ROLES.len())]),
+            23 => {
+                emulator.stop_listening().await;
+                sleep(Duration::from_millis(random.u64(20..150))).await;
+                listen(&storm.world).await;
+            }
             24 => {
                 emulator.expire_sessions(ROLES[random.usize(..ROLES.len())]).unwrap();
             }
@@ -43,11 +48,21 @@ pub(super) async fn weather(storm: Arc<Storm>, mut random: Rng) {
     }
 }
 
-pub(super) fn clear(storm: &Storm) {
+pub(super) async fn clear(storm: &Storm) {
+    listen(&storm.world).await;
     storm.world.emulator.clear_faults();
     for role in ROLES {
         restore(storm, role);
         storm.world.emulator.restore_trust(role).unwrap();
+    }
+}
+
+/// As soon as whoever listened there before has left.
+async fn listen(world: &World) {
+    let end = Instant::now() + Duration::from_secs(10);
+    while let Err(error) = world.emulator.resume().await {
+        assert!(Instant::now() < end, "{error}");
+        sleep(Duration::from_millis(5)).await;
     }
 }
 
