@@ -14,6 +14,7 @@ use emulator::Emulator;
 use tempfile::TempDir;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
+use tonic::Code;
 
 use crate::{
     driver::{Driver, PodVolume},
@@ -23,8 +24,11 @@ use crate::{
 
 const MOUNTS: usize = 60;
 
+/// What is wrong with it, the request, and how it is told.
+type Absurd = (&'static str, PodVolume, Code, &'static str);
+
 /// By size, by count, by depth, and two thousand expressions over thirty kilobytes.
-fn absurd(emulator: &Emulator) -> Vec<(&'static str, PodVolume)> {
+fn absurd(emulator: &Emulator) -> Vec<Absurd> {
     let hour = Duration::from_secs(3600);
     let token = emulator.pod_token("shop", "web", "web-absurd", "uid", AUDIENCE, hour);
     let volume = |objects: &str| {
@@ -39,11 +43,14 @@ fn absurd(emulator: &Emulator) -> Vec<(&'static str, PodVolume)> {
     }
     let json = serde_json::to_string(&vec!["x"; 7_000]).unwrap();
     emulator.set_secret_text("web/large", &json).unwrap();
+    let size = "- objectName: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n".repeat(20_000);
+    let too_large = "parameter objects: too large, too deeply nested";
+    let code = Code::InvalidArgument;
     vec![
-        ("size", volume(&"- objectName: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n".repeat(20_000))),
-        ("count", volume(&"- {}\n".repeat(200_000))),
-        ("depth", volume(&"[".repeat(1 << 20))),
-        ("paths", volume(&paths)),
+        ("size", volume(&size), code, too_large),
+        ("count", volume(&"- {}\n".repeat(200_000)), code, too_large),
+        ("depth", volume(&"[".repeat(1 << 20)), code, "parameter objects: not valid YAML"),
+        ("paths", volume(&paths), Code::FailedPrecondition, "paths take more than"),
     ]
 }
 
@@ -72,8 +79,11 @@ async fn absurd_requests_of_one_pod_do_not_hold_up_another() {
     driver.mount(&victim).await.unwrap();
     let alone = longest(&driver, &victim).await;
     println!("alone: {:?} at most, {:?} in the middle", alone.0, alone.1);
-    for (kind, volume) in absurd(&emulator) {
+    for (kind, volume, code, why) in absurd(&emulator) {
         let attacker = running.driver().await;
+        let told = attacker.mount(&volume).await.unwrap_err();
+        assert_eq!(told.code(), code, "{kind}: {told:?}");
+        assert!(told.message().contains(why), "{kind}: {told:?}");
         let answered = Arc::new(AtomicUsize::new(0));
         let flood: Vec<_> = (0..8)
             .map(|_| {
@@ -103,6 +113,9 @@ async fn absurd_requests_of_one_pod_do_not_hold_up_another() {
         drop(flood);
         assert!(beside.0 < Duration::from_secs(1), "{kind}: {beside:?}, alone {alone:?}");
     }
+    let status = std::fs::read_to_string(format!("/proc/{}/status", running.pid())).unwrap();
+    let peak = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    println!("the most memory after all of them: {}", peak.trim_start_matches("VmHWM:").trim());
     running.terminate();
     assert_eq!(running.ended().await.0, 0);
 }
