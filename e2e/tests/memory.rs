@@ -23,6 +23,8 @@ use crate::{
 };
 
 const PODS: usize = 20;
+const OPERATOR: &str = "planted-access-key-secret-0001";
+const PUBLISHED: &str = "planted-access-key-secret-0002";
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Kinds of what must not be seen, and how many copies of each were found.
@@ -112,8 +114,11 @@ fn pod(emulator: &Emulator, name: &str) -> (PodVolume, String) {
 async fn nothing_that_went_through_stays_readable_in_memory() {
     let emulator = cloud(&[]).await;
     let directory = TempDir::new().unwrap();
-    let arguments = ["--log-level=info", "--allowed-identities=pod,node-publish-secret"];
-    let mut running = Running::start(&emulator, directory.path(), &arguments).await;
+    let arguments = ["--log-level=info", "--allowed-identities=pod,node-publish-secret,access-key"];
+    let operator = |command: &mut std::process::Command| {
+        command.env("ACCESS_KEY_ID", "LTAI5tEXAMPLEKEYID000001").env("SECRET_ACCESS_KEY", OPERATOR);
+    };
+    let mut running = Running::start_with(&emulator, directory.path(), &arguments, operator).await;
     let driver = running.driver().await;
     let values: Vec<String> = (0..PODS).map(value).collect();
     for (n, value) in values.iter().enumerate() {
@@ -161,10 +166,14 @@ async fn nothing_that_went_through_stays_readable_in_memory() {
     let keys = PodVolume::new("shop", "web", "web-keys")
         .objects("- objectName: shared/greeting\n")
         .parameter("identity", "node-publish-secret")
-        .secret("access_key", "LTAI5tEXAMPLEKEYID000001")
-        .secret("access_secret", "planted-access-key-secret-0001");
+        .secret("access_key", "LTAI5tEXAMPLEKEYID000002")
+        .secret("access_secret", PUBLISHED);
     driver.mount(&keys).await.unwrap();
-    secrets.push(("access key", "planted-access-key-secret-0001".to_owned()));
+    secrets.push(("access key", PUBLISHED.to_owned()));
+    let operators = PodVolume::new("shop", "web", "web-operators")
+        .objects("- objectName: shared/greeting\n")
+        .parameter("identity", "access-key");
+    driver.mount(&operators).await.unwrap();
     secrets.push(("value", "planted-password-web".to_owned()));
 
     let scan = Scan::of(&secrets);
@@ -174,12 +183,25 @@ async fn nothing_that_went_through_stays_readable_in_memory() {
     assert_eq!(left, Found::new());
 
     // One copy of the keys of each session is kept, to sign with.
-    let held = emulator.issued_secrets().into_iter().filter(|text| text.starts_with("CAIS"));
-    let held: Vec<_> = held.map(|token| ("session token", token)).collect();
-    let copies = Scan::of(&held).look(running.pid());
-    println!("of the {} sessions: {copies:?}", held.len());
-    assert_eq!(held.len(), PODS + 1);
-    assert!(copies["session token"] <= held.len(), "{copies:?}");
+    let issued = emulator.issued_secrets();
+    let is_key = |text: &str| text.len() == 44 && text.bytes().all(|b| b.is_ascii_alphanumeric());
+    let of_sessions: [(&str, &dyn Fn(&str) -> bool); 2] =
+        [("token", &|text| text.starts_with("CAIS")), ("key", &is_key)];
+    for (kind, is_one) in of_sessions {
+        let held = issued.iter().filter(|text| is_one(text)).enumerate();
+        let held: Vec<(&'static str, String)> =
+            held.map(|(n, text)| (&*format!("session {kind} {n}").leak(), text.clone())).collect();
+        assert_eq!(held.len(), PODS + 1);
+        let copies = Scan::of(&held).look(running.pid());
+        println!("of the {} sessions' {kind}s {} are found", held.len(), copies.len());
+        assert!(!copies.is_empty(), "the scan does not find what is there");
+        assert!(copies.values().all(|copies| *copies == 1), "{copies:?}");
+    }
+
+    let copies = Scan::of(&[("operator's key", OPERATOR.to_owned())]).look(running.pid());
+    println!("{copies:?}");
+    // In the environment, which the kernel shows root anyway, and to sign with.
+    assert!((1..=2).contains(&copies["operator's key"]), "{copies:?}");
 
     // Answered from memory, and so opened once more.
     let (again, token) = pod(&emulator, "web-again");

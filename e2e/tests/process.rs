@@ -3,7 +3,10 @@
 use std::{
     io::Read,
     net::TcpListener,
-    os::unix::fs::{FileTypeExt, PermissionsExt},
+    os::unix::{
+        fs::{FileTypeExt, MetadataExt, PermissionsExt, chown},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     thread::JoinHandle,
@@ -149,10 +152,20 @@ pub struct Running {
 
 impl Running {
     pub async fn start(emulator: &Emulator, directory: &Path, more: &[&str]) -> Self {
+        Self::start_with(emulator, directory, more, |_| ()).await
+    }
+
+    pub async fn start_with(
+        emulator: &Emulator,
+        directory: &Path,
+        more: &[&str],
+        how: impl FnOnce(&mut Command),
+    ) -> Self {
         let ca = directory.join("ca.pem");
         std::fs::write(&ca, emulator.ca_pem()).unwrap();
         let volume = directory.join("providers");
-        let mut child = program()
+        let mut command = program();
+        command
             .arg(format!("--provider-volume={}", volume.display()))
             .args(["--healthz-port=0", "--healthz-address=127.0.0.1", "--region=cn-hangzhou"])
             .arg("--service-account-lookup=false")
@@ -163,9 +176,9 @@ impl Running {
             // Where OpenSSL's users put theirs.
             .env("SSL_CERT_FILE", &ca)
             .stdout(std::fs::File::create(directory.join("stdout")).unwrap())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .stderr(Stdio::piped());
+        how(&mut command);
+        let mut child = command.spawn().unwrap();
         let mut stderr = child.stderr.take().unwrap();
         let log = std::thread::spawn(move || {
             let mut log = String::new();
@@ -266,13 +279,32 @@ async fn sigterm_finishes_what_is_in_flight_and_leaves_nothing_behind() {
     assert_eq!(leaked, None);
 }
 
-/// A core file would hold every secret of the node's pods, on a disk.
+/// A core file would hold every secret of the node's pods, on a disk; and what belongs to the user
+/// that the program runs as, other programs of that user can read.
 #[tokio::test]
 async fn the_process_leaves_no_core_file() {
+    const SOMEBODY: u32 = 65534;
     let emulator = cloud(&[]).await;
     let directory = TempDir::new().unwrap();
-    let mut running = Running::start(&emulator, directory.path(), &[]).await;
+    chown(directory.path(), Some(SOMEBODY), None).expect("run this test as root");
+    let somebody = |command: &mut Command| {
+        command.uid(SOMEBODY);
+    };
+    let mut running = Running::start_with(&emulator, directory.path(), &[], somebody).await;
     running.driver().await;
+    let owners = |pid: u32| {
+        let owner = |file| std::fs::metadata(format!("/proc/{pid}/{file}")).unwrap().uid();
+        [owner("environ"), owner("mem"), owner("maps")]
+    };
+    // The control: a program that says nothing about it.
+    let mut other = Command::new("sleep").arg("60").uid(SOMEBODY).spawn().unwrap();
+    let of_other = owners(other.id());
+    other.kill().unwrap();
+    other.wait().unwrap();
+    assert_eq!(of_other, [SOMEBODY; 3]);
+    assert_eq!(owners(running.pid()), [0; 3]);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", running.pid())).unwrap();
+    assert!(status.contains(&format!("Uid:\t{SOMEBODY}\t{SOMEBODY}\t")), "{status}");
     let limits = format!("/proc/{}/limits", running.child.id());
     let limits = std::fs::read_to_string(limits).unwrap();
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
@@ -322,7 +354,6 @@ async fn a_successor_keeps_its_socket() {
     let mut new = Running::start(&emulator, directory.path(), &[]).await;
     let before = std::fs::symlink_metadata(&old.socket).unwrap();
     let replaced = async {
-        use std::os::unix::fs::MetadataExt;
         while std::fs::symlink_metadata(&new.socket).unwrap().ino() == before.ino() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
