@@ -7,7 +7,7 @@ use std::{
 
 use provider::{
     error::{Class, Errors},
-    fetch::{Origin, whole},
+    fetch::{Origin, ReadEnd, whole},
     identity::choose,
     project::{OutFile, project},
     request::{self, Mount},
@@ -56,6 +56,12 @@ pub async fn mount(world: Arc<World>, mut plan: Plan, limit: Duration) -> Result
     if interval.is_zero() && ends.iter().any(|end| end.origin == Origin::Memory) {
         return Err("from memory with an interval of 0".to_owned());
     }
+    for end in ends.iter().filter(|end| stands_in(end)) {
+        let outage = end.error.as_ref().is_some_and(|error| error.class == Class::Internal);
+        if world.grace.is_zero() || !outage {
+            return Err(format!("stands in, with {:?} of grace, for {:?}", world.grace, end.error));
+        }
+    }
     for (file, end) in plan.files.iter().zip(&ends) {
         if end.error.as_ref().is_some_and(|error| refuses(error.class)) {
             world.tally.refused.fetch_add(1, Relaxed);
@@ -67,8 +73,10 @@ pub async fn mount(world: Arc<World>, mut plan: Plan, limit: Duration) -> Result
         Ok(values) => {
             let memory = ends.iter().all(|end| end.origin == Origin::Memory);
             world.tally.from_memory.fetch_add(memory.into(), Relaxed);
+            let grace = ends.iter().any(stands_in);
+            world.tally.from_grace.fetch_add(grace.into(), Relaxed);
             let projected = project(&mount.objects, &values).map_err(told)?;
-            check.files(&mount, &projected.files)
+            check.files(&mount, &projected.files, &ends)
         }
         Err(errors) => check.message(&errors),
     }
@@ -77,6 +85,10 @@ pub async fn mount(world: Arc<World>, mut plan: Plan, limit: Duration) -> Result
 /// Whether the cloud said no.
 fn refuses(class: Class) -> bool {
     matches!(class, Class::Denied | Class::Unauthenticated | Class::NotFound)
+}
+
+fn stands_in(end: &ReadEnd) -> bool {
+    matches!(end.origin, Origin::Grace(_))
 }
 
 struct Check<'a> {
@@ -118,17 +130,19 @@ impl<'a> Check<'a> {
         if bad { Err(format!("told: {message}")) } else { Ok(()) }
     }
 
-    fn files(&self, mount: &Mount, files: &[OutFile]) -> Result<(), String> {
+    fn files(&self, mount: &Mount, files: &[OutFile], ends: &[ReadEnd]) -> Result<(), String> {
         self.world.tally.delivered.fetch_add(1, Relaxed);
         let mut left = files.len();
-        for (file, refused) in self.plan.files.iter().zip(&self.refused) {
+        for ((file, refused), end) in self.plan.files.iter().zip(&self.refused).zip(ends) {
+            let grace = if stands_in(end) { self.world.grace } else { Duration::ZERO };
             match files.iter().find(|found| found.path.as_str() == file.path) {
                 Some(found) => {
                     left -= 1;
                     let text = std::str::from_utf8(found.bytes.expose()).unwrap();
-                    self.value(file, *refused, text).map_err(|what| self.about(file, &what))?;
+                    let held = self.value(file, *refused, text, grace);
+                    held.map_err(|what| self.about(file, &what))?;
                 }
-                None => self.left_out(file).map_err(|what| self.about(file, &what))?,
+                None => self.left_out(file, grace).map_err(|what| self.about(file, &what))?,
             }
         }
         match left {
@@ -137,7 +151,13 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn value(&self, file: &File, refused: Option<Instant>, text: &str) -> Result<(), String> {
+    fn value(
+        &self,
+        file: &File,
+        refused: Option<Instant>,
+        text: &str,
+        grace: Duration,
+    ) -> Result<(), String> {
         let [rights, token, object, told, rotates, _] = *text.split('\n').collect::<Vec<_>>()
         else {
             return Err(format!("not a value of this cloud: {text}"));
@@ -154,7 +174,7 @@ impl<'a> Check<'a> {
             0 => self.interval,
             rotates => (self.interval * MANAGED_INTERVALS).min(Duration::from_secs(rotates)),
         };
-        self.fresh(told, believed)?;
+        self.fresh(told, believed.max(grace))?;
         match refused {
             Some(refused) if told < refused => {
                 Err(format!("{:?} old, refused {:?} ago", told.elapsed(), refused.elapsed()))
@@ -163,11 +183,11 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn left_out(&self, file: &File) -> Result<(), String> {
+    fn left_out(&self, file: &File, grace: Duration) -> Result<(), String> {
         self.world.tally.left_out.fetch_add(1, Relaxed);
         let asked = self.asked(file);
         match self.world.cloud.heard(|heard| heard.missing.get(&asked).copied()) {
-            Some(told) if file.optional => self.fresh(told, self.interval),
+            Some(told) if file.optional => self.fresh(told, self.interval.max(grace)),
             _ => Err("is left out though nobody said that it is missing".to_owned()),
         }
     }
