@@ -21,7 +21,7 @@ use provider::{
     fetch::{Fetcher, whole},
     http::Answer,
     identity::{self, kubernetes::ServiceAccounts},
-    names::Region,
+    names::{Region, RoleArn},
     project::project,
     request,
     secret::Secret,
@@ -46,9 +46,13 @@ const INTERVAL: Duration = Duration::from_secs(300);
 async fn debug_output_shows_nothing_secret_of_a_mount() {
     let emulator = cloud(&[]).await;
     let directory = TempDir::new().unwrap();
+    let key = directory.path().join("audit-key");
+    fs::write(&key, "planted-audit-key-of-more-than-32-bytes").unwrap();
     let setup = Setup::default()
         .own_token()
-        .flag("allowed-identities", "pod,access-key,node-publish-secret")
+        .flag("allowed-identities", "pod,access-key,node-publish-secret,ram-role,ecs-role")
+        .flag("audit-key-file", &key.display().to_string())
+        .env("ALICLOUD_ROLE_ARN", "acs:ram::1234567890123456:role/provider")
         .env("ACCESS_KEY_ID", "LTAI5tEXAMPLEKEYID000001")
         .env("SECRET_ACCESS_KEY", "planted-access-key-secret-0001");
     let config = configure(None, &emulator, directory.path(), &setup).unwrap();
@@ -66,7 +70,7 @@ async fn debug_output_shows_nothing_secret_of_a_mount() {
     let accounts = ServiceAccounts::new(config.api_server);
     let fetcher = Fetcher::new(cloud, sessions.clone(), values, false);
 
-    for mode in ["pod", "access-key", "node-publish-secret"] {
+    for mode in ["pod", "access-key", "node-publish-secret", "ram-role", "ecs-role"] {
         let volume = PodVolume::new("shop", "web", "web-1").objects(OBJECTS);
         let PodVolume { namespace, service_account, pod, uid, .. } = &volume;
         let hour = Duration::from_secs(3600);
@@ -82,6 +86,9 @@ async fn debug_output_shows_nothing_secret_of_a_mount() {
         shown.push(format!("{who:?} {who:#?} {mount:?} {mount:#?}"));
         let identity = identity::choose(&mount, &config.policy, &accounts).await.unwrap();
         shown.push(format!("{identity:?} {identity:#?}"));
+        let partner = RoleArn::parse("acs:ram::6543210987654321:role/partner").unwrap();
+        let led = identity.led_on_to(&partner);
+        shown.push(format!("{led:?} {led:#?}"));
         let proof = sessions.prove(&identity.login, Instant::now() + Duration::from_secs(20)).await;
         shown.push(format!("{proof:?} {proof:#?}"));
         let deadline = Instant::now() + Duration::from_secs(20);
@@ -134,8 +141,8 @@ async fn debug_output_shows_nothing_secret_of_a_mount() {
     shown.push(format!("{app:?} {app:#?}"));
 
     let shown = shown.join("\n");
-    // A type is shown by any of its variants; these two are what a session comes from.
-    for name in ["node_publish", "Oidc"] {
+    // A type is shown by any of its variants; these are what a session comes from.
+    for name in ["node_publish", "Oidc {", "Assume {", "login: EcsRole"] {
         assert!(shown.contains(name), "{name} was not shown");
     }
     every_public_type_is_shown_or_holds_no_secret(&shown);
