@@ -48,7 +48,7 @@ impl Class {
 pub struct Error {
     pub class: Class,
     /// The field, object or role it concerns; empty when it concerns the whole mount.
-    pub subject: String,
+    pub subject: Box<str>,
     pub what: Box<str>,
     /// Facts beside it, such as an HTTP status.
     pub detail: Box<str>,
@@ -58,20 +58,20 @@ pub struct Error {
     pub request: Option<Box<str>>,
     /// The cloud's host that was asked, where one was; `what` holds it too.
     pub host: Option<Arc<str>>,
-    pub fix: String,
+    pub fix: Box<str>,
 }
 
 impl Error {
     pub fn new(class: Class, what: impl Into<String>) -> Self {
         Self {
             class,
-            subject: String::new(),
+            subject: Box::default(),
             what: what.into().into_boxed_str(),
             detail: Box::default(),
             code: None,
             request: None,
             host: None,
-            fix: String::new(),
+            fix: Box::default(),
         }
     }
 
@@ -85,12 +85,12 @@ impl Error {
     }
 
     pub fn about(mut self, subject: impl Into<String>) -> Self {
-        self.subject = subject.into();
+        self.subject = subject.into().into_boxed_str();
         self
     }
 
     pub fn fix(mut self, fix: impl Into<String>) -> Self {
-        self.fix = fix.into();
+        self.fix = fix.into().into_boxed_str();
         self
     }
 }

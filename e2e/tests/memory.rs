@@ -184,11 +184,11 @@ async fn nothing_that_went_through_stays_readable_in_memory() {
 
     // One copy of the keys of each session is kept, to sign with.
     let issued = emulator.issued_secrets();
+    let is_token = |text: &str| text.starts_with("CAIS");
     let is_key = |text: &str| text.len() == 44 && text.bytes().all(|b| b.is_ascii_alphanumeric());
-    let of_sessions: [(&str, &dyn Fn(&str) -> bool); 2] =
-        [("token", &|text| text.starts_with("CAIS")), ("key", &is_key)];
-    for (kind, is_one) in of_sessions {
-        let held = issued.iter().filter(|text| is_one(text)).enumerate();
+    for kind in ["token", "key"] {
+        let is_one = |text: &&String| if kind == "token" { is_token(text) } else { is_key(text) };
+        let held = issued.iter().filter(is_one).enumerate();
         let held: Vec<(&'static str, String)> =
             held.map(|(n, text)| (&*format!("session {kind} {n}").leak(), text.clone())).collect();
         assert_eq!(held.len(), PODS + 1);

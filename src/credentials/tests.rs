@@ -502,7 +502,7 @@ async fn a_login_ends_in_its_time_and_says_who_did_not_answer() {
     let (took, error) = hangs(&pod("a"), 3 * SECOND).await;
     assert_eq!(took, 3);
     assert_eq!(&*error.what, "STS at sts.example has not answered in the mount's time");
-    assert_eq!(error.subject, "role acs:ram::1:role/web");
+    assert_eq!(&*error.subject, "role acs:ram::1:role/web");
     // All attempts together.
     let (took, error) = hangs(&pod("b"), 3 * LIMIT).await;
     assert!((80..=240).contains(&took), "{took}");
@@ -511,7 +511,7 @@ async fn a_login_ends_in_its_time_and_says_who_did_not_answer() {
     node.fake.hang("/latest/api/token");
     let (_, error) = hangs(&Login::EcsRole, SECOND).await;
     assert_eq!(&*error.what, "instance metadata has not answered in the mount's time");
-    assert_eq!(error.subject, "the instance's role");
+    assert_eq!(&*error.subject, "the instance's role");
 }
 
 #[test]
@@ -572,7 +572,7 @@ async fn a_refusal_by_sts_says_what_would_mend_it() {
         node.fake.refuse("AssumeRoleWithOIDC", status, code);
         let error = node.read(&pod("a")).await.unwrap_err();
         assert!(error.fix.starts_with(fix), "{code}: {error}");
-        assert_eq!(error.subject, "role acs:ram::1:role/web");
+        assert_eq!(&*error.subject, "role acs:ram::1:role/web");
         assert_eq!(node.logins(), 1);
     }
 }

@@ -245,7 +245,7 @@ mod tests {
             assert!(text.starts_with("ServiceAccount shop/web") && text.contains(told), "{text}");
         }
         let error = role(&ServiceAccounts::new(None), None).await.unwrap_err();
-        assert_eq!(error.fix, "set parameter roleArn (look-ups are off here)");
+        assert_eq!(&*error.fix, "set parameter roleArn (look-ups are off here)");
     }
 
     #[tokio::test]
@@ -276,7 +276,7 @@ mod tests {
             let text = error.to_string();
             let told = format!("ServiceAccount \"shop/web\": cannot be looked up: {told}");
             assert!(error.class == class && text.starts_with(&told), "{text}");
-            assert_eq!(error.fix == fix, class == Class::Internal);
+            assert_eq!(&*error.fix == fix, class == Class::Internal);
         }
         // Nobody listens there any more.
         let (fake, accounts) = answering(200, &[]).await;

@@ -355,7 +355,7 @@ async fn where_pods_share_a_session_each_still_has_a_token_of_the_service_accoun
 #[tokio::test]
 async fn what_would_mend_the_trust_is_said_where_nothing_else_is() {
     let mended = async |mode: Mode, error: Error| {
-        chosen(&mount(Wish::Mode(mode), ""), &policy()).await.unwrap().mended(error).fix
+        chosen(&mount(Wish::Mode(mode), ""), &policy()).await.unwrap().mended(error).fix.to_string()
     };
     let error = || Error::new(Class::Unauthenticated, "no");
     assert_eq!(

@@ -510,7 +510,7 @@ mod tests {
     #[test]
     fn mistakes_are_told_by_number_up_to_twenty() {
         let errors = parsed("- objectName: a\n- objectName: ''\n- objectNam: b").unwrap_err();
-        let subjects: Vec<_> = errors.iter().map(|error| error.subject.as_str()).collect();
+        let subjects: Vec<_> = errors.iter().map(|error| &*error.subject).collect();
         assert_eq!(subjects, ["object 2, field objectName", "object 3, field \"objectNam\""]);
         assert_eq!(parsed(&"- {}\n".repeat(30)).unwrap_err().len(), MAX_ERRORS);
         assert!(wrong("- objectName: a\n-").ends_with("is null: remove the lone \"-\""));

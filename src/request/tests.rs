@@ -50,7 +50,7 @@ fn wrong(changes: &[(&str, Value)]) -> Vec<String> {
 fn subjects(request: pb::MountRequest) -> Vec<String> {
     let errors = parsed(request).unwrap_err();
     assert_eq!(errors.class(), Class::Invalid, "{errors:?}");
-    errors.iter().map(|error| error.subject.clone()).collect()
+    errors.iter().map(|error| error.subject.to_string()).collect()
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn identity_and_the_official_switch_are_one_wish() {
         let changes = [("identity", json!(identity)), (SWITCH, json!(switch))];
         parsed(request(&changes)).map(|mount| mount.identity).map_err(|errors| {
             let Some(error) = errors.iter().next() else { panic!("no error") };
-            error.subject.clone()
+            error.subject.to_string()
         })
     };
     let both = || Err("parameters identity and usePodServiceAccountToken".to_owned());
