@@ -2,7 +2,7 @@
 //! builds results without limit, so a kilobyte written by a pod author could end the process by its
 //! depth, or by doubling its input again and again.
 
-use std::fmt;
+use std::{fmt, io};
 
 use jmespath::{
     Rcvar, Variable,
@@ -20,11 +20,12 @@ const NESTING: [char; 11] = ['[', '(', '{', '!', '.', '|', '&', '=', '<', '>', '
 
 /// What any step of a search may build. The largest secret has 30 KiB.
 const MAX_BUILT_BYTES: usize = 4 << 20;
+/// Of `{}` and `[]`.
+const LEAST_BYTES: usize = 2;
 
 pub struct Expression {
     compiled: jmespath::Expression<'static>,
-    /// No intermediate result is more times larger than the document.
-    growth: usize,
+    growth: Growth,
 }
 
 impl Expression {
@@ -43,7 +44,7 @@ impl Expression {
             format!("is not a JMESPath expression (column {})", error.column + 1)
         })?;
         let growth = growth(compiled.as_ast());
-        if growth > MAX_BUILT_BYTES {
+        if growth.of(LEAST_BYTES) > MAX_BUILT_BYTES {
             return Err("could make far more of a secret than it holds".to_owned());
         }
         Ok(Self { compiled, growth })
@@ -56,7 +57,7 @@ impl Expression {
 
     /// The bytes a file gets: a string as it is, a number or boolean as text, the rest as JSON.
     pub(super) fn search(&self, document: &Document) -> Result<Secret<Vec<u8>>, &'static str> {
-        if self.growth.saturating_mul(document.bytes) > MAX_BUILT_BYTES {
+        if self.growth.of(document.bytes) > MAX_BUILT_BYTES {
             return Err("could make far more of this secret than it holds");
         }
         let found = self.compiled.search(&document.root);
@@ -84,6 +85,7 @@ impl fmt::Debug for Expression {
 /// A secret's JSON or YAML, parsed once for all its extracts.
 pub(super) struct Document {
     root: Variable,
+    /// As JSON, which YAML can be a shorter way to write.
     bytes: usize,
 }
 
@@ -94,9 +96,9 @@ impl Document {
         let value = json().or_else(|| crate::yaml::parse(text).ok());
         match value {
             Some(value @ (Value::Object(_) | Value::Array(_))) => {
+                let bytes = json_bytes(&value)?;
                 let root = Variable::try_from(value);
-                root.map(|root| Self { root, bytes: bytes.len() })
-                    .map_err(|_| "is not a JSON or YAML document")
+                root.map(|root| Self { root, bytes }).map_err(|_| "is not a JSON or YAML document")
             }
             // A password is YAML too, but nothing can be found in it.
             Some(_) | None => Err("is not a JSON or YAML document"),
@@ -104,43 +106,122 @@ impl Document {
     }
 }
 
-/// How many times larger than its input, of at least one byte, what an expression builds can be.
-fn growth(ast: &Ast) -> usize {
-    /// A number, a boolean, a type's name: whatever is computed and not copied.
-    const SCALAR: usize = 25;
-    match ast {
-        Ast::Identity { .. } | Ast::Field { .. } | Ast::Index { .. } | Ast::Slice { .. } => 1,
-        Ast::Literal { value, .. } => value.to_string().len().max(1),
-        Ast::Comparison { lhs, rhs, .. } => SCALAR.max(growth(lhs)).max(growth(rhs)),
-        Ast::Not { node, .. } => SCALAR.max(growth(node)),
-        Ast::Expref { ast, .. } => growth(ast),
-        Ast::Flatten { node, .. } | Ast::ObjectValues { node, .. } => growth(node),
-        Ast::And { lhs, rhs, .. } | Ast::Or { lhs, rhs, .. } => growth(lhs).max(growth(rhs)),
-        Ast::Condition { predicate, then, .. } => growth(predicate).max(growth(then)),
-        Ast::Subexpr { lhs, rhs, .. } | Ast::Projection { lhs, rhs, .. } => {
-            growth(lhs).saturating_mul(growth(rhs))
+fn json_bytes(value: &Value) -> Result<usize, &'static str> {
+    struct Counter(usize);
+    impl io::Write for Counter {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
         }
-        Ast::MultiList { elements, .. } => total(elements.iter().map(growth)),
-        Ast::MultiHash { elements, .. } => {
-            total(elements.iter().map(|pair| pair.key.len().saturating_add(growth(&pair.value))))
-        }
-        Ast::Function { name, args, .. } => {
-            let arguments = || args.iter().map(growth);
-            match (name.as_str(), args.as_slice()) {
-                ("map" | "sort_by" | "max_by" | "min_by", _) => {
-                    arguments().fold(1, usize::saturating_mul)
-                }
-                // The glue comes between all elements.
-                ("join", [Ast::Literal { .. }, _]) => {
-                    arguments().fold(1, |all, one| all.saturating_mul(one.saturating_add(1)))
-                }
-                ("join", _) => usize::MAX,
-                // Escaping turns a control character into six.
-                ("to_string", _) => total(arguments()).saturating_mul(6),
-                _ => SCALAR.max(total(arguments())),
-            }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
         }
     }
+    let mut counter = Counter(0);
+    serde_json::to_writer(&mut counter, value).map_err(|_| "holds what JSON cannot hold")?;
+    Ok(counter.0)
+}
+
+/// How long the JSON of any step can be: so many times the input's length, and so many bytes more.
+#[derive(Clone, Copy)]
+struct Growth {
+    times: usize,
+    more: usize,
+}
+
+impl Growth {
+    const SAME: Self = Self { times: 1, more: 0 };
+    /// A part of the input, or null, which a number of one digit does not hold.
+    const PART: Self = Self { times: 1, more: 3 };
+    /// A number, a boolean, a type's name: whatever is computed and not copied.
+    const SCALAR: Self = Self { times: 0, more: 25 };
+    const ENDLESS: Self = Self { times: usize::MAX, more: 0 };
+
+    fn of(self, bytes: usize) -> usize {
+        self.times.saturating_mul(bytes).saturating_add(self.more)
+    }
+
+    fn and(self, other: Self) -> Self {
+        let times = self.times.saturating_add(other.times);
+        Self { times, more: self.more.saturating_add(other.more) }
+    }
+
+    fn or(self, other: Self) -> Self {
+        Self { times: self.times.max(other.times), more: self.more.max(other.more) }
+    }
+
+    fn times(self, factor: usize) -> Self {
+        let times = self.times.saturating_mul(factor);
+        Self { times, more: self.more.saturating_mul(factor) }
+    }
+
+    fn more(self, bytes: usize) -> Self {
+        Self { more: self.more.saturating_add(bytes), ..self }
+    }
+
+    /// Of what `self` made.
+    fn then(self, next: Self) -> Self {
+        self.times(next.times).more(next.more)
+    }
+
+    /// Of each element that `self` made, which are half as many as its bytes at the most.
+    fn each(self, next: Self) -> Self {
+        self.times(next.times.max(1).saturating_add(next.more.div_ceil(2)))
+    }
+}
+
+fn growth(ast: &Ast) -> Growth {
+    let all =
+        |list: &[Ast]| list.iter().map(growth).fold(Growth { times: 0, more: 0 }, Growth::and);
+    match ast {
+        Ast::Identity { .. } => Growth::SAME,
+        Ast::Field { .. } | Ast::Index { .. } | Ast::Slice { .. } => Growth::PART,
+        Ast::Literal { value, .. } => Growth { times: 0, more: value.to_string().len() },
+        Ast::Comparison { lhs, rhs, .. } => Growth::SCALAR.or(growth(lhs)).or(growth(rhs)),
+        Ast::Not { node, .. } => Growth::SCALAR.or(growth(node)),
+        Ast::Expref { ast, .. } => growth(ast),
+        // Of what is no list or object, null.
+        Ast::Flatten { node, .. } | Ast::ObjectValues { node, .. } => {
+            growth(node).then(Growth::PART)
+        }
+        Ast::And { lhs, rhs, .. } | Ast::Or { lhs, rhs, .. } => growth(lhs).or(growth(rhs)),
+        Ast::Condition { predicate, then, .. } => {
+            growth(predicate).or(growth(then)).or(Growth::PART)
+        }
+        Ast::Subexpr { lhs, rhs, .. } => {
+            let left = growth(lhs);
+            left.then(growth(rhs)).or(left)
+        }
+        Ast::Projection { lhs, rhs, .. } => growth(lhs).each(growth(rhs)).or(Growth::PART),
+        Ast::MultiList { elements, .. } => {
+            all(elements).more(elements.len().saturating_add(1)).or(Growth::PART)
+        }
+        Ast::MultiHash { elements, .. } => {
+            let pair = |pair: &KeyValuePair| {
+                growth(&pair.value).more(escaped(&pair.key).saturating_add(2))
+            };
+            let pairs = elements.iter().map(pair).fold(Growth { times: 0, more: 1 }, Growth::and);
+            pairs.or(Growth::PART)
+        }
+        Ast::Function { name, args, .. } => match (name.as_str(), args.as_slice()) {
+            ("map", [each, list]) | ("sort_by" | "max_by" | "min_by", [list, each]) => {
+                growth(list).each(growth(each))
+            }
+            // The glue comes between all elements.
+            ("join", [Ast::Literal { value, .. }, list]) => {
+                growth(list).times(value.to_string().len().saturating_add(1))
+            }
+            ("join", _) => Growth::ENDLESS,
+            // Escaping turns a control character into six.
+            ("to_string", list) => all(list).times(6).more(2),
+            (_, list) => Growth::SCALAR.and(all(list)),
+        },
+    }
+}
+
+/// With its quotes.
+fn escaped(key: &str) -> usize {
+    key.chars().map(|c| if c.is_control() { 6 } else { 2.max(c.len_utf8()) }).sum::<usize>() + 2
 }
 
 /// The memory of all that a node holds, without its own.
@@ -198,10 +279,6 @@ fn literal(value: &Variable) -> usize {
 /// Nothing smaller is allocated.
 fn text(text: &str) -> usize {
     text.len().next_multiple_of(16)
-}
-
-fn total(parts: impl Iterator<Item = usize>) -> usize {
-    parts.fold(0, usize::saturating_add).max(1)
 }
 
 #[cfg(test)]
@@ -265,6 +342,30 @@ mod tests {
         ] {
             let error = search(&path, &document).unwrap_err();
             assert!(error.contains("could make far more"), "{path}: {error}");
+        }
+        // What surrounds a few bytes counts more than they do, and YAML may be shorter than what is made.
+        for (path, document) in [
+            (doubled("@", ".[@,@]", 21), "{}"),
+            (doubled("@", ".[@,@]", 20), "[a]"),
+            (doubled("@", ".[a,@]", 20) + &".[@,@]".repeat(20), "{}"),
+            (doubled("l", "|[*].[@,@,@,@,@,@,@,@]", 6), "l: [1]"),
+            (doubled("l", "|[*].{\"\\u0001\":@,b:@,c:@,d:@}", 6), "l: [1,1,1]"),
+        ] {
+            if let Ok(found) = search(&path, document) {
+                assert!(found.len() <= MAX_BUILT_BYTES, "{path}: {}", found.len());
+            }
+        }
+        // What is honest may be asked of the largest secret.
+        let large =
+            format!(r#"{{"users":[{}]}}"#, vec![r#"{"name":"n","key":"k"}"#; 1300].join(","));
+        for path in [
+            "users[*].name",
+            "users[?name=='n'].key | [0]",
+            "users[*].{user: name, password: key}",
+            "join(',', users[*].key)",
+            "{first: users[0].name, count: length(users), all: to_string(users)}",
+        ] {
+            search(path, &large).unwrap();
         }
         let useful = search("join(', ', l)|[@, @]|{both: @}", r#"{"l":["a","b"]}"#);
         assert_eq!(useful.as_deref(), Ok(r#"{"both":["a, b","a, b"]}"#));

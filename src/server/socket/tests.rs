@@ -49,9 +49,11 @@ async fn is_private_at_every_moment() {
             }
             seen
         });
+        let mut held = None;
         for _ in 0..500 {
-            Socket::bind(dir.path(), NAME).unwrap();
+            held = Some(Socket::bind(dir.path(), NAME).unwrap());
         }
+        drop(held);
         done.store(true, Ordering::Relaxed);
         assert!(watcher.join().unwrap() > 0);
     });
