@@ -21,6 +21,8 @@ impl Trouble {
 pub(super) enum Kind {
     /// Nobody listens at the host.
     Refused,
+    /// The cloud's is 20 minutes ahead of the node's.
+    Clock,
     Effect(FaultEffect),
 }
 
@@ -64,7 +66,6 @@ pub(super) fn troubles() -> Vec<Trouble> {
         ("403 that echoes the token", echo(403, "Forbidden.NoPermission")),
         ("404", error(404, "Forbidden.ResourceNotFound")),
         ("error code that is no code", error(418, "<script>planted</script>")),
-        ("clock 20 minutes off", error(400, "IllegalTimestamp")),
     ];
     let throttling = [
         ("429", FaultEffect::throttling()),
@@ -72,10 +73,12 @@ pub(super) fn troubles() -> Vec<Trouble> {
     ];
     let of = |passes| move |(name, effect)| Trouble { name, kind: Kind::Effect(effect), passes };
     let refused = Trouble { name: "connection refused", kind: Kind::Refused, passes: true };
+    let clock = Trouble { name: "clock 20 minutes off", kind: Kind::Clock, passes: false };
     [refused]
         .into_iter()
         .chain(passing.map(of(true)))
         .chain(lasting.map(of(false)))
+        .chain([clock])
         .chain(throttling.map(of(true)))
         .collect()
 }
