@@ -388,7 +388,8 @@ async fn saying(place: Place, text: String) {
         Place::Record => {
             let mut record =
                 std::fs::File::options().append(true).open(world.path("audit.log")).unwrap();
-            std::io::Write::write_all(&mut record, text.as_bytes()).unwrap();
+            // Without its end it would be cut off.
+            std::io::Write::write_all(&mut record, format!("{text}\n").as_bytes()).unwrap();
         }
     }
     world.finish().await;
