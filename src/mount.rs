@@ -20,7 +20,7 @@ use crate::{
     project::{self, project},
     request::{self, known::Known},
     response::respond,
-    server::Deadline,
+    server::{Deadline, LARGEST_CALL, LeftUnread},
     telemetry::Metrics,
     values::Freshness,
 };
@@ -53,6 +53,11 @@ impl Provider {
         seen: &mut Seen,
         account: &mut Account<'_>,
     ) -> Result<pb::MountResponse, Errors> {
+        if seen.unread {
+            let what = format!("is larger than {} MiB", LARGEST_CALL >> 20);
+            let error = Error::invalid("the mount's request", what);
+            return Err(error.fix("shorten the SecretProviderClass's parameters").into());
+        }
         let bytes = request.attributes.len();
         let parse = || request::parse(request, &self.endpoints, &self.known, &mut seen.pod);
         let parsed = self.aside.run(bytes, deadline, parse).await?;
@@ -88,6 +93,8 @@ impl Provider {
 /// What is known of a mount by the time it is told about.
 #[derive(Debug)]
 struct Seen {
+    /// It was too large to be looked at.
+    unread: bool,
     pod: Option<request::Pod>,
     identity: &'static str,
     /// Where the values came from.
@@ -123,7 +130,8 @@ impl CsiDriverProvider for Provider {
         let started = Instant::now();
         let _in_flight = self.metrics.mount_in_flight();
         let deadline = self.deadline(request.extensions().get::<Deadline>().map(|d| d.0));
-        let mut seen = Seen { pod: None, identity: "undecided", from: "nowhere" };
+        let unread = request.extensions().get::<LeftUnread>().is_some();
+        let mut seen = Seen { unread, pod: None, identity: "undecided", from: "nowhere" };
         // Each step keeps the deadline by itself and says what it waited for; this is the belt.
         let request = request.into_inner();
         let volume = request.target_path.clone();

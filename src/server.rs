@@ -10,7 +10,9 @@ pub mod socket;
 
 use std::{convert::Infallible, panic::AssertUnwindSafe, pin::pin, time::Duration};
 
+use bytes::Bytes;
 use futures::FutureExt;
+use http_body_util::Full;
 use hyper::{Request, Response, body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
@@ -18,7 +20,7 @@ use tokio::{
     time::{self, Instant},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::{Status, body::Body, service::Routes, transport::server::Connected};
+use tonic::{Code, Status, body::Body, service::Routes, transport::server::Connected};
 use tonic_health::ServingStatus;
 use tower::Service;
 use tracing::{debug, error, info, warn};
@@ -47,6 +49,13 @@ pub enum ServeError {
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(pub Instant);
 
+/// The call's message was larger than `LARGEST_CALL` and was left unread; among the request's extensions.
+#[derive(Clone, Copy, Debug)]
+pub struct LeftUnread;
+
+/// Bytes. Several requests of this size fit into a container's memory beside each other.
+pub const LARGEST_CALL: usize = 4 << 20;
+
 /// Returns once all is drained, at the latest `drain` after the shutdown.
 pub async fn serve<P: CsiDriverProvider>(
     mut socket: Socket,
@@ -57,8 +66,8 @@ pub async fn serve<P: CsiDriverProvider>(
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_service_status("", ServingStatus::Serving).await;
     health.set_serving::<CsiDriverProviderServer<P>>().await;
-    let routes =
-        Routes::new(CsiDriverProviderServer::new(provider)).add_service(health_service).prepare();
+    let provider = CsiDriverProviderServer::new(provider).max_decoding_message_size(LARGEST_CALL);
+    let routes = Routes::new(provider).add_service(health_service).prepare();
     let edge = Edge { routes, calls: TaskTracker::new(), cut_off: CancellationToken::new() };
     let connections = TaskTracker::new();
     let close = CancellationToken::new();
@@ -161,7 +170,7 @@ impl Edge {
         }
         let path = request.uri().path().to_owned();
 
-        let routed = AssertUnwindSafe(async { self.routes.call(request).await }).catch_unwind();
+        let routed = AssertUnwindSafe(routed(&mut self.routes, request)).catch_unwind();
         let status = tokio::select! {
             biased;
             answer = routed => match answer {
@@ -178,6 +187,23 @@ impl Edge {
         };
         Ok(status.into_http())
     }
+}
+
+/// What is too large for the decoder is refused, counted and recorded as any other request.
+async fn routed(
+    routes: &mut Routes,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    let (mut head, body) = request.into_parts();
+    let response = routes.call(Request::from_parts(head.clone(), body)).await?;
+    let status = Status::from_header_map(response.headers());
+    if status.is_none_or(|status| status.code() != Code::OutOfRange) {
+        return Ok(response);
+    }
+    // No flags and no length: a message of which all fields are empty.
+    let nothing = Full::new(Bytes::from_static(&[0; 5]));
+    head.extensions.insert(LeftUnread);
+    routes.call(Request::from_parts(head, nothing)).await
 }
 
 fn is_admitted(stream: &UnixStream) -> bool {

@@ -165,6 +165,7 @@ const HOLD_NONE: &[&str] = &[
     "Broken",
     "Deadline",
     "Fact",
+    "LeftUnread",
     "Load",
     "Malformed",
     "PathTranslation",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tonic::{Request, transport::Endpoint};
+use tonic::{Code, Request, transport::Endpoint};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use crate::{grpc_go::RawDriver, world::World};
@@ -89,4 +89,22 @@ async fn a_vanished_socket_comes_back() {
     let again = crate::driver::Driver::connect(&world.socket()).await.unwrap();
     again.mount(&world.pod("web", "web-1").objects("- objectName: web/plain")).await.unwrap();
     world.finish().await;
+}
+
+/// More than the transport takes: refused in words of our own, counted and recorded.
+#[tokio::test]
+async fn a_request_that_is_too_large_to_be_read_is_refused_as_any_other() {
+    let world = World::start().await;
+    let large = "- objectName: a\n".repeat(320_000);
+    let status = world.mount(&world.pod("web", "web-1").objects(&large)).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert!(status.message().starts_with("the mount's request: is larger than 4 MiB; shorten"));
+    let metrics = world.metrics().await;
+    assert!(metrics.contains("outcome=\"INVALID_ARGUMENT\"} 1"), "{metrics}");
+    world.web("- objectName: web/plain").await.unwrap();
+    let audit = world.finish().await;
+    assert!(
+        audit.contains("\"event\":\"refusal\"") && audit.contains("larger than 4 MiB"),
+        "{audit}"
+    );
 }
