@@ -118,11 +118,7 @@ fn give_up(config: &Config) -> Result<(), String> {
         system_calls = %report.system_calls,
         "sandbox"
     );
-    let gaps = report.gaps();
-    if config.sandbox == Wanted::Require && !gaps.is_empty() {
-        return Err(format!("--sandbox is require, and missing are {}", gaps.join("; ")));
-    }
-    Ok(())
+    report.suffices(config.sandbox)
 }
 
 fn refuse(mistakes: &[String]) -> ExitCode {

@@ -84,8 +84,19 @@ impl fmt::Display for Part {
 }
 
 impl Report {
+    /// Whether the process may go on with it, which is the operator's to say.
+    pub fn suffices(&self, wanted: Wanted) -> Result<(), String> {
+        let gaps = self.gaps();
+        match wanted {
+            Wanted::Require if !gaps.is_empty() => {
+                Err(format!("--sandbox is require, and missing are {}", gaps.join("; ")))
+            }
+            Wanted::Auto | Wanted::Require | Wanted::Off => Ok(()),
+        }
+    }
+
     /// What keeps it from being all that was asked for.
-    pub fn gaps(&self) -> Vec<String> {
+    fn gaps(&self) -> Vec<String> {
         let Self { no_new_privileges, files, system_calls } = self;
         let parts = [
             ("no new privileges", no_new_privileges),
@@ -238,7 +249,10 @@ mod tests {
         fs,
         io::ErrorKind::PermissionDenied,
         net::TcpListener,
-        os::unix::net::{UnixListener, UnixStream},
+        os::{
+            fd::AsFd,
+            unix::net::{UnixListener, UnixStream},
+        },
         process::Command,
         thread,
     };
@@ -248,6 +262,22 @@ mod tests {
     /// The kernel holds the thread that enters, so a test can give up one of its own.
     fn inside(reach: Reach, test: impl FnOnce(Report) + Send + 'static) {
         thread::spawn(move || test(enter(&reach))).join().unwrap();
+    }
+
+    #[test]
+    fn what_a_kernel_lacks_ends_the_process_only_where_all_is_required() {
+        let all = Report {
+            no_new_privileges: Part::Held,
+            files: Part::HeldInPart,
+            system_calls: Part::Held,
+        };
+        let lacks = Report { files: Part::Missing("no Landlock".to_owned()), ..all.clone() };
+        for wanted in [Wanted::Auto, Wanted::Require, Wanted::Off] {
+            assert_eq!(all.suffices(wanted), Ok(()));
+        }
+        assert_eq!(lacks.suffices(Wanted::Auto), Ok(()));
+        let why = lacks.suffices(Wanted::Require).unwrap_err();
+        assert_eq!(why, "--sandbox is require, and missing are files: no Landlock");
     }
 
     #[test]
@@ -283,6 +313,13 @@ mod tests {
             let packets = rustix::net::AddressFamily::from_raw(17);
             let raw = rustix::net::SocketType::RAW;
             refused(rustix::net::socket(packets, raw, None).map(drop).map_err(Into::into));
+            let users = fs::File::open("/proc/self/ns/user").unwrap();
+            let moved = rustix::thread::move_into_link_name_space(users.as_fd(), None);
+            refused(moved.map_err(Into::into));
+            if report.files == Part::Held {
+                let other = rustix::process::getppid().unwrap();
+                refused(rustix::process::test_kill_process(other).map_err(Into::into));
+            }
         });
         assert!(fs::read(path("foreign").join("file")).is_ok(), "other threads are as they were");
     }

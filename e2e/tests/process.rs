@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 use crate::{
     driver::{Driver, PodVolume},
-    world::{AUDIENCE, OIDC_PROVIDER, canaries, cloud},
+    world::{AUDIENCE, OIDC_PROVIDER, Setup, canaries, cloud, configure},
 };
 
 pub fn program() -> Command {
@@ -311,6 +311,22 @@ async fn the_process_leaves_no_core_file() {
     assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
     running.terminate();
     assert_eq!(running.ended().await.0, 0);
+}
+
+#[tokio::test]
+async fn the_sandbox_leaves_the_files_that_are_used_after_the_start() {
+    let emulator = cloud(&[]).await;
+    let directory = TempDir::new().unwrap();
+    let audit = directory.path().join("records/audit.log");
+    let setup = Setup::default()
+        .own_token()
+        .flag("audit", &audit.display().to_string())
+        .env("SSL_CERT_FILE", "/etc/own/ca.pem");
+    let reach = configure(None, &emulator, directory.path(), &setup).unwrap().reach;
+    let own = |name: &str| directory.path().join(name);
+    assert_eq!(reach.write, [own("providers"), own("records")]);
+    let account = PathBuf::from("/var/run/secrets/kubernetes.io/serviceaccount");
+    assert_eq!(reach.read, [account, own(""), "/etc/own/ca.pem".into()]);
 }
 
 /// Landlock, seccomp and locked memory as this kernel has them, around everything else that is tested here.
