@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use emulator::{Fault, FaultEffect};
+use provider::standing::LASTS;
 use tokio::time::Instant;
 use tonic::Code;
 
@@ -71,6 +72,42 @@ async fn an_outage_is_told_and_its_end_is_noticed() {
     let metrics = world.metrics().await;
     assert!(metrics.contains("cloud_calls_total{api=\"GetSecretValue\",code=\"unreachable\"}"));
     assert!(metrics.contains("mounts_total{identity=\"pod\",outcome=\"INTERNAL\"} 1"), "{metrics}");
+    world.finish().await;
+}
+
+/// Readiness names what has not answered for minutes, a host of the operator's; liveness does not care.
+#[tokio::test]
+async fn an_outage_that_lasts_is_told_by_readiness_and_restarts_nothing() {
+    // Without look-ups, which the outage would end before STS is asked.
+    let setup = Setup::default().flag("mount-timeout", "2");
+    let world = setup.flag("service-account-lookup", "false").start().await;
+    let pod = world
+        .pod("web", "web-1")
+        .objects("- objectName: web/plain")
+        .parameter("roleArn", "acs:ram::1234567890123456:role/web");
+    for what in ["STS", "KMS"] {
+        world.emulator.stop_listening().await;
+        world.mount(&pod).await.unwrap_err();
+        assert_eq!(world.get("/readyz").await.0, 200, "it may pass");
+        tokio::time::pause();
+        tokio::time::advance(LASTS).await;
+        tokio::time::resume();
+        world.mount(&pod).await.unwrap_err();
+        let (status, why) = world.get("/readyz").await;
+        assert!(
+            status == 503 && why.contains(&format!("{what} does not answer")),
+            "{what}: {status} {why}"
+        );
+        assert_eq!(world.get("/healthz").await.0, 200);
+        world.emulator.resume().await.unwrap();
+        // Then it has a session, and asks KMS first. Kubelet tries again too.
+        let mut tries = 1;
+        while let Err(status) = world.mount(&pod).await {
+            assert!(tries < 10, "{status:?}");
+            tries += 1;
+        }
+        assert_eq!(world.get("/readyz").await.0, 200);
+    }
     world.finish().await;
 }
 
