@@ -144,6 +144,10 @@ impl Audit {
         match &self.0 {
             Some(inner) if inner.on_failure == OnFailure::Refuse => {
                 inner.written(records, deadline).await.map_err(|what| {
+                    if Instant::now() >= deadline {
+                        let what = "the mount ran out of time before its audit record was written";
+                        return Error::new(Class::Internal, what).fix("it is tried again");
+                    }
                     Error::new(
                         Class::Unusable,
                         format!("the audit record cannot be written: {what}"),

@@ -52,25 +52,25 @@ impl Known {
         let objects: Arc<[Object]> = parse()?.into();
         let bytes = objects.iter().map(Object::memory).sum();
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.keep(key, List { objects: objects.clone(), bytes, used: 0 });
+        known.keep(key, objects.clone(), bytes);
         Ok(objects)
     }
 }
 
 impl Lists {
     /// Instead of those that were not used for the longest time.
-    fn keep(&mut self, key: Key, list: List) {
-        if list.bytes > MOST_BYTES {
+    fn keep(&mut self, key: Key, objects: Arc<[Object]>, bytes: usize) {
+        if bytes > MOST_BYTES {
             return;
         }
-        while self.bytes + list.bytes > MOST_BYTES {
+        while self.bytes + bytes > MOST_BYTES {
             let oldest = self.lists.iter().min_by_key(|(_, list)| list.used).map(|(key, _)| *key);
             let Some(oldest) = oldest.and_then(|key| self.lists.remove(&key)) else { break };
             self.bytes -= oldest.bytes;
         }
-        self.bytes += list.bytes;
-        let list = List { used: self.uses, ..list };
-        if let Some(same) = self.lists.insert(key, list) {
+        self.bytes += bytes;
+        let used = self.uses;
+        if let Some(same) = self.lists.insert(key, List { objects, bytes, used }) {
             self.bytes -= same.bytes;
         }
     }
@@ -157,7 +157,7 @@ mod tests {
         let mut lists = Lists::default();
         let mut keep = |key: u8, bytes: usize| {
             lists.uses += 1;
-            lists.keep([key; 32], List { objects: Vec::new().into(), bytes, used: 0 });
+            lists.keep([key; 32], Vec::new().into(), bytes);
             let mut kept: Vec<_> =
                 lists.lists.iter().map(|(key, list)| (key[0], list.bytes)).collect();
             kept.sort_unstable();
