@@ -508,6 +508,26 @@ mod tests {
     }
 
     #[test]
+    fn what_an_object_takes_is_all_that_it_holds() {
+        let least = object("- objectName: a");
+        let texts = least.label.len() + "a".len() + least.read.endpoint.host().len() + "a".len();
+        assert_eq!(least.memory(), size_of::<Object>() + size_of::<Read>() + texts);
+        let more = |yaml: &str| object(yaml).memory() - least.memory();
+        assert_eq!(more("- objectName: abcd"), 3 * 3, "in its label, its file and its name");
+        assert_eq!(more("- {objectName: a, objectAlias: abcdef}"), 5);
+        assert_eq!(more("- {objectName: a, objectVersion: v12}"), 3);
+        assert_eq!(more("- {objectName: a, objectVersionLabel: stage}"), 5);
+        let role = "acs:ram::1:role/partner";
+        assert_eq!(more(&format!("- {{objectName: a, crossAccountRoleArn: {role}}}")), role.len());
+        let extract = "- {objectName: a, jmesPath: [{path: b, objectAlias: c}]}";
+        assert!(more(extract) > size_of::<Extract>());
+        let oos = object("- {objectName: a, objectType: oos}");
+        let texts = oos.label.len() + "a".len() + oos.read.endpoint.host().len() + "a".len();
+        let region = "cn-hangzhou".len();
+        assert_eq!(oos.memory(), size_of::<Object>() + size_of::<Read>() + texts + region);
+    }
+
+    #[test]
     fn mistakes_are_told_by_number_up_to_twenty() {
         let errors = parsed("- objectName: a\n- objectName: ''\n- objectNam: b").unwrap_err();
         let subjects: Vec<_> = errors.iter().map(|error| &*error.subject).collect();
