@@ -116,6 +116,8 @@ async fn absurd_requests_of_one_pod_do_not_hold_up_another() {
     let status = std::fs::read_to_string(format!("/proc/{}/status", running.pid())).unwrap();
     let peak = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
     println!("the most memory after all of them: {}", peak.trim_start_matches("VmHWM:").trim());
+    let kib: u64 = peak.split_whitespace().nth(1).unwrap().parse().unwrap();
+    assert!(kib < 64 << 10, "more than the chart's container may have: {peak}");
     running.terminate();
     assert_eq!(running.ended().await.0, 0);
 }

@@ -519,8 +519,9 @@ mod tests {
         assert_eq!(more("- {objectName: a, objectVersionLabel: stage}"), 5);
         let role = "acs:ram::1:role/partner";
         assert_eq!(more(&format!("- {{objectName: a, crossAccountRoleArn: {role}}}")), role.len());
-        let extract = "- {objectName: a, jmesPath: [{path: b, objectAlias: c}]}";
-        assert!(more(extract) > size_of::<Extract>());
+        let extract = "- {objectName: a, jmesPath: [{path: b, objectAlias: cde}]}";
+        let path = Expression::parse("b").unwrap().memory();
+        assert_eq!(more(extract), size_of::<Extract>() + "cde".len() + path);
         let oos = object("- {objectName: a, objectType: oos}");
         let texts = oos.label.len() + "a".len() + oos.read.endpoint.host().len() + "a".len();
         let region = "cn-hangzhou".len();
