@@ -185,23 +185,10 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::{
-        cloud::endpoint::Endpoints,
-        request::{
-            file::PathTranslation,
-            objects::{self, Context},
-        },
-    };
+    use crate::request::objects::tests::parsed;
 
     fn objects(text: &str) -> Vec<Object> {
-        let endpoints = Endpoints::of_hangzhou();
-        let context = Context {
-            endpoints: &endpoints,
-            region: &endpoints.region,
-            translation: PathTranslation::Slash('_'),
-            mode: FileMode::parse_octal("0644").unwrap(),
-        };
-        objects::parse(text, &context).unwrap()
+        parsed(text).unwrap()
     }
 
     fn value(text: &str) -> Fetched {

@@ -231,6 +231,11 @@ impl Drop for Running {
     }
 }
 
+/// What tells the socket at a path from another that takes its place.
+pub fn inode(path: &Path) -> Option<u64> {
+    std::fs::symlink_metadata(path).ok().map(|socket| socket.ino())
+}
+
 pub fn pod(emulator: &Emulator) -> PodVolume {
     let volume = PodVolume::new("shop", "web", "web-1")
         .objects("- objectName: web/plain\n- objectName: web/db\n  jmesPath: [{path: password, objectAlias: password}]\n")
@@ -368,9 +373,9 @@ async fn a_successor_keeps_its_socket() {
     let mut old = Running::start(&emulator, directory.path(), &[]).await;
     let on_old = old.driver().await;
     let mut new = Running::start(&emulator, directory.path(), &[]).await;
-    let before = std::fs::symlink_metadata(&old.socket).unwrap();
+    let before = inode(&old.socket).unwrap();
     let replaced = async {
-        while std::fs::symlink_metadata(&new.socket).unwrap().ino() == before.ino() {
+        while inode(&new.socket).unwrap() == before {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
@@ -391,15 +396,11 @@ async fn a_start_that_fails_takes_nothing_over() {
     let directory = TempDir::new().unwrap();
     let mut old = Running::start(&emulator, directory.path(), &[]).await;
     let driver = old.driver().await;
-    let inode = |running: &Running| {
-        use std::os::unix::fs::MetadataExt;
-        std::fs::symlink_metadata(&running.socket).unwrap().ino()
-    };
-    let before = inode(&old);
+    let before = inode(&old.socket).unwrap();
     let new = Running::start(&emulator, directory.path(), &["--audit=/proc/audit.log"]).await;
     let (status, log) = new.ended().await;
     assert_eq!(status, 1, "{log}");
-    assert_eq!(inode(&old), before);
+    assert_eq!(inode(&old.socket), Some(before));
     driver.mount(&pod(&emulator)).await.unwrap();
     old.terminate();
     assert_eq!(old.ended().await.0, 0);

@@ -25,7 +25,7 @@ use tonic::Code;
 use crate::{
     driver::PodVolume,
     log::apart,
-    process::program,
+    process::{inode, program},
     world::{AUDIENCE, OIDC_PROVIDER, assert_not_forbidden, cloud},
 };
 use line::{Line, connected};
@@ -237,11 +237,6 @@ async fn replaced(rollouts: usize, seed: u64) {
     assert!(mounts > LANES as u64);
     last.retire().await;
     assert!(!line.socket.exists());
-}
-
-fn inode(path: &Path) -> Option<u64> {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::symlink_metadata(path).ok().map(|socket| socket.ino())
 }
 
 /// `ROLLOUTS_KILLS` and `ROLLOUTS_SEED` repeat more of it, or the same.

@@ -13,6 +13,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use emulator::{Config as CloudConfig, Emulator, RequestRecord};
 use provider::{
     app::App,
+    cloud::sign::hex,
     config::{Config, flags::Flags},
 };
 use tempfile::TempDir;
@@ -335,10 +336,14 @@ pub fn canaries(emulator: &Emulator) -> Vec<String> {
             })
             .collect();
         canaries.extend(SHIFTS.map(|shift| end_of(base64(&secret, shift))));
-        canaries.extend([hex(&secret), percent, secret].map(end_of));
+        canaries.extend([hex(secret.as_bytes()), percent, secret].map(end_of));
     }
     canaries.extend(SHIFTS.map(|shift| base64(PLANTED, shift)));
-    canaries.extend([hex(PLANTED), hex(PLANTED).to_uppercase(), PLANTED.to_owned()]);
+    canaries.extend([
+        hex(PLANTED.as_bytes()),
+        hex(PLANTED.as_bytes()).to_uppercase(),
+        PLANTED.to_owned(),
+    ]);
     canaries
 }
 
@@ -349,10 +354,6 @@ const SHIFTS: [usize; 3] = [0, 1, 2];
 fn base64(text: &str, shift: usize) -> String {
     let all = STANDARD.encode([&b"..."[..shift], text.as_bytes()].concat());
     all[(shift * 8).div_ceil(6)..(shift + text.len()) * 8 / 6].to_owned()
-}
-
-fn hex(text: &str) -> String {
-    text.bytes().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Nobody says a whole token without its end, and there may be thousands.
@@ -405,8 +406,8 @@ fn a_leak_is_found_wherever_and_in_whatever_coat() {
         in_base64(""),
         in_base64("x"),
         in_base64("xy"),
-        hex(value),
-        hex(value).to_uppercase(),
+        hex(value.as_bytes()),
+        hex(value.as_bytes()).to_uppercase(),
         "a session".to_owned(),
     ];
     let places = [Place::Answer, Place::Record].map(|place| (place, value.to_owned()));

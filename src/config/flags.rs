@@ -261,7 +261,8 @@ const FLAGS: &[Flag] = &[
         "outage-grace",
         "INTERVAL",
         "While STS, KMS or OOS cannot be reached, throttles or is in trouble, what was last read \
-         stands in up to this age, at most 24h; what is refused never does. Each such answer is logged, counted and recorded \
+         stands in up to this age, at most 24h; what is refused never does. Each such answer is \
+         logged, counted and recorded \
          [default: 0]",
     ),
     flag(

@@ -435,10 +435,10 @@ fn extracts(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn parsed(text: &str) -> Result<Vec<Object>, Vec<Error>> {
+    pub(crate) fn parsed(text: &str) -> Result<Vec<Object>, Vec<Error>> {
         let endpoints = Endpoints::of_hangzhou();
         let context = Context {
             endpoints: &endpoints,
