@@ -44,14 +44,31 @@ use crate::{
 
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "cannot listen on port {} of {} for probes and metrics: {source}; stop what holds the port, or \
-     choose another",
+    "cannot listen on port {} of {} for probes and metrics: {source}; {}",
     address.port(),
-    address.ip()
+    address.ip(),
+    hint(*address, source)
 )]
 pub struct AdminError {
     address: SocketAddr,
     source: io::Error,
+}
+
+fn hint(address: SocketAddr, error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied if address.port() < 1024 => {
+            "a port below 1024 needs the capability NET_BIND_SERVICE: set --healthz-port to a \
+             higher one"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "this pod has no such address: set --healthz-address to one that it has, or to 0.0.0.0 \
+             or ::"
+        }
+        _ if address.is_ipv6() && error.raw_os_error() == Some(libc::EAFNOSUPPORT) => {
+            "this node has no IPv6: set --healthz-address=0.0.0.0"
+        }
+        _ => "stop what holds the port, or set another --healthz-port",
+    }
 }
 
 /// What the admin port tells about.

@@ -142,10 +142,11 @@ async fn ask_region(metadata: &Metadata) -> Result<Region, String> {
     let asked = metadata.region().await;
     let region = asked.map_err(|error| {
         format!(
-            "no --region is given, and the instance cannot be asked for its own: {}",
+            "no --region is given, and the instance cannot be asked for its own: {}; set --region",
             error.what
         )
     })?;
-    Region::parse(&region)
-        .ok_or_else(|| "no --region is given, and the instance's own is not a region id".to_owned())
+    Region::parse(&region).ok_or_else(|| {
+        "no --region is given, and the instance's own is not a region id; set --region".to_owned()
+    })
 }

@@ -28,7 +28,7 @@ const SUBCOMMANDS: [Subcommand; 1] =
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, clap::Error> {
     let program = flags::command()
         .subcommands(SUBCOMMANDS.iter().map(|subcommand| (subcommand.command)()))
-        .subcommand_help_heading("Commands beside serving")
+        .subcommand_help_heading("Commands")
         .disable_help_subcommand(true)
         .args_conflicts_with_subcommands(true);
     let matches = program.try_get_matches_from(arguments)?;

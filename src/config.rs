@@ -1,34 +1,38 @@
 //! Flags and environment become a `Config`. Everything is parsed, every mistake is reported, and
 //! only then is anything refused.
 
+mod audit;
+mod environment;
 pub mod flags;
+mod identity;
+mod log;
 mod settings;
 
 use std::{
-    collections::BTreeSet,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
+use hyper::http::uri::Authority;
+use tracing_subscriber::filter::Targets;
+
 use crate::{
-    audit::{self, Destination, OnFailure},
+    audit::{self as record, Destination},
     cloud::{
         endpoint::{Endpoints, HostTemplate},
-        sign::Keys,
         trust,
     },
     credentials::metadata::DEFAULT_HOST,
+    error::quoted,
     identity::{
-        DefaultMode, Mode, Policy, Share,
+        Policy,
         api_server::{ACCOUNT_DIR, ApiServer},
     },
-    names::{Glob, OidcProviderArn, Region, RoleArn},
+    names::{Glob, Region},
     request::parse_interval,
     sandbox::{self, Reach},
-    secret::Secret,
-    telemetry::LogFormat,
+    telemetry::log::LogFormat,
     values::Freshness,
 };
 use flags::Flags;
@@ -56,7 +60,7 @@ pub struct Config {
     pub outage_grace: Duration,
     /// Try to read several secrets with one call.
     pub kms_batch: bool,
-    pub audit: audit::Options,
+    pub audit: record::Options,
     pub drain_timeout: Duration,
     /// Nothing of the process may be swapped to a disk.
     pub lock_memory: bool,
@@ -64,7 +68,9 @@ pub struct Config {
     /// What `sandbox` leaves.
     pub reach: Reach,
     pub log_format: LogFormat,
-    pub log_level: String,
+    pub log_filter: Targets,
+    /// What the operator hardly wants, though the process can serve.
+    pub warnings: Vec<String>,
 }
 
 /// `Endpoints` before the region is known.
@@ -108,25 +114,28 @@ const LONGEST_MOUNT_SECONDS: u64 = 110;
 
 impl Config {
     /// `environment` stands for the process's, so that a test can have its own.
-    pub fn parse(
-        flags: &Flags,
-        environment: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Self, Vec<String>> {
+    pub fn parse(flags: &Flags, environment: &[(String, String)]) -> Result<Self, Vec<String>> {
         let mut settings = Settings::new(flags, environment);
-        let config = settings.config();
+        let mut config = settings.config();
+        settings.unread();
+        config.warnings = settings.take_warnings();
         let mistakes = settings.mistakes();
         if mistakes.is_empty() { Ok(config) } else { Err(mistakes) }
     }
+}
+
+/// How to say what else is wrong with the configuration.
+pub fn log_format(flags: &Flags, environment: &[(String, String)]) -> LogFormat {
+    Settings::new(flags, environment).log_format()
 }
 
 impl Settings<'_> {
     fn config(&mut self) -> Config {
         let policy = self.policy();
         let audit = self.audit();
-        let provider_volume: PathBuf = self
-            .text("provider-volume", &[])
-            .unwrap_or_else(|| "/var/run/secrets-store-csi-providers".to_owned())
-            .into();
+        let provider_volume = self
+            .checked("provider-volume", &[], provider_volume)
+            .unwrap_or_else(|| "/var/run/secrets-store-csi-providers".into());
         let reach = self.reach(&provider_volume, &audit, &policy);
         let address =
             self.parsed("healthz-address", &[], |text| text.parse().ok(), "an IP address");
@@ -135,8 +144,9 @@ impl Settings<'_> {
         let path = self.parsed(
             "healthz-path",
             &[],
-            |text| text.starts_with('/').then(|| text.to_owned()),
-            "a path that starts with /",
+            health_path,
+            "a path such as /healthz, of letters, digits and / . _ ~ -, and neither /readyz nor \
+             /metrics, which are served beside it",
         );
         let seconds = |most: u64| {
             move |text: &str| {
@@ -190,10 +200,9 @@ impl Settings<'_> {
                 .parsed("sandbox", &[], sandbox_wanted, "auto, require or off")
                 .unwrap_or(sandbox::Wanted::Auto),
             reach,
-            log_format: self
-                .parsed("log-format", &[], log_format, "text or json")
-                .unwrap_or(LogFormat::Text),
-            log_level: self.text("log-level", &[]).unwrap_or_else(|| "info".to_owned()),
+            log_format: self.log_format(),
+            log_filter: self.log_filter(),
+            warnings: Vec::new(),
             policy,
         }
     }
@@ -206,141 +215,10 @@ impl Settings<'_> {
         grace
     }
 
-    fn policy(&mut self) -> Policy {
-        let mut allowed: BTreeSet<Mode> = self
-            .list("allowed-identities", Mode::parse, &format!("any of {}", Mode::list()))
-            .into_iter()
-            .collect();
-        let default = self
-            .parsed(
-                "default-identity",
-                &[],
-                |text| match text {
-                    "auto" => Some(DefaultMode::Auto),
-                    mode => Mode::parse(mode).map(DefaultMode::Mode),
-                },
-                &format!("auto or one of {}", Mode::list()),
-            )
-            .unwrap_or(DefaultMode::Mode(Mode::Pod));
-        match default {
-            DefaultMode::Mode(mode) if allowed.is_empty() => allowed.extend([Mode::Pod, mode]),
-            DefaultMode::Mode(mode) if !allowed.contains(&mode) => self.wrong(format!(
-                "--default-identity is {mode}, which --allowed-identities does not allow: add it \
-                 there, or choose another default"
-            )),
-            DefaultMode::Auto if allowed.iter().all(|mode| *mode == Mode::Pod) => self.wrong(
-                "--default-identity is auto, which never chooses pod: --allowed-identities must \
-                 list what it may choose"
-                    .to_owned(),
-            ),
-            _ => {}
-        }
-        let lifetime = self.parsed(
-            "role-session-expiration",
-            &["ALICLOUD_ROLE_SESSION_EXPIRATION"],
-            // What STS accepts (alibaba-cloud-api: DurationSeconds).
-            |text| text.parse().ok().filter(|s| (900..=43_200).contains(s)),
-            "a number of seconds from 900 to 43200",
-        );
-        let share = |text: &str| match text {
-            "pod" => Some(Share::Pod),
-            "service-account" => Some(Share::ServiceAccount),
-            _ => None,
-        };
-        Policy {
-            share: self.parsed("share", &[], share, "pod or service-account").unwrap_or(Share::Pod),
-            default,
-            allowed,
-            cross_account_roles: self.list(
-                "allowed-cross-account-roles",
-                |text| text.starts_with("acs:ram::").then(|| Glob::new(text)),
-                "patterns of role ARNs, such as acs:ram::123456789012:role/*",
-            ),
-            oidc_provider: self.oidc_provider(),
-            role: self.parsed(
-                "role-arn",
-                &["ALICLOUD_ROLE_ARN", "ALIBABA_CLOUD_ROLE_ARN"],
-                RoleArn::parse,
-                &format!("of the form {}", RoleArn::FORM),
-            ),
-            token_file: self
-                .text(
-                    "oidc-token-file",
-                    &["ALICLOUD_OIDC_TOKEN_FILE", "ALIBABA_CLOUD_OIDC_TOKEN_FILE"],
-                )
-                .map(PathBuf::from),
-            keys: self.keys(),
-            ecs_metadata: !self.is_true("ALIBABA_CLOUD_ECS_METADATA_DISABLED"),
-            session_name: self.parsed(
-                "role-session-name",
-                &["ALICLOUD_ROLE_SESSION_NAME", "ALIBABA_CLOUD_ROLE_SESSION_NAME"],
-                session_name,
-                "2 to 64 characters of A-Z a-z 0-9 . @ - _",
-            ),
-            session_lifetime: Duration::from_secs(lifetime.unwrap_or(3600)),
-        }
-    }
-
-    fn oidc_provider(&mut self) -> Option<OidcProviderArn> {
-        let arn = self.parsed(
-            "oidc-provider-arn",
-            &["ALICLOUD_OIDC_PROVIDER_ARN", "ALIBABA_CLOUD_OIDC_PROVIDER_ARN"],
-            OidcProviderArn::parse,
-            &format!("of the form {}", OidcProviderArn::FORM),
-        );
-        let account = self.text("account-id", &["ALICLOUD_ACCOUNT_ID"]);
-        let cluster = self.text("cluster-id", &["ALICLOUD_CLUSTER_ID"]);
-        let of_cluster = match (account, cluster) {
-            (Some(account), Some(cluster)) => {
-                let made = OidcProviderArn::of_cluster(&account, &cluster);
-                if made.is_none() {
-                    self.wrong(
-                        "--account-id and --cluster-id do not make an OIDC provider's ARN: the \
-                         account id is a number, the cluster id letters and digits"
-                            .to_owned(),
-                    );
-                }
-                made
-            }
-            _ => None,
-        };
-        match (&arn, &of_cluster) {
-            (Some(arn), Some(made)) if arn != made => {
-                self.wrong(
-                    "--oidc-provider-arn is another provider than --account-id and --cluster-id \
-                     name: keep one"
-                        .to_owned(),
-                );
-                None
-            }
-            _ => arn.or(of_cluster),
-        }
-    }
-
-    fn keys(&mut self) -> Option<Arc<Keys>> {
-        let id = self.env(&["ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_ID"]);
-        let secret = self.env(&["SECRET_ACCESS_KEY", "ALIBABA_CLOUD_ACCESS_KEY_SECRET"]);
-        let token = self.env(&["ALIBABA_CLOUD_SECURITY_TOKEN"]).map(Secret::new);
-        match (id, secret.map(Secret::new)) {
-            (Some(id), Some(secret)) => Some(Arc::new(Keys { id, secret, token })),
-            (None, None) => None,
-            (Some(_), None) => {
-                self.wrong("ACCESS_KEY_ID is set, SECRET_ACCESS_KEY is not".to_owned());
-                None
-            }
-            (None, Some(_)) => {
-                self.wrong("SECRET_ACCESS_KEY is set, ACCESS_KEY_ID is not".to_owned());
-                None
-            }
-        }
-    }
-
     fn hosts(&mut self) -> Hosts {
         let host = "a host name, with :PORT and {region} if needed, and without https://";
-        let public = self.flag("public-endpoints").unwrap_or_else(|| {
-            self.env(&["ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED"])
-                .is_some_and(|text| text.eq_ignore_ascii_case("false"))
-        });
+        let inside = self.env_bool("ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED").unwrap_or(true);
+        let public = self.flag("public-endpoints").unwrap_or(!inside);
         let sts_region = self.env(&["ALIBABA_CLOUD_STS_REGION"]);
         let sts_region = sts_region.and_then(|text| {
             let region = Region::parse(&text);
@@ -373,7 +251,7 @@ impl Settings<'_> {
     }
 
     /// The files that are used after the start; the others have been read by then.
-    fn reach(&mut self, volume: &Path, audit: &audit::Options, policy: &Policy) -> Reach {
+    fn reach(&mut self, volume: &Path, audit: &record::Options, policy: &Policy) -> Reach {
         let folder = |path: &Path| path.parent().map(Path::to_owned);
         let mut write = vec![volume.to_owned()];
         if let Destination::File(path) = &audit.to {
@@ -382,34 +260,24 @@ impl Settings<'_> {
         // kubelet renews a token by changing what the folder around it leads to.
         let mut read = vec![PathBuf::from(ACCOUNT_DIR)];
         read.extend(policy.token_file.as_deref().and_then(folder));
+        self.system_certificates();
         let system = self.env(&["SSL_CERT_FILE"]).into_iter().chain(self.env(&["SSL_CERT_DIR"]));
         read.extend(system.map(PathBuf::from));
         Reach { write, read }
     }
 
-    fn audit(&mut self) -> audit::Options {
-        let to = self.parsed("audit", &[], destination, "off, stdout or a path that starts with /");
-        let on_failure = self.parsed("audit-failure", &[], on_failure, "refuse or continue");
-        audit::Options {
-            to: to.unwrap_or(Destination::Off),
-            most_bytes: (self.count("audit-max-mib", 1, 64) as u64) << 20,
-            files: self.count("audit-files", 1, 8),
-            key: self.file("audit-key-file", |path| audit::command::key(path.as_ref())),
-            on_failure: on_failure.unwrap_or(OnFailure::Refuse),
-            node: self.env(&["NODE_NAME"]).unwrap_or_default(),
-        }
-    }
-
     fn metadata(&mut self) -> MetadataOptions {
         MetadataOptions {
-            host: self.text("metadata-endpoint", &[]).unwrap_or_else(|| DEFAULT_HOST.to_owned()),
+            host: self
+                .parsed("metadata-endpoint", &[], authority, "HOST or HOST:PORT, without http://")
+                .unwrap_or_else(|| DEFAULT_HOST.to_owned()),
             role: self.parsed(
                 "ecs-role-name",
                 &["ALIBABA_CLOUD_ECS_METADATA"],
                 |text| crate::error::identifier(text).map(str::to_owned),
                 "a RAM role's name",
             ),
-            without_token: !self.is_true("ALIBABA_CLOUD_IMDSV1_DISABLED"),
+            without_token: !self.env_bool("ALIBABA_CLOUD_IMDSV1_DISABLED").unwrap_or(false),
         }
     }
 
@@ -430,6 +298,30 @@ impl Settings<'_> {
         );
         on.then(|| given.unwrap_or(own))
     }
+}
+
+fn provider_volume(text: &str) -> Result<PathBuf, String> {
+    let folder = Path::new(text);
+    if !folder.is_absolute() {
+        return Err(format!("{} is not a path that starts with /", quoted(text)));
+    }
+    if folder.exists() && !folder.is_dir() {
+        return Err(format!("{text} is not a folder"));
+    }
+    Ok(folder.to_owned())
+}
+
+/// It is compared with what a request names, which no prober encodes then; the other two paths would
+/// hide it.
+fn health_path(text: &str) -> Option<String> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._~-".contains(&b);
+    let free = !matches!(text, "/readyz" | "/metrics");
+    (free && text.starts_with('/') && text.bytes().all(plain)).then(|| text.to_owned())
+}
+
+fn authority(text: &str) -> Option<String> {
+    let parsed: Authority = text.parse().ok()?;
+    (!text.contains('@') && !parsed.host().is_empty()).then(|| text.to_owned())
 }
 
 fn sandbox_wanted(text: &str) -> Option<sandbox::Wanted> {
@@ -454,33 +346,4 @@ fn fixed_address(text: &str) -> Option<(Glob, SocketAddr)> {
     let address =
         address.parse().or_else(|_| address.parse().map(|ip| SocketAddr::new(ip, 0))).ok()?;
     (!host.is_empty()).then(|| (Glob::new(host), address))
-}
-
-fn log_format(text: &str) -> Option<LogFormat> {
-    match text {
-        "text" => Some(LogFormat::Text),
-        "json" => Some(LogFormat::Json),
-        _ => None,
-    }
-}
-
-fn destination(text: &str) -> Option<Destination> {
-    match text {
-        "off" => Some(Destination::Off),
-        "stdout" => Some(Destination::Stdout),
-        path => path.starts_with('/').then(|| Destination::File(path.into())),
-    }
-}
-
-fn on_failure(text: &str) -> Option<OnFailure> {
-    match text {
-        "refuse" => Some(OnFailure::Refuse),
-        "continue" => Some(OnFailure::Continue),
-        _ => None,
-    }
-}
-
-fn session_name(text: &str) -> Option<String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || ".@-_".contains(c);
-    ((2..=64).contains(&text.len()) && text.chars().all(plain)).then(|| text.to_owned())
 }

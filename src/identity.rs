@@ -119,6 +119,28 @@ pub struct Policy {
     pub session_lifetime: Duration,
 }
 
+impl Policy {
+    /// What a mode needs and the operator has not set.
+    pub fn lacks(&self, mode: Mode) -> Vec<&'static str> {
+        let oidc = (self.oidc_provider.is_some(), OIDC_PROVIDER);
+        let role = (self.role.is_some(), "--role-arn");
+        let token = (self.token_file.is_some(), "--oidc-token-file");
+        let keys = (self.keys.is_some(), "ACCESS_KEY_ID with SECRET_ACCESS_KEY");
+        let metadata = "instance metadata, which ALIBABA_CLOUD_ECS_METADATA_DISABLED turns off";
+        let needs: &[_] = match mode {
+            Mode::Pod => &[oidc],
+            Mode::Provider => &[oidc, role, token],
+            Mode::RamRole => &[keys, role],
+            Mode::NodePublishSecret => &[],
+            Mode::AccessKey => &[keys],
+            Mode::EcsRole => &[(self.ecs_metadata, metadata)],
+        };
+        needs.iter().filter(|(set, _)| !set).map(|(_, name)| *name).collect()
+    }
+}
+
+const OIDC_PROVIDER: &str = "--oidc-provider-arn (or --account-id and --cluster-id)";
+
 /// A mount's one identity.
 #[derive(Debug)]
 pub struct Identity {
@@ -247,14 +269,10 @@ fn mode(mount: &Mount, policy: &Policy) -> Result<Mode, Error> {
 /// As in the official provider, the pod's own identity has to be asked for: every mount there
 /// carries a token, so its presence says nothing.
 fn first_configured(mount: &Mount, policy: &Policy) -> Result<Mode, Error> {
-    let has_role = policy.role.is_some();
     let configured = |mode: &Mode| match mode {
         Mode::Pod => false,
-        Mode::Provider => has_role && policy.oidc_provider.is_some() && policy.token_file.is_some(),
-        Mode::RamRole => has_role && policy.keys.is_some(),
         Mode::NodePublishSecret => !matches!(mount.node_publish_keys, NodePublishKeys::Absent),
-        Mode::AccessKey => policy.keys.is_some(),
-        Mode::EcsRole => policy.ecs_metadata,
+        mode => policy.lacks(*mode).is_empty(),
     };
     Mode::ALL.into_iter().find(configured).ok_or_else(|| {
         Error::new(Class::Unusable, "no identity is configured here")
@@ -284,7 +302,7 @@ fn needed<'a, T>(set: &'a Option<T>, mode: Mode, flag: &str) -> Result<&'a T, Er
 }
 
 fn oidc_provider(policy: &Policy, mode: Mode) -> Result<&OidcProviderArn, Error> {
-    needed(&policy.oidc_provider, mode, "--oidc-provider-arn (or --account-id and --cluster-id)")
+    needed(&policy.oidc_provider, mode, OIDC_PROVIDER)
 }
 
 fn unusable(mode: Mode, what: &str) -> Error {

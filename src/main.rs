@@ -5,9 +5,9 @@ use std::{alloc::System, io::Write, process::ExitCode};
 use provider::{
     app::App,
     command::{self, Asked},
-    config::Config,
+    config::{self, Config},
     sandbox::{self, Wanted},
-    server, telemetry,
+    telemetry::log::{self, LogFormat},
 };
 use rustix::{
     mm::{MlockAllFlags, mlockall},
@@ -16,6 +16,7 @@ use rustix::{
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tracing_subscriber::filter::Targets;
 use zeroizing_alloc::ZeroAlloc;
 
 /// Wipes what is freed: the copies that libraries make of a secret on its way through.
@@ -27,6 +28,7 @@ const USAGE: u8 = 64;
 
 fn main() -> ExitCode {
     leave_no_core();
+    log::withhold_panic_messages();
     let flags = match command::parse(std::env::args_os()) {
         Ok(Asked::Serve(flags)) => flags,
         Ok(Asked::Done(status)) => return status,
@@ -36,14 +38,19 @@ fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
         }
     };
-    let config = match Config::parse(&flags, &|name| std::env::var(name).ok()) {
+    let environment: Vec<(String, String)> = std::env::vars_os()
+        .map(|(name, text)| (name.to_string_lossy().into(), text.to_string_lossy().into()))
+        .collect();
+    let config = match Config::parse(&flags, &environment) {
         Ok(config) => config,
-        Err(mistakes) => return refuse(&mistakes),
+        Err(mistakes) => return refuse(&mistakes, config::log_format(&flags, &environment)),
     };
-    if let Err(what) = telemetry::log(config.log_format, &config.log_level) {
-        return refuse(&[format!("--log-level {what}")]);
+    if let Err(what) = log::start(config.log_format, config.log_filter.clone()) {
+        return fail(&what);
     }
-    server::withhold_panic_messages();
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
     if config.lock_memory
         && let Err(why) = stay_in_memory()
     {
@@ -61,7 +68,10 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("no threads to run on: {error}")),
     };
-    match runtime.block_on(run(config)) {
+    let served = runtime.block_on(run(config));
+    // What is still under way beside the runtime's thread is nothing to wait for any more.
+    runtime.shutdown_background();
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
@@ -69,22 +79,37 @@ fn main() -> ExitCode {
 
 async fn run(config: Config) -> Result<(), String> {
     let shutdown = CancellationToken::new();
+    let drain = config.drain_timeout.as_secs();
     let unheard = |error| format!("signals cannot be heard: {error}");
     let mut terminate = signal(SignalKind::terminate()).map_err(unheard)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(unheard)?;
-    let heard = shutdown.clone();
-    tokio::spawn(async move {
+    let mut signalled = async || {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        heard.cancel();
-    });
-    let bound = tokio::select! {
-        bound = App::bind(config) => bound?,
-        () = shutdown.cancelled() => return Ok(()),
     };
-    bound.serve(shutdown).await
+    let first = shutdown.clone();
+    let second = async move {
+        signalled().await;
+        tracing::info!(
+            "draining: mounts in flight have up to {drain} s; a second signal ends them at once"
+        );
+        first.cancel();
+        signalled().await;
+    };
+    let serving = async {
+        let bound = tokio::select! {
+            bound = App::bind(config) => bound?,
+            () = shutdown.cancelled() => return Ok(()),
+        };
+        bound.serve(shutdown.clone()).await
+    };
+    tokio::select! {
+        served = serving => served,
+        () = second => Err("a second signal came before the drain was over: mounts in flight were \
+                            cut off; kubelet repeats them".to_owned()),
+    }
 }
 
 /// A core file would hold every secret of the node's pods, on a disk. A kernel that refuses this
@@ -121,17 +146,25 @@ fn give_up(config: &Config) -> Result<(), String> {
     report.suffices(config.sandbox)
 }
 
-fn refuse(mistakes: &[String]) -> ExitCode {
-    let mut text = String::from("The configuration is wrong:\n");
-    for mistake in mistakes {
-        text.push_str(&format!("  - {mistake}\n"));
+fn refuse(mistakes: &[String], format: LogFormat) -> ExitCode {
+    match format {
+        LogFormat::Text => {
+            let mut text = String::from("The configuration is wrong:\n");
+            for mistake in mistakes {
+                text.push_str(&format!("  - {mistake}\n"));
+            }
+            text.push_str("See --help.\n");
+            let _ = std::io::stderr().write_all(text.as_bytes());
+        }
+        LogFormat::Json => {
+            let _ = log::start(format, Targets::new());
+            log::fatal(&format!("the configuration is wrong: {}; see --help", mistakes.join("; ")));
+        }
     }
-    text.push_str("See --help.\n");
-    let _ = std::io::stderr().write_all(text.as_bytes());
     ExitCode::from(USAGE)
 }
 
 fn fail(error: &str) -> ExitCode {
-    tracing::error!(error, "stopping");
+    log::fatal(error);
     ExitCode::FAILURE
 }

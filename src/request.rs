@@ -212,7 +212,7 @@ pub fn unknown(kind: &str, name: &str, known: &[&str]) -> String {
 }
 
 /// Levenshtein distance of two short names.
-fn edits(a: &str, b: &str) -> usize {
+pub(crate) fn edits(a: &str, b: &str) -> usize {
     if b.len() > 64 {
         return usize::MAX;
     }

@@ -106,15 +106,6 @@ pub async fn serve<P: CsiDriverProvider>(
     if calls == 0 { Ok(()) } else { Err(ServeError::Drain { calls, drain }) }
 }
 
-/// Makes panics log where they happened and not what they say, which may quote a secret. For the
-/// whole process: to be called once, early.
-pub fn withhold_panic_messages() {
-    std::panic::set_hook(Box::new(|panic| {
-        let location = panic.location().map(ToString::to_string);
-        error!(location, "panicked; the message is withheld as it may quote a secret");
-    }));
-}
-
 async fn serve_connection(stream: UnixStream, edge: Edge, shutdown: CancellationToken) {
     let stream = AuthorityFix::new(stream);
     let peer = stream.connect_info();

@@ -1,4 +1,6 @@
-//! What operators see: metrics with bounded labels, and how logs are written.
+//! What operators see: metrics with bounded labels, and logs.
+
+pub mod log;
 
 use std::time::Duration;
 
@@ -7,7 +9,6 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::Registry,
 };
-use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// From a mount answered from memory to one that used its whole deadline.
 const SECONDS: [f64; 12] =
@@ -208,26 +209,4 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.dec();
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    Text,
-    Json,
-}
-
-/// Logs go to standard error; standard output is for what a command answers.
-pub fn log(format: LogFormat, filter: &str) -> Result<(), String> {
-    let filter: Targets = filter.parse().map_err(|_| {
-        "is not a log filter such as \"info\" or \"info,provider=debug\"".to_owned()
-    })?;
-    let logs = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    let registry = tracing_subscriber::registry();
-    let set = match format {
-        LogFormat::Text => registry.with(logs.with_ansi(false).with_filter(filter)).try_init(),
-        LogFormat::Json => {
-            registry.with(logs.json().flatten_event(true).with_filter(filter)).try_init()
-        }
-    };
-    set.map_err(|_| "logging is set up already".to_owned())
 }

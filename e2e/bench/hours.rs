@@ -134,5 +134,5 @@ fn config(emulator: &Emulator, directory: &TempDir, flags: &[String]) -> Result<
     arguments.push(format!("--resolve=*.aliyuncs.com={}", emulator.https_addr()));
     arguments.extend(flags.iter().cloned());
     let flags = Flags::parse(arguments.into_iter().map(Into::into))?;
-    Ok(Config::parse(&flags, &|_| None).map_err(|mistakes| mistakes.join("; "))?)
+    Ok(Config::parse(&flags, &[]).map_err(|mistakes| mistakes.join("; "))?)
 }

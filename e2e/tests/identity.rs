@@ -28,9 +28,11 @@ fn operator(mode: &str) -> Setup {
     }
 }
 
-/// The same, with one thing missing or wrong.
+/// The same, with one thing missing or wrong. As the default such a mode would fail the start.
 fn careless_operator(mode: &str) -> Setup {
-    let setup = Setup::default().flag("allowed-identities", mode).flag("default-identity", mode);
+    let setup = Setup::default()
+        .flag("allowed-identities", &format!("{mode},node-publish-secret"))
+        .flag("default-identity", "node-publish-secret");
     match mode {
         "pod" => setup.without_oidc_provider(),
         "provider" => setup.env("ALICLOUD_ROLE_ARN", PROVIDER_ROLE),

@@ -34,6 +34,7 @@ mod refresh;
 mod rollouts;
 mod sessions;
 mod sharing;
+mod starts;
 mod storm;
 mod table;
 mod tasks;

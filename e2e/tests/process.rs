@@ -125,7 +125,8 @@ fn what_cannot_be_started_is_said_with_exit_1() {
     let volume = format!("--provider-volume={}", directory.path().display());
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    let arguments = [&volume, "--region=cn-hangzhou", "--healthz-address=127.0.0.1"];
+    let oidc = format!("--oidc-provider-arn={OIDC_PROVIDER}");
+    let arguments = [&volume, &oidc, "--region=cn-hangzhou", "--healthz-address=127.0.0.1"];
     let (status, said) = run(&[&arguments[..], &["--healthz-port", &port]].concat(), &[]);
     assert_eq!(status, 1, "{said}");
     assert!(said.contains(&format!("port {port}")), "{said}");
@@ -137,7 +138,7 @@ fn what_cannot_be_started_is_said_with_exit_1() {
 
     let nobody = format!("--metadata-endpoint=127.0.0.1:{port}");
     drop(taken);
-    let (status, said) = run(&[&volume, &nobody, "--healthz-port=0"], &[]);
+    let (status, said) = run(&[&volume, &oidc, &nobody, "--healthz-port=0"], &[]);
     assert_eq!(status, 1, "{said}");
     assert!(said.contains("no --region is given"), "{said}");
 }
@@ -284,6 +285,39 @@ async fn sigterm_finishes_what_is_in_flight_and_leaves_nothing_behind() {
     assert_eq!(leaked, None);
 }
 
+#[tokio::test]
+async fn second_sigterm_ends_a_drain_at_once() {
+    let emulator = cloud(&[]).await;
+    let directory = TempDir::new().unwrap();
+    let more = ["--drain-timeout=600", "--log-level=info"];
+    let mut running = Running::start(&emulator, directory.path(), &more).await;
+    let driver = running.driver().await;
+    let volume = pod(&emulator);
+    driver.mount(&volume).await.unwrap();
+    emulator.add_fault(Fault {
+        service: Some("kms".to_owned()),
+        effect: FaultEffect::Latency { ms: 60_000 },
+        ..Fault::default()
+    });
+    // Not from memory.
+    let volume = volume.parameter("refreshInterval", "0");
+    let slow = tokio::spawn(async move { driver.mount(&volume).await });
+    let seen = emulator.requests().len();
+    while emulator.requests().len() == seen {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    running.terminate();
+    while running.socket.exists() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    running.terminate();
+    let (status, log) = running.ended().await;
+    assert_eq!(status, 1, "{log}");
+    assert!(log.contains("draining: mounts in flight have up to 600 s; a second signal"), "{log}");
+    assert!(log.contains("a second signal came before the drain was over"), "{log}");
+    assert!(slow.await.unwrap().is_err());
+}
+
 /// A core file would hold every secret of the node's pods, on a disk; and what belongs to the user
 /// that the program runs as, other programs of that user can read.
 #[tokio::test]
@@ -323,6 +357,7 @@ async fn the_sandbox_leaves_the_files_that_are_used_after_the_start() {
     let emulator = cloud(&[]).await;
     let directory = TempDir::new().unwrap();
     let audit = directory.path().join("records/audit.log");
+    std::fs::create_dir(directory.path().join("records")).unwrap();
     let setup = Setup::default()
         .own_token()
         .flag("audit", &audit.display().to_string())

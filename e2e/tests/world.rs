@@ -308,9 +308,7 @@ pub fn configure(
     }
     arguments.extend(setup.flags.clone());
     let flags = Flags::parse(arguments.into_iter().map(Into::into)).unwrap();
-    Config::parse(&flags, &|name| {
-        setup.environment.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone())
-    })
+    Config::parse(&flags, &setup.environment)
 }
 
 fn socket(directory: &Path) -> PathBuf {

@@ -27,9 +27,16 @@ impl Flags {
     }
 }
 
-/// The environment variable that stands for a flag.
+/// How the names of this program's own variables begin.
+pub(super) const PREFIX: &str = "ALIBABACLOUD_PROVIDER_";
+
+/// The environment variable of a flag.
 pub fn variable(flag: &str) -> String {
-    format!("ALIBABACLOUD_PROVIDER_{}", flag.to_ascii_uppercase().replace('-', "_"))
+    format!("{PREFIX}{}", flag.to_ascii_uppercase().replace('-', "_"))
+}
+
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    FLAGS.iter().map(|flag| flag.name)
 }
 
 struct Flag {
@@ -48,34 +55,34 @@ const fn flag(
     Flag { group, name, value, help }
 }
 
-const DRIVER: &str = "The driver's side";
-const IDENTITY: &str = "Who a mount may be";
-const KEYS: &str = "Identities that pods share";
-const CLOUD: &str = "The cloud's side";
-const AUDIT: &str = "The audit record";
+const DRIVER: &str = "Driver";
+const IDENTITY: &str = "Identity";
+const KEYS: &str = "Shared identities";
+const CLOUD: &str = "Alibaba Cloud";
+const AUDIT: &str = "Audit record";
 const OPERATION: &str = "Operation";
 
-const FRESHNESS: &str = "How fresh values are";
+const FRESHNESS: &str = "Caching";
 
 const FLAGS: &[Flag] = &[
     flag(
         DRIVER,
         "provider-volume",
         "DIR",
-        "Where the driver looks for providers' sockets; ours is alibabacloud.sock \
-         [default: /var/run/secrets-store-csi-providers]",
+        "The driver's directory for providers' sockets, a path that starts with /; it gets \
+         alibabacloud.sock [default: /var/run/secrets-store-csi-providers]",
     ),
     flag(
         DRIVER,
         "mount-timeout",
         "SECONDS",
-        "The longest a mount may take; less if the driver gives less [default: 90]",
+        "The longest a mount may take, 1 to 110; less if the driver gives less [default: 90]",
     ),
     flag(
         IDENTITY,
         "allowed-identities",
         "MODE,...",
-        "Which identities a SecretProviderClass, or a pod that overrides it, may choose: pod, \
+        "Identities that a SecretProviderClass, or a pod that overrides it, may ask for: pod, \
          provider, ram-role, node-publish-secret, access-key, ecs-role [default: pod and \
          --default-identity]",
     ),
@@ -83,8 +90,9 @@ const FLAGS: &[Flag] = &[
         IDENTITY,
         "default-identity",
         "MODE|auto",
-        "For a SecretProviderClass that names none; auto takes the first that is configured, in \
-         the order provider, ram-role, node-publish-secret, access-key, ecs-role [default: pod]",
+        "Identity of a SecretProviderClass that names none; the program does not start where it \
+         cannot work. auto: the first that is configured, in the order provider, ram-role, \
+         node-publish-secret, access-key, ecs-role [default: pod]",
     ),
     flag(
         IDENTITY,
@@ -97,14 +105,16 @@ const FLAGS: &[Flag] = &[
         IDENTITY,
         "oidc-provider-arn",
         "ARN",
-        "The cluster's OIDC provider in RAM, for pod and provider [also: \
+        "The cluster's OIDC provider in RAM, for pod and provider: \
+         acs:ram::ACCOUNT:oidc-provider/NAME [also: \
          ALICLOUD_OIDC_PROVIDER_ARN, ALIBABA_CLOUD_OIDC_PROVIDER_ARN]",
     ),
     flag(
         IDENTITY,
         "account-id",
         "ID",
-        "With --cluster-id, in place of --oidc-provider-arn [also: ALICLOUD_ACCOUNT_ID]",
+        "With --cluster-id, in place of --oidc-provider-arn: \
+         acs:ram::ACCOUNT_ID:oidc-provider/ack-rrsa-CLUSTER_ID [also: ALICLOUD_ACCOUNT_ID]",
     ),
     flag(IDENTITY, "cluster-id", "ID", "The ACK cluster's id [also: ALICLOUD_CLUSTER_ID]"),
     flag(
@@ -118,63 +128,75 @@ const FLAGS: &[Flag] = &[
         IDENTITY,
         "kubernetes-api",
         "URL",
-        "The API server to ask for that, if not this pod's cluster; http://127.0.0.1:8001 with kubectl proxy",
+        "API server to read ServiceAccounts from, such as http://127.0.0.1:8001 for kubectl proxy \
+         [default: this pod's cluster]",
     ),
     flag(
         KEYS,
         "role-arn",
         "ARN",
-        "The role of provider and ram-role [also: ALICLOUD_ROLE_ARN, ALIBABA_CLOUD_ROLE_ARN]",
+        "RAM role of provider and ram-role: acs:ram::ACCOUNT:role/NAME [also: ALICLOUD_ROLE_ARN, \
+         ALIBABA_CLOUD_ROLE_ARN]",
     ),
     flag(
         KEYS,
         "oidc-token-file",
         "FILE",
-        "The provider's own token, for provider [also: ALICLOUD_OIDC_TOKEN_FILE, \
+        "Token of the provider's own ServiceAccount, for provider [also: ALICLOUD_OIDC_TOKEN_FILE, \
          ALIBABA_CLOUD_OIDC_TOKEN_FILE]",
     ),
     flag(
         KEYS,
         "role-session-name",
         "NAME",
-        "Session name of provider and ram-role, in place of one that names the pod [also: \
+        "Session name of provider and ram-role [default: one that names the pod] [also: \
          ALICLOUD_ROLE_SESSION_NAME, ALIBABA_CLOUD_ROLE_SESSION_NAME]",
     ),
     flag(
         KEYS,
         "role-session-expiration",
         "SECONDS",
-        "Lifetime of their sessions [default: 3600] [also: ALICLOUD_ROLE_SESSION_EXPIRATION]",
+        "Lifetime of these sessions, 900 to 43200 [default: 3600] [also: ALICLOUD_ROLE_SESSION_EXPIRATION]",
     ),
     flag(
         KEYS,
         "ecs-role-name",
         "NAME",
-        "The instance's role, for ecs-role [default: the one attached] [also: \
+        "RAM role of the instance, for ecs-role [default: the one attached] [also: \
          ALIBABA_CLOUD_ECS_METADATA]",
     ),
     flag(
         CLOUD,
         "region",
         "REGION",
-        "Of secrets whose SecretProviderClass names none [default: the instance's] [also: \
-         ALIBABA_CLOUD_REGION_ID]",
+        "Region of secrets whose SecretProviderClass names none, such as cn-hangzhou [default: the \
+         instance's, asked of its metadata] [also: ALIBABA_CLOUD_REGION_ID]",
     ),
     flag(
         CLOUD,
         "public-endpoints",
         "BOOL",
         "Call STS, KMS and OOS at their public hosts, not at those inside the VPC \
-         [default: false]",
+         [default: false] [also: ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED=false]",
     ),
     flag(
         CLOUD,
         "sts-endpoint",
         "HOST",
-        "Another host for STS; {region} is filled in [also: ALIBABA_CLOUD_STS_ENDPOINT]",
+        "Host of STS in place of Alibaba Cloud's; {region} is filled in [also: ALIBABA_CLOUD_STS_ENDPOINT]",
     ),
-    flag(CLOUD, "kms-endpoint", "HOST", "Another host for KMS; {region} is filled in"),
-    flag(CLOUD, "oos-endpoint", "HOST", "Another host for OOS; {region} is filled in"),
+    flag(
+        CLOUD,
+        "kms-endpoint",
+        "HOST",
+        "Host of KMS in place of Alibaba Cloud's; {region} is filled in",
+    ),
+    flag(
+        CLOUD,
+        "oos-endpoint",
+        "HOST",
+        "Host of OOS in place of Alibaba Cloud's; {region} is filled in",
+    ),
     flag(
         CLOUD,
         "allowed-endpoints",
@@ -182,7 +204,7 @@ const FLAGS: &[Flag] = &[
         "Hosts (with * and ?) beyond Alibaba Cloud's own that an object may name in kmsEndpoint \
          [default: none]",
     ),
-    flag(CLOUD, "ca-file", "FILE", "PEM certificates to trust beside the system's"),
+    flag(CLOUD, "ca-file", "FILE", "PEM certificates to trust in addition to the system's"),
     flag(
         CLOUD,
         "kms-ca-file",
@@ -193,54 +215,55 @@ const FLAGS: &[Flag] = &[
         CLOUD,
         "resolve",
         "HOST=IP[:PORT],...",
-        "Addresses of hosts (with * and ?) that DNS does not know; certificates are checked as ever",
+        "Addresses of hosts (with * and ?), used instead of DNS; certificates are checked all the \
+         same",
     ),
     flag(
         CLOUD,
         "metadata-endpoint",
         "HOST[:PORT]",
-        "Instance metadata, asked over http [default: 100.100.100.200]",
+        "Instance metadata service, called over http [default: 100.100.100.200]",
     ),
     flag(
         CLOUD,
         "max-concurrent-kms-secret-pulls",
         "N",
-        "KMS calls at once, over all mounts [default: 64]",
+        "Concurrent KMS calls, over all mounts [default: 64]",
     ),
     flag(
         CLOUD,
         "max-concurrent-oos-secret-pulls",
         "N",
-        "OOS calls at once, over all mounts [default: 16]",
+        "Concurrent OOS calls, over all mounts [default: 16]",
     ),
+    flag(OPERATION, "healthz-address", "IP", "Address of probes and metrics [default: 0.0.0.0]"),
+    flag(OPERATION, "healthz-port", "PORT", "Port of probes and metrics [default: 8989]"),
     flag(
         OPERATION,
-        "healthz-address",
-        "IP",
-        "Where probes and metrics are served [default: 0.0.0.0]",
+        "healthz-path",
+        "PATH",
+        "Path of the liveness probe; /readyz and /metrics are taken [default: /healthz]",
     ),
-    flag(OPERATION, "healthz-port", "PORT", "Their port [default: 8989]"),
-    flag(OPERATION, "healthz-path", "PATH", "Path of the liveness probe [default: /healthz]"),
     flag(
         FRESHNESS,
         "refresh-interval",
         "INTERVAL",
-        "A mount is answered from memory while all its values are younger than this: 30s, 5m, 1h; \
-         0 asks the cloud every time [default: 5m]",
+        "Cache TTL: a mount is served from the cache until one of its values is this old: 30s, 5m, \
+         1h; 0 reads from the cloud every time [default: 5m]",
     ),
     flag(
         FRESHNESS,
         "min-refresh-interval",
         "INTERVAL",
-        "The least that a SecretProviderClass can ask for with refreshInterval [default: 0]",
+        "The shortest refreshInterval that a SecretProviderClass can ask for [default: 0]",
     ),
     flag(
         FRESHNESS,
         "share",
         "WHO",
-        "Who has a RAM session and its values in common: pod (nobody) or service-account (the pods \
+        "Who shares a RAM session and its cached values: pod (nobody) or service-account (the pods \
          of one ServiceAccount and role: 30 replicas then cost what one does, and ActionTrail \
-         tells the ServiceAccount, not the pod) [default: pod]",
+         shows the ServiceAccount, not the pod) [default: pod]",
     ),
     flag(
         FRESHNESS,
@@ -253,91 +276,104 @@ const FLAGS: &[Flag] = &[
         FRESHNESS,
         "value-cache-mib",
         "N",
-        "How much memory values may take, sealed; the longest unused go first, and with 0 none are \
-         kept [default: 16]",
+        "Size of the value cache, which is encrypted in memory; the least recently used are \
+         evicted, and 0 turns it off [default: 16]",
     ),
     flag(
         FRESHNESS,
         "outage-grace",
         "INTERVAL",
-        "While STS, KMS or OOS cannot be reached, throttles or is in trouble, what was last read \
-         stands in up to this age, at most 24h; what is refused never does. Each such answer is \
-         logged, counted and recorded \
-         [default: 0]",
+        "Serves stale values up to this age, at most 24h, while STS, KMS or OOS cannot be reached, \
+         throttles or returns 5xx (stale-if-error); never after a refusal. Each time is logged, \
+         counted and recorded [default: 0]",
     ),
     flag(
         AUDIT,
         "audit",
         "off|stdout|FILE",
-        "Where a line for each value read and each mount refused goes; FILE is a whole path \
-         [default: off]",
+        "Where to write a line for each value read and each mount refused; FILE is a path that \
+         starts with /, in a folder that exists [default: off]",
     ),
     flag(
         AUDIT,
         "audit-failure",
         "refuse|continue",
-        "A mount whose records cannot be written fails, or goes on and they are counted \
-         [default: refuse]",
+        "A mount whose records cannot be written fails (refuse), or is served and they are counted \
+         (continue) [default: refuse]",
     ),
     flag(
         AUDIT,
         "audit-max-mib",
         "N",
-        "A file of this size is set aside as FILE.1, what was there as FILE.2 [default: 64]",
+        "A file of this size is rotated to FILE.1, and FILE.1 to FILE.2 [default: 64]",
     ),
-    flag(AUDIT, "audit-files", "N", "How many of these are kept [default: 8]"),
+    flag(AUDIT, "audit-files", "N", "How many rotated files are kept [default: 8]"),
     flag(
         AUDIT,
         "audit-key-file",
         "FILE",
-        "A key of 32 bytes or more to chain the lines with (HMAC-SHA256) [default: none, SHA-256]",
+        "Key of 32 bytes or more to chain the lines with (HMAC-SHA256) [default: none, SHA-256]",
     ),
     flag(
         OPERATION,
         "drain-timeout",
         "SECONDS",
-        "After SIGTERM, how long mounts in flight may take [default: 25]",
+        "How long mounts in flight may take after SIGTERM, 1 to 600; a second one ends them at \
+         once [default: 25]",
     ),
     flag(
         OPERATION,
         "sandbox",
         "auto|require|off",
-        "Give up, before serving, the files and system calls that are not needed: as far as this \
-         kernel can, or all of it or not start, or nothing of it [default: auto]",
+        "Restrict the process to the files and system calls that it needs (Landlock, seccomp). auto: \
+         best effort; require: fail to start if unavailable; off [default: auto]",
     ),
     flag(
         OPERATION,
         "lock-memory",
         "BOOL",
-        "Keep all memory out of swap, or do not start; needs CAP_IPC_LOCK [default: false]",
+        "Lock all memory (mlockall) so that none is swapped, or fail to start; needs CAP_IPC_LOCK \
+         [default: false]",
     ),
     flag(
         OPERATION,
         "log-level",
         "FILTER",
-        "error, warn, info, debug, trace, or TARGET=LEVEL,... [default: info]",
+        "error, warn, info, debug, trace or off; or a list of these and TARGET=LEVEL, such as \
+         warn,provider=debug. What ends the program is printed at any level [default: info]",
     ),
     flag(OPERATION, "log-format", "FORMAT", "text or json [default: text]"),
 ];
 
 const ABOUT: &str = "\
-Gives pods their secrets from Alibaba Cloud KMS Secrets Manager and OOS, as files.
+Mounts secrets of Alibaba Cloud KMS Secrets Manager and OOS parameters into pods as files.
 
-Serves the Secrets Store CSI Driver on a Unix socket. Each pod proves itself to RAM with its own \
-ServiceAccount token (RRSA) and reads under its own RAM role.";
+Serves the Secrets Store CSI Driver on a Unix socket. Each pod's ServiceAccount token is exchanged \
+for temporary credentials of its RAM role (RRSA), and its secrets are read with those.";
 
 const AFTER: &str = "\
-Every flag can be given as an environment variable too: ALIBABACLOUD_PROVIDER_ and the flag in
-capitals, such as ALIBABACLOUD_PROVIDER_REGION. Flags win over these, and these over the names in
-[also: ...], which must agree where several are set.
+Examples:
+  Each pod reads with its own RAM role, in an ACK cluster:
+    --region=cn-hangzhou --account-id=1234567890123456 --cluster-id=c0123456789abcdef
+  All pods read with the worker node's RAM role:
+    --region=cn-hangzhou --default-identity=ecs-role --allowed-identities=ecs-role
+  Each pod with its own role; stale values for an hour at most in an outage; an audit record:
+    --oidc-provider-arn=acs:ram::1234567890123456:oidc-provider/ack-rrsa-c0123456789abcdef
+    --region=cn-hangzhou --outage-grace=1h --share=service-account --audit=/audit/audit.log
+
+Every flag is an environment variable too: ALIBABACLOUD_PROVIDER_ and the flag in capitals, such as
+ALIBABACLOUD_PROVIDER_LOG_LEVEL for --log-level; any other variable with this prefix is a mistake.
+Flags win over these, and these over the names in [also: ...], which must agree where several are set.
+An empty value is the same as none.
 
 Access keys come from the environment alone: ACCESS_KEY_ID and SECRET_ACCESS_KEY (or
 ALIBABA_CLOUD_ACCESS_KEY_ID, ALIBABA_CLOUD_ACCESS_KEY_SECRET, ALIBABA_CLOUD_SECURITY_TOKEN).
 Also read: NODE_NAME, ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED, ALIBABA_CLOUD_STS_REGION,
-ALIBABA_CLOUD_ECS_METADATA_DISABLED, ALIBABA_CLOUD_IMDSV1_DISABLED, SSL_CERT_FILE.
+ALIBABA_CLOUD_ECS_METADATA_DISABLED, ALIBABA_CLOUD_IMDSV1_DISABLED, KUBERNETES_SERVICE_HOST,
+KUBERNETES_SERVICE_PORT, SSL_CERT_FILE, SSL_CERT_DIR. Not used: HTTPS_PROXY and HTTP_PROXY.
 
-Exit status: 0 after SIGTERM, 64 if the configuration is wrong (all mistakes are listed), 1 if the
-program could not go on.";
+Exit status: 0 after SIGTERM or SIGINT, 64 if the configuration is wrong (all mistakes are listed),
+1 if the program cannot start or go on, or a second signal ended it.";
 
 pub(crate) fn command() -> Command {
     let arguments = FLAGS.iter().map(|flag| {

@@ -1,12 +1,17 @@
 //! Reads one setting at a time, from wherever it is given, and remembers what was wrong with it.
 
+use std::collections::BTreeSet;
+
 use super::flags::{self, Flags};
 use crate::http;
 
 pub(super) struct Settings<'a> {
-    flags: &'a Flags,
-    environment: &'a dyn Fn(&str) -> Option<String>,
+    pub(super) flags: &'a Flags,
+    pub(super) environment: &'a [(String, String)],
     mistakes: Vec<String>,
+    warnings: Vec<String>,
+    /// The variables that were asked for, whether they are set or not.
+    pub(super) known: BTreeSet<String>,
 }
 
 /// A setting as it is given, with what its giver calls it.
@@ -16,16 +21,34 @@ struct Given {
 }
 
 impl<'a> Settings<'a> {
-    pub(super) fn new(flags: &'a Flags, environment: &'a dyn Fn(&str) -> Option<String>) -> Self {
-        Self { flags, environment, mistakes: Vec::new() }
+    pub(super) fn new(flags: &'a Flags, environment: &'a [(String, String)]) -> Self {
+        let (mistakes, warnings, known) = Default::default();
+        Self { flags, environment, mistakes, warnings, known }
     }
 
     pub(super) fn mistakes(self) -> Vec<String> {
         self.mistakes
     }
 
+    pub(super) fn count_mistakes(&self) -> usize {
+        self.mistakes.len()
+    }
+
     pub(super) fn wrong(&mut self, mistake: impl Into<String>) {
         self.mistakes.push(mistake.into());
+    }
+
+    /// Something that keeps nobody from being served, and is hardly what the operator wants.
+    pub(super) fn warn(&mut self, warning: impl Into<String>) {
+        self.warnings.push(warning.into());
+    }
+
+    pub(super) fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
+    }
+
+    pub(super) fn is_given(&mut self, flag: &str) -> bool {
+        self.text(flag, &[]).is_some()
     }
 
     pub(super) fn text(&mut self, flag: &str, official: &[&str]) -> Option<String> {
@@ -37,8 +60,14 @@ impl<'a> Settings<'a> {
         self.variable(names).map(|given| given.text)
     }
 
-    pub(super) fn is_true(&mut self, name: &str) -> bool {
-        self.env(&[name]).is_some_and(|text| text.eq_ignore_ascii_case("true"))
+    /// A variable of the official clients that turns something on or off.
+    pub(super) fn env_bool(&mut self, name: &str) -> Option<bool> {
+        let text = self.env(&[name])?;
+        let parsed = boolean(&text);
+        if parsed.is_none() {
+            self.wrong(format!("{name} must be true or false"));
+        }
+        parsed
     }
 
     pub(super) fn parsed<T>(
@@ -54,6 +83,17 @@ impl<'a> Settings<'a> {
             self.wrong(format!("{name} must be {form}"));
         }
         parsed
+    }
+
+    /// As `parsed`, where the parser says what is wrong.
+    pub(super) fn checked<T>(
+        &mut self,
+        flag: &str,
+        official: &[&str],
+        check: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let Given { name, text } = self.given(flag, official)?;
+        check(&text).map_err(|what| self.wrong(format!("{name}: {what}"))).ok()
     }
 
     pub(super) fn list<T>(
@@ -72,12 +112,7 @@ impl<'a> Settings<'a> {
     }
 
     pub(super) fn flag(&mut self, flag: &str) -> Option<bool> {
-        let parse = |text: &str| match text.to_ascii_lowercase().as_str() {
-            "true" => Some(true),
-            "false" => Some(false),
-            _ => None,
-        };
-        self.parsed(flag, &[], parse, "true or false")
+        self.parsed(flag, &[], boolean, "true or false")
     }
 
     pub(super) fn count(&mut self, flag: &str, least: usize, default: usize) -> usize {
@@ -101,23 +136,26 @@ impl<'a> Settings<'a> {
         flag: &str,
         read: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
-        let Given { name, text: path } = self.given(flag, &[])?;
-        read(&path).map_err(|what| self.wrong(format!("{name}: {path} {what}"))).ok()
+        self.checked(flag, &[], |path| read(path).map_err(|what| format!("{path} {what}")))
     }
 
     /// From the flag, else its own variable, else the official names.
     fn given(&mut self, flag: &str, official: &[&str]) -> Option<Given> {
+        let own = flags::variable(flag);
+        self.known.extend(official.iter().copied().map(str::to_owned));
         if let Some(text) = self.flags.get(flag).filter(|text| !text.is_empty()) {
             return Some(Given { name: format!("--{flag}"), text: text.to_owned() });
         }
-        let own = self.variable(&[&flags::variable(flag)]);
-        let given = own.or_else(|| self.variable(official))?;
+        let given = self.variable(&[&own]).or_else(|| self.variable(official))?;
         Some(Given { name: format!("{} (--{flag})", given.name), ..given })
     }
 
     fn variable(&mut self, names: &[&str]) -> Option<Given> {
+        self.known.extend(names.iter().copied().map(str::to_owned));
+        let environment = self.environment;
         let mut set = names.iter().filter_map(|name| {
-            let text = (self.environment)(name)?.trim().to_owned();
+            let text = &environment.iter().find(|(known, _)| known == name)?.1;
+            let text = text.trim().to_owned();
             (!text.is_empty()).then(|| Given { name: (*name).to_owned(), text })
         });
         let first = set.next()?;
@@ -126,5 +164,13 @@ impl<'a> Settings<'a> {
             self.wrong(format!("{} and {other} are set and differ: keep one", first.name));
         }
         Some(first)
+    }
+}
+
+fn boolean(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
     }
 }

@@ -85,21 +85,6 @@ async fn a_panic_costs_one_call_and_is_internal() {
 }
 
 #[tokio::test]
-async fn a_panic_logs_its_place_and_not_its_message() {
-    let log = Log::default();
-    let sink = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_writer(move || sink.clone()).finish();
-    let previous = std::panic::take_hook();
-    withhold_panic_messages();
-    tracing::subscriber::with_default(subscriber, || {
-        std::panic::catch_unwind(|| panic!("canary")).unwrap_err();
-    });
-    std::panic::set_hook(previous);
-    let log = log.text();
-    assert!(log.contains("src/server/tests.rs:") && !log.contains("canary"), "{log}");
-}
-
-#[tokio::test]
 async fn two_hundred_calls_run_at_once_on_one_connection() {
     let server = Server::start(Duration::from_secs(1));
     let client = server.client().await;
@@ -419,24 +404,4 @@ where
         }
     }
     answers
-}
-
-#[derive(Clone, Default)]
-struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
-
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl std::io::Write for Log {
-    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(text);
-        Ok(text.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }

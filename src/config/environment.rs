@@ -1,0 +1,92 @@
+//! Variables that are set and that nothing reads.
+
+use std::path::Path;
+
+use super::{flags, settings::Settings};
+use crate::{error::quoted, request::edits};
+
+/// Of the official clients, the official provider and its predecessors.
+const OFFICIAL: [&str; 3] = ["ALICLOUD_", "ALIBABA_CLOUD_", "ALIBABACLOUD_"];
+
+const PROXIES: [&str; 6] =
+    ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+
+impl Settings<'_> {
+    /// To be called last: what was read is known then.
+    pub(super) fn unread(&mut self) {
+        let environment = self.environment;
+        let set = environment.iter().filter(|(_, text)| !text.trim().is_empty());
+        let names: Vec<&str> = set.map(|(name, _)| name.as_str()).collect();
+        let own: Vec<String> = flags::names().map(flags::variable).collect();
+        let mut unread = Vec::new();
+        for &name in &names {
+            if name.starts_with(flags::PREFIX) {
+                if !own.iter().any(|known| known == name) {
+                    let near = nearest(name, own.iter());
+                    self.wrong(format!("{} is not a variable of this program{near}", quoted(name)));
+                }
+            } else if OFFICIAL.iter().any(|prefix| name.starts_with(prefix))
+                && !self.known.contains(name)
+            {
+                unread.push(format!("{}{}", quoted(name), nearest(name, self.known.iter())));
+            }
+        }
+        if !unread.is_empty() {
+            self.warn(format!("set in the environment and not read: {}", unread.join(", ")));
+        }
+        let proxies: Vec<_> = PROXIES.into_iter().filter(|name| names.contains(name)).collect();
+        if !proxies.is_empty() {
+            self.warn(format!(
+                "set in the environment and not used: {}; STS, KMS and OOS are called without a \
+                 proxy, at their hosts inside the VPC or, with --public-endpoints, at the public ones",
+                proxies.join(", ")
+            ));
+        }
+    }
+
+    pub(super) fn system_certificates(&mut self) {
+        if let Some(path) = self.env(&["SSL_CERT_FILE"])
+            && !Path::new(&path).is_file()
+        {
+            self.warn(format!("SSL_CERT_FILE: there is no file {path}"));
+        }
+        let folders = self.env(&["SSL_CERT_DIR"]).unwrap_or_default();
+        for folder in folders.split(':').filter(|folder| !folder.is_empty()) {
+            if !Path::new(folder).is_dir() {
+                self.warn(format!("SSL_CERT_DIR: there is no folder {folder}"));
+            }
+        }
+    }
+}
+
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> String {
+    let near = known.map(|known| (edits(known, name), known)).min();
+    match near {
+        Some((1 | 2, known)) => format!(" (did you mean {known}?)"),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_names_every_variable_that_is_read_and_no_other() {
+        let none = flags::Flags::default();
+        let mut settings = Settings::new(&none, &[]);
+        settings.config();
+        let help = flags::command().render_long_help().to_string();
+        let words = help.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let named = words.filter(|word| OFFICIAL.iter().any(|prefix| word.starts_with(prefix)));
+        for name in named.filter(|name| !name.starts_with(flags::PREFIX)) {
+            assert!(settings.known.contains(name), "{name}");
+        }
+        for name in settings.known.iter().filter(|name| !name.starts_with(flags::PREFIX)) {
+            assert!(help.contains(name), "{name}");
+        }
+        for proxy in ["HTTPS_PROXY", "HTTP_PROXY"] {
+            assert!(help.contains(proxy));
+        }
+    }
+}

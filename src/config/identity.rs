@@ -1,0 +1,256 @@
+//! Which identities there are, and whether they can work at all.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::settings::Settings;
+use crate::{
+    cloud::sign::Keys,
+    identity::{DefaultMode, Mode, Policy, Share},
+    names::{Glob, OidcProviderArn, RoleArn},
+    secret::Secret,
+};
+
+impl Settings<'_> {
+    pub(super) fn policy(&mut self) -> Policy {
+        let mut allowed: BTreeSet<Mode> = self
+            .list("allowed-identities", Mode::parse, &format!("any of {}", Mode::list()))
+            .into_iter()
+            .collect();
+        let default = self
+            .parsed(
+                "default-identity",
+                &[],
+                |text| match text {
+                    "auto" => Some(DefaultMode::Auto),
+                    mode => Mode::parse(mode).map(DefaultMode::Mode),
+                },
+                &format!("auto or one of {}", Mode::list()),
+            )
+            .unwrap_or(DefaultMode::Mode(Mode::Pod));
+        let before = self.count_mistakes();
+        match default {
+            DefaultMode::Mode(mode) if allowed.is_empty() => allowed.extend([Mode::Pod, mode]),
+            DefaultMode::Mode(mode) if !allowed.contains(&mode) => self.wrong(format!(
+                "--default-identity is {mode}, which --allowed-identities does not allow: add it \
+                 there, or choose another default"
+            )),
+            DefaultMode::Auto if allowed.iter().all(|mode| *mode == Mode::Pod) => self.wrong(
+                "--default-identity is auto, which never chooses pod: --allowed-identities must \
+                 list what it may choose",
+            ),
+            _ => {}
+        }
+        let oidc_provider = self.oidc_provider();
+        let role = self.parsed(
+            "role-arn",
+            &["ALICLOUD_ROLE_ARN", "ALIBABA_CLOUD_ROLE_ARN"],
+            RoleArn::parse,
+            &format!("of the form {}", RoleArn::FORM),
+        );
+        let token_file = self.parsed(
+            "oidc-token-file",
+            &["ALICLOUD_OIDC_TOKEN_FILE", "ALIBABA_CLOUD_OIDC_TOKEN_FILE"],
+            |text| text.starts_with('/').then(|| PathBuf::from(text)),
+            "a path that starts with /",
+        );
+        let keys = self.keys();
+        let ecs_metadata = !self.env_bool("ALIBABA_CLOUD_ECS_METADATA_DISABLED").unwrap_or(false);
+        // What is given and wrong has been said, and is not missing.
+        let sound = self.count_mistakes() == before;
+        let policy = Policy {
+            oidc_provider,
+            role,
+            token_file,
+            keys,
+            ecs_metadata,
+            default,
+            allowed,
+            share: self.parsed("share", &[], share, "pod or service-account").unwrap_or(Share::Pod),
+            cross_account_roles: self.list(
+                "allowed-cross-account-roles",
+                |text| text.starts_with("acs:ram::").then(|| Glob::new(text)),
+                "patterns of role ARNs, such as acs:ram::123456789012:role/*",
+            ),
+            session_name: self.parsed(
+                "role-session-name",
+                &["ALICLOUD_ROLE_SESSION_NAME", "ALIBABA_CLOUD_ROLE_SESSION_NAME"],
+                session_name,
+                "2 to 64 characters of A-Z a-z 0-9 . @ - _",
+            ),
+            session_lifetime: Duration::from_secs(self.session_seconds().unwrap_or(3600)),
+        };
+        if sound {
+            self.check_default(&policy);
+        }
+        policy
+    }
+
+    fn session_seconds(&mut self) -> Option<u64> {
+        self.parsed(
+            "role-session-expiration",
+            &["ALICLOUD_ROLE_SESSION_EXPIRATION"],
+            // What STS accepts (alibaba-cloud-api: DurationSeconds).
+            |text| text.parse().ok().filter(|s| (900..=43_200).contains(s)),
+            "a number of seconds from 900 to 43200",
+        )
+    }
+
+    fn oidc_provider(&mut self) -> Option<OidcProviderArn> {
+        let arn = self.parsed(
+            "oidc-provider-arn",
+            &["ALICLOUD_OIDC_PROVIDER_ARN", "ALIBABA_CLOUD_OIDC_PROVIDER_ARN"],
+            OidcProviderArn::parse,
+            &format!("of the form {}", OidcProviderArn::FORM),
+        );
+        let account = self.text("account-id", &["ALICLOUD_ACCOUNT_ID"]);
+        let cluster = self.text("cluster-id", &["ALICLOUD_CLUSTER_ID"]);
+        let alone = match (account, cluster) {
+            (Some(account), Some(cluster)) => {
+                let made = OidcProviderArn::of_cluster(&account, &cluster);
+                return self.one_provider(arn, made, &account);
+            }
+            (Some(_), None) => ("--account-id", "--cluster-id"),
+            (None, Some(_)) => ("--cluster-id", "--account-id"),
+            (None, None) => return arn,
+        };
+        let (given, missing) = alone;
+        match arn {
+            Some(_) => self.warn(format!("{given} has no effect without {missing}")),
+            None => self.wrong(format!(
+                "{given} is given and {missing} is not: give both, or --oidc-provider-arn"
+            )),
+        }
+        arn
+    }
+
+    fn one_provider(
+        &mut self,
+        arn: Option<OidcProviderArn>,
+        made: Option<OidcProviderArn>,
+        account: &str,
+    ) -> Option<OidcProviderArn> {
+        match (arn, made) {
+            (_, None) if is_rounded(account) => self.wrong(
+                "--account-id is a number that was rounded on its way here: put it in quotes where \
+                 it is written, as text (Helm: --set-string)",
+            ),
+            (_, None) => self.wrong(
+                "--account-id and --cluster-id do not make an OIDC provider's ARN: the account id \
+                 is a number, the cluster id letters and digits",
+            ),
+            (Some(arn), Some(made)) if arn != made => self.wrong(
+                "--oidc-provider-arn is another provider than --account-id and --cluster-id name: \
+                 keep one",
+            ),
+            (_, made) => return made,
+        }
+        None
+    }
+
+    fn keys(&mut self) -> Option<Arc<Keys>> {
+        let id = self.env(&["ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_ID"]);
+        let secret = self.env(&["SECRET_ACCESS_KEY", "ALIBABA_CLOUD_ACCESS_KEY_SECRET"]);
+        let token = self.env(&["ALIBABA_CLOUD_SECURITY_TOKEN"]).map(Secret::new);
+        match (id, secret.map(Secret::new)) {
+            (Some(id), Some(secret)) => return Some(Arc::new(Keys { id, secret, token })),
+            (Some(_), None) => self.wrong("ACCESS_KEY_ID is set, SECRET_ACCESS_KEY is not"),
+            (None, Some(_)) => self.wrong("SECRET_ACCESS_KEY is set, ACCESS_KEY_ID is not"),
+            (None, None) if token.is_some() => {
+                self.warn("ALIBABA_CLOUD_SECURITY_TOKEN has no effect without an access key");
+            }
+            (None, None) => {}
+        }
+        None
+    }
+
+    /// A provider whose default identity cannot work serves nobody, and would be ready all the same.
+    fn check_default(&mut self, policy: &Policy) {
+        let default = match (policy.default, automatic(policy)) {
+            (DefaultMode::Mode(mode), _) => mode,
+            // Pods that bring keys are served.
+            (DefaultMode::Auto, None | Some(Mode::AccessKey | Mode::EcsRole))
+                if policy.allowed.contains(&Mode::NodePublishSecret) =>
+            {
+                Mode::NodePublishSecret
+            }
+            (DefaultMode::Auto, None) => {
+                self.wrong(
+                    "--default-identity is auto, and nothing that it could choose is configured: \
+                     neither a RAM role with an OIDC token or an access key, nor an access key, \
+                     nor instance metadata",
+                );
+                return;
+            }
+            (DefaultMode::Auto, Some(mode)) if !policy.allowed.contains(&mode) => {
+                self.wrong(format!(
+                    "--default-identity is auto and chooses {mode}, the first that is configured, \
+                     which --allowed-identities does not allow: add it there, or name the default"
+                ));
+                return;
+            }
+            (DefaultMode::Auto, Some(mode)) => mode,
+        };
+        for &mode in &policy.allowed {
+            let Some(why) = unusable(policy, mode) else { continue };
+            if mode == default {
+                self.wrong(format!(
+                    "identity {mode}, the default, cannot be used: {why}; set it right, or choose \
+                     another --default-identity"
+                ));
+            } else {
+                self.warn(format!(
+                    "identity {mode} is allowed and cannot be used: {why}; set it right, or leave \
+                     {mode} out of --allowed-identities"
+                ));
+            }
+        }
+    }
+}
+
+/// What `auto` chooses for a pod that brings no keys.
+fn automatic(policy: &Policy) -> Option<Mode> {
+    let own = [Mode::Provider, Mode::RamRole, Mode::AccessKey, Mode::EcsRole];
+    own.into_iter().find(|mode| policy.lacks(*mode).is_empty())
+}
+
+fn unusable(policy: &Policy, mode: Mode) -> Option<String> {
+    let lacks = policy.lacks(mode);
+    if !lacks.is_empty() {
+        return Some(format!("it needs {}", lacks.join(" and ")));
+    }
+    let file = policy.token_file.as_deref().filter(|_| mode == Mode::Provider)?;
+    let what = unreadable(file)?;
+    Some(format!("its token file {} {what}", file.display()))
+}
+
+/// Kubelet has mounted the token before it starts the container.
+fn unreadable(file: &Path) -> Option<String> {
+    match std::fs::read_to_string(file) {
+        Ok(text) if text.trim().is_empty() => Some("is empty".to_owned()),
+        Ok(_) => None,
+        Err(error) => Some(format!("cannot be read: {}", error.kind())),
+    }
+}
+
+/// As YAML tools write a number of sixteen digits.
+fn is_rounded(account: &str) -> bool {
+    account.contains(['e', 'E', '.']) && account.parse::<f64>().is_ok()
+}
+
+fn share(text: &str) -> Option<Share> {
+    match text {
+        "pod" => Some(Share::Pod),
+        "service-account" => Some(Share::ServiceAccount),
+        _ => None,
+    }
+}
+
+fn session_name(text: &str) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || ".@-_".contains(c);
+    ((2..=64).contains(&text.len()) && text.chars().all(plain)).then(|| text.to_owned())
+}

@@ -1,0 +1,81 @@
+//! Logs: written to standard error, and errors that end the process even where logs are turned off.
+
+use std::io::Write;
+
+use tracing::{Level, enabled, error, level_filters::LevelFilter};
+use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+/// The target of events that no filter drops.
+const FATAL: &str = "fatal";
+
+/// Logs go to standard error; standard output is for what a command answers.
+pub fn start(format: LogFormat, filter: Targets) -> Result<(), String> {
+    let filter = filter.with_target(FATAL, LevelFilter::ERROR);
+    let logs = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry();
+    let set = match format {
+        LogFormat::Text => registry.with(logs.with_ansi(false).with_filter(filter)).try_init(),
+        LogFormat::Json => {
+            registry.with(logs.json().flatten_event(true).with_filter(filter)).try_init()
+        }
+    };
+    set.map_err(|_| "logging is set up already".to_owned())
+}
+
+/// Says why the process ends: once, at any log level, and before there are logs too.
+pub fn fatal(error: &str) {
+    if enabled!(target: FATAL, Level::ERROR) {
+        error!(target: FATAL, error, "stopping");
+    } else {
+        to_stderr(&format!("stopping: {error}"));
+    }
+}
+
+/// Makes panics say where they happened, at any log level, and not their message, which may quote a
+/// secret. For the whole process: to be called once, first.
+pub fn withhold_panic_messages() {
+    std::panic::set_hook(Box::new(|panic| {
+        let location = panic.location().map(ToString::to_string);
+        if enabled!(target: FATAL, Level::ERROR) {
+            error!(target: FATAL, location, "{PANICKED}");
+        } else {
+            to_stderr(&format!("{}: {PANICKED}", location.unwrap_or_default()));
+        }
+    }));
+}
+
+const PANICKED: &str = "panicked; the message is withheld as it may quote a secret";
+
+/// There is nothing else to do where nobody reads it.
+fn to_stderr(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, panic, sync::Arc};
+
+    use super::*;
+
+    #[test]
+    fn panic_logs_its_place_and_not_its_message() {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let writer = Arc::new(log.reopen().unwrap());
+        let subscriber = tracing_subscriber::fmt().with_writer(writer).finish();
+        let previous = panic::take_hook();
+        withhold_panic_messages();
+        tracing::subscriber::with_default(subscriber, || {
+            panic::catch_unwind(|| panic!("canary")).unwrap_err();
+        });
+        panic::set_hook(previous);
+        let log = fs::read_to_string(log).unwrap();
+        assert!(log.contains("src/telemetry/log.rs:") && !log.contains("canary"), "{log}");
+    }
+}
