@@ -17,6 +17,7 @@ use crate::{
 
 impl Settings<'_> {
     pub(super) fn policy(&mut self) -> Policy {
+        let before = self.count_mistakes();
         let mut allowed: BTreeSet<Mode> = self
             .list("allowed-identities", Mode::parse, &format!("any of {}", Mode::list()))
             .into_iter()
@@ -32,7 +33,6 @@ impl Settings<'_> {
                 &format!("auto or one of {}", Mode::list()),
             )
             .unwrap_or(DefaultMode::Mode(Mode::Pod));
-        let before = self.count_mistakes();
         match default {
             DefaultMode::Mode(mode) if allowed.is_empty() => allowed.extend([Mode::Pod, mode]),
             DefaultMode::Mode(mode) if !allowed.contains(&mode) => self.wrong(format!(

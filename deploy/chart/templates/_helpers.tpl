@@ -32,7 +32,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
 {{/* Flags whose values are empty, zero or false are left out: the program's defaults are the same. */}}
-{{- define "provider.args" -}}
+{{- define "provider.flags" -}}
 {{- $v := .Values }}
 {{- $flags := dict
   "provider-volume" "/provider"
@@ -86,7 +86,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - {{ printf "--%s=%v" $flag $value | quote }}
 {{- end }}
 {{- end }}
-{{- range $v.extraArgs }}
+{{- end }}
+
+{{- define "provider.args" -}}
+{{- include "provider.flags" . }}
+{{- range .Values.extraArgs }}
 - {{ . | quote }}
 {{- end }}
 {{- end }}

@@ -107,6 +107,7 @@ def test_the_line_of_the_readme_for_kubectl_installs_the_manifests(cloud):
     cloud.uninstall_provider()
     cloud.import_provider_image()
     line = install_lines()[3].replace("REGISTRY/", images.PROVIDER.removesuffix(PROVIDER)).replace("deploy/", f"{DEPLOY}/")
+    line = line.replace("1234567890123456", ACCOUNT).replace("c0123456789abcdef", CLUSTER_ID)
     cloud.run("bash", "-c", line, network_only=True)
     try:
         cloud.rollout(f"daemonset/{PROVIDER}", "kube-system")
