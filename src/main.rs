@@ -5,7 +5,7 @@ use std::{alloc::System, io::Write, process::ExitCode};
 use provider::{
     app::App,
     command::{self, Asked},
-    config::{self, Config},
+    config::{self, Config, flags::Flags},
     sandbox::{self, Wanted},
     telemetry::log::{self, LogFormat},
 };
@@ -38,12 +38,9 @@ fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
         }
     };
-    let environment: Vec<(String, String)> = std::env::vars_os()
-        .map(|(name, text)| (name.to_string_lossy().into(), text.to_string_lossy().into()))
-        .collect();
-    let config = match Config::parse(&flags, &environment) {
+    let config = match configure(&flags) {
         Ok(config) => config,
-        Err(mistakes) => return refuse(&mistakes, config::log_format(&flags, &environment)),
+        Err(status) => return status,
     };
     if let Err(what) = log::start(config.log_format, config.log_filter.clone()) {
         return fail(&what);
@@ -75,6 +72,15 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
+}
+
+/// The copy of the environment, which can hold access keys, ends here.
+fn configure(flags: &Flags) -> Result<Config, ExitCode> {
+    let environment: Vec<(String, String)> = std::env::vars_os()
+        .map(|(name, text)| (name.to_string_lossy().into(), text.to_string_lossy().into()))
+        .collect();
+    Config::parse(flags, &environment)
+        .map_err(|mistakes| refuse(&mistakes, config::log_format(flags, &environment)))
 }
 
 async fn run(config: Config) -> Result<(), String> {

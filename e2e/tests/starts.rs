@@ -17,6 +17,9 @@ const KEYS: [(&str, &str); 2] = [
     ("SECRET_ACCESS_KEY", "planted-access-key-secret-0001"),
 ];
 
+/// Arguments, variables, and what is said.
+type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
+
 fn ended(command: &mut Command) -> (i32, String) {
     let Output { status, stdout, stderr } = command.output().unwrap();
     assert_eq!(String::from_utf8(stdout).unwrap(), "");
@@ -99,7 +102,7 @@ fn default_identity_that_cannot_work_ends_the_start() {
     let none: &[(&str, &str)] = &[];
     let no_metadata = ("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true");
     let oidc = oidc();
-    let cases: &[(&[&str], &[(&str, &str)], &str)] = &[
+    let cases: &[Case<'_>] = &[
         (&[], none, "identity pod, the default, cannot be used: it needs --oidc-provider-arn"),
         (&["--cluster-id=c1"], none, "--cluster-id is given and --account-id is not"),
         (&["--account-id=1"], none, "--account-id is given and --cluster-id is not"),
