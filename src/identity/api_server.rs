@@ -108,7 +108,7 @@ impl ApiServer {
             // The CA may have been replaced: it is read again for the next connection.
             *lock(&self.client) = None;
             match broken {
-                Broken::Connection(what) => Failed::Passing(what),
+                Broken::Connection(error) => Failed::Passing(error.reason()),
                 Broken::Certificate => Failed::Lasting("its certificate is not the cluster's"),
             }
         })
