@@ -142,6 +142,23 @@ fn what_cannot_be_started_is_said_with_exit_1() {
     assert!(said.contains("no --region is given"), "{said}");
 }
 
+#[test]
+fn start_without_root_certificates_fails_and_says_what_to_give() {
+    let directory = TempDir::new().unwrap();
+    let volume = format!("--provider-volume={}", directory.path().display());
+    let empty = directory.path().join("certs");
+    std::fs::create_dir(&empty).unwrap();
+    std::fs::write(empty.join("README"), "no certificate").unwrap();
+    let folders = format!("{}:/no/such/folder", empty.display());
+    for variable in [("SSL_CERT_DIR", folders.as_str()), ("SSL_CERT_FILE", "/no/such/file")] {
+        let arguments = [&volume, "--region=cn-hangzhou", "--healthz-port=0"];
+        let (status, said) = run(&arguments, &[variable]);
+        assert_eq!(status, 1, "{said}");
+        assert!(said.contains("no root certificates are found"), "{said}");
+    }
+    assert!(!directory.path().join("alibabacloud.sock").exists());
+}
+
 /// The program, started the way an operator does.
 pub struct Running {
     child: Child,
@@ -331,7 +348,10 @@ async fn the_sandbox_leaves_the_files_that_are_used_after_the_start() {
     let own = |name: &str| directory.path().join(name);
     assert_eq!(reach.write, [own("providers"), own("records")]);
     let account = PathBuf::from("/var/run/secrets/kubernetes.io/serviceaccount");
-    assert_eq!(reach.read, [account, own(""), "/etc/own/ca.pem".into()]);
+    assert_eq!(reach.read, [account.clone(), own(""), "/etc/own/ca.pem".into()]);
+    let setup = Setup::default().env("SSL_CERT_DIR", "/etc/own/certs:/opt/certs:");
+    let reach = configure(None, &emulator, directory.path(), &setup).unwrap().reach;
+    assert_eq!(reach.read, [account, "/etc/own/certs".into(), "/opt/certs".into()]);
 }
 
 /// Landlock, seccomp and locked memory as this kernel has them, around everything else that is tested here.
