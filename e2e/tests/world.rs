@@ -1,9 +1,11 @@
-//! A provider, a cloud and a driver, each its own, in one process; and everything that any of them
-//! said, searched for what must never be said.
+//! A provider, a cloud and a driver, each its own; and everything that any of them said, searched for
+//! what must never be said. The provider is the library, in the test's own process, or the program
+//! that `PROVIDER_PROGRAM` names.
 
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    process::Stdio,
     sync::Mutex,
     time::Duration,
 };
@@ -23,6 +25,7 @@ use tonic::Status;
 use crate::{
     driver::{Driver, PodVolume, Volume},
     log,
+    program::{Process, StandardError, given, program},
     proxy::Proxy,
 };
 
@@ -98,10 +101,72 @@ pub struct World {
     pub admin: SocketAddr,
     pub proxy: Option<Proxy>,
     directory: TempDir,
-    shutdown: CancellationToken,
-    serving: AbortOnDropHandle<Result<(), String>>,
+    provider: Provider,
     heard: Mutex<Vec<String>>,
-    logs_from: usize,
+}
+
+enum Provider {
+    Library {
+        shutdown: CancellationToken,
+        serving: AbortOnDropHandle<Result<(), String>>,
+        logs_from: usize,
+    },
+    Program {
+        process: Process,
+        stderr: StandardError,
+    },
+}
+
+impl Provider {
+    /// Returns the address of its admin port too.
+    async fn start(arguments: Vec<String>, setup: &Setup) -> (Self, SocketAddr) {
+        let Some(_) = given() else {
+            let logs_from = log::capture();
+            let app = App::bind(parse(arguments, setup).unwrap()).await.unwrap();
+            let admin = app.admin_address().unwrap();
+            let shutdown = CancellationToken::new();
+            let serving = AbortOnDropHandle::new(tokio::spawn(app.serve(shutdown.clone())));
+            return (Self::Library { shutdown, serving, logs_from }, admin);
+        };
+        let mut command = program();
+        command
+            .args(&arguments[1..])
+            .arg(format!("--log-level={}", log::filter()))
+            .envs(setup.environment.iter().cloned())
+            .stdout(Stdio::null());
+        let stderr = StandardError::of(&mut command);
+        let mut process = Process::start(&mut command);
+        // With port 0 it says which one it got, once it serves.
+        let admin = stderr.between("probes and metrics address=", ' ', &mut process).await;
+        (Self::Program { process, stderr }, admin.parse().unwrap())
+    }
+
+    /// As SIGTERM ends it. Returns what it logged.
+    async fn end(self) -> Vec<u8> {
+        match self {
+            Self::Library { shutdown, serving, logs_from } => {
+                shutdown.cancel();
+                serving.await.unwrap().unwrap();
+                // What a panic unwinds through may log again.
+                log::captured().lock().unwrap()[logs_from..].to_vec()
+            }
+            Self::Program { mut process, stderr } => {
+                process.terminate();
+                let status = process.ended().await;
+                let logs = stderr.all();
+                assert!(status.success(), "{status}: {}", String::from_utf8_lossy(&logs));
+                logs
+            }
+        }
+    }
+
+    /// Says something where it logs.
+    fn log(&self, text: &str) {
+        match self {
+            Self::Library { .. } => tracing::trace!("{text}"),
+            Self::Program { stderr, .. } => stderr.write(text),
+        }
+    }
 }
 
 impl World {
@@ -110,7 +175,6 @@ impl World {
     }
 
     async fn start_with(setup: Setup) -> Self {
-        let logs_from = log::capture();
         let directory = TempDir::new().unwrap();
         let emulator = cloud(&setup.cloud).await;
         let proxy = match setup.proxied {
@@ -119,23 +183,10 @@ impl World {
             None => None,
         };
         let road = proxy.as_ref().map(|proxy| proxy.address);
-        let config = configure(road, &emulator, directory.path(), &setup).unwrap();
-        let app = App::bind(config).await.unwrap();
-        let admin = app.admin_address().unwrap();
-        let shutdown = CancellationToken::new();
-        let serving = AbortOnDropHandle::new(tokio::spawn(app.serve(shutdown.clone())));
+        let arguments = arguments(road, &emulator, directory.path(), &setup);
+        let (provider, admin) = Provider::start(arguments, &setup).await;
         let driver = Driver::connect(&socket(directory.path())).await.unwrap();
-        Self {
-            emulator,
-            driver,
-            admin,
-            proxy,
-            directory,
-            shutdown,
-            serving,
-            heard: Mutex::default(),
-            logs_from,
-        }
+        Self { emulator, driver, admin, proxy, directory, provider, heard: Mutex::default() }
     }
 
     pub fn socket(&self) -> PathBuf {
@@ -202,18 +253,26 @@ impl World {
         (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
     }
 
-    /// Ends the provider as SIGTERM would, and holds all that was said against all that is secret.
+    /// How many pieces of work are under way: in the test's own process those of the cloud and the
+    /// driver too.
+    pub async fn tasks(&self) -> usize {
+        if matches!(self.provider, Provider::Library { .. }) {
+            return tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        }
+        let metrics = self.metrics().await;
+        let line =
+            metrics.lines().find_map(|line| line.strip_prefix("csi_provider_alibabacloud_tasks "));
+        line.unwrap().parse().unwrap()
+    }
+
+    /// Ends the provider as SIGTERM does, and holds all that was said against all that is secret.
     /// Returns the audit record.
     pub async fn finish(self) -> String {
         let metrics = self.metrics().await;
         self.heard.lock().unwrap().push(metrics);
-        self.shutdown.cancel();
-        self.serving.await.unwrap().unwrap();
+        let logs = self.provider.end().await;
         let canaries = canaries(&self.emulator);
         let searcher = AhoCorasick::new(&canaries).unwrap();
-        let logs = log::captured();
-        // What a panic unwinds through may log again.
-        let logs = logs.lock().unwrap()[self.logs_from..].to_vec();
         let said = self.heard.lock().unwrap().join("\n");
         let audit =
             std::fs::read_to_string(self.directory.path().join("audit.log")).unwrap_or_default();
@@ -252,13 +311,28 @@ pub fn assert_not_forbidden(status: &Status) {
     assert!(!forbidden.contains(&status.code()), "{status:?}");
 }
 
-/// `road` leads to what is proxied.
 pub fn configure(
-    road: Option<SocketAddr>,
     emulator: &Emulator,
     directory: &Path,
     setup: &Setup,
 ) -> Result<Config, Vec<String>> {
+    parse(arguments(None, emulator, directory, setup), setup)
+}
+
+fn parse(arguments: Vec<String>, setup: &Setup) -> Result<Config, Vec<String>> {
+    let flags = Flags::parse(arguments.into_iter().map(Into::into)).unwrap();
+    Config::parse(&flags, &|name| {
+        setup.environment.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone())
+    })
+}
+
+/// The command line of a world's provider. `road` leads to what is proxied.
+fn arguments(
+    road: Option<SocketAddr>,
+    emulator: &Emulator,
+    directory: &Path,
+    setup: &Setup,
+) -> Vec<String> {
     let write = |name: &str, text: &str| {
         let path = directory.join(name);
         std::fs::write(&path, text).unwrap();
@@ -307,10 +381,7 @@ pub fn configure(
         arguments.push(format!("--oidc-token-file={}", write("token", &format!("{token}\n"))));
     }
     arguments.extend(setup.flags.clone());
-    let flags = Flags::parse(arguments.into_iter().map(Into::into)).unwrap();
-    Config::parse(&flags, &|name| {
-        setup.environment.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone())
-    })
+    arguments
 }
 
 fn socket(directory: &Path) -> PathBuf {
@@ -384,7 +455,7 @@ async fn saying(place: Place, text: String) {
         _ => text,
     };
     match place {
-        Place::Log => tracing::trace!("{text}"),
+        Place::Log => world.provider.log(&text),
         Place::Answer => world.heard.lock().unwrap().push(text),
         Place::Record => {
             let mut record =
