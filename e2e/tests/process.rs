@@ -344,8 +344,8 @@ async fn a_successor_keeps_its_socket() {
     let directory = TempDir::new().unwrap();
     let mut old = Running::start(&emulator, directory.path(), &[]).await;
     let on_old = old.driver().await;
-    let mut new = Running::start(&emulator, directory.path(), &[]).await;
     let before = inode(&old.socket).unwrap();
+    let mut new = Running::start(&emulator, directory.path(), &[]).await;
     let replaced = async {
         while inode(&new.socket).unwrap() == before {
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -2,10 +2,11 @@
 //! what must never be said. The provider is the library, in the test's own process, or the program
 //! that `PROVIDER_PROGRAM` names.
 
+mod serving;
+
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::Stdio,
     sync::Mutex,
     time::Duration,
 };
@@ -14,20 +15,19 @@ use aho_corasick::AhoCorasick;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use emulator::{Config as CloudConfig, Emulator, RequestRecord};
 use provider::{
-    app::App,
     cloud::sign::hex,
     config::{Config, flags::Flags},
 };
 use tempfile::TempDir;
-use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::Status;
 
 use crate::{
     driver::{Driver, PodVolume, Volume},
     log,
-    program::{Process, StandardError, given, program},
     proxy::Proxy,
 };
+
+use serving::Serving;
 
 pub const OIDC_PROVIDER: &str =
     "acs:ram::1234567890123456:oidc-provider/ack-rrsa-c0123456789abcdef";
@@ -101,72 +101,8 @@ pub struct World {
     pub admin: SocketAddr,
     pub proxy: Option<Proxy>,
     directory: TempDir,
-    provider: Provider,
+    serving: Serving,
     heard: Mutex<Vec<String>>,
-}
-
-enum Provider {
-    Library {
-        shutdown: CancellationToken,
-        serving: AbortOnDropHandle<Result<(), String>>,
-        logs_from: usize,
-    },
-    Program {
-        process: Process,
-        stderr: StandardError,
-    },
-}
-
-impl Provider {
-    /// Returns the address of its admin port too.
-    async fn start(arguments: Vec<String>, setup: &Setup) -> (Self, SocketAddr) {
-        let Some(_) = given() else {
-            let logs_from = log::capture();
-            let app = App::bind(parse(arguments, setup).unwrap()).await.unwrap();
-            let admin = app.admin_address().unwrap();
-            let shutdown = CancellationToken::new();
-            let serving = AbortOnDropHandle::new(tokio::spawn(app.serve(shutdown.clone())));
-            return (Self::Library { shutdown, serving, logs_from }, admin);
-        };
-        let mut command = program();
-        command
-            .args(&arguments[1..])
-            .arg(format!("--log-level={}", log::filter()))
-            .envs(setup.environment.iter().cloned())
-            .stdout(Stdio::null());
-        let stderr = StandardError::of(&mut command);
-        let mut process = Process::start(&mut command);
-        // With port 0 it says which one it got, once it serves.
-        let admin = stderr.between("probes and metrics address=", ' ', &mut process).await;
-        (Self::Program { process, stderr }, admin.parse().unwrap())
-    }
-
-    /// As SIGTERM ends it. Returns what it logged.
-    async fn end(self) -> Vec<u8> {
-        match self {
-            Self::Library { shutdown, serving, logs_from } => {
-                shutdown.cancel();
-                serving.await.unwrap().unwrap();
-                // What a panic unwinds through may log again.
-                log::captured().lock().unwrap()[logs_from..].to_vec()
-            }
-            Self::Program { mut process, stderr } => {
-                process.terminate();
-                let status = process.ended().await;
-                let logs = stderr.all();
-                assert!(status.success(), "{status}: {}", String::from_utf8_lossy(&logs));
-                logs
-            }
-        }
-    }
-
-    /// Says something where it logs.
-    fn log(&self, text: &str) {
-        match self {
-            Self::Library { .. } => tracing::trace!("{text}"),
-            Self::Program { stderr, .. } => stderr.write(text),
-        }
-    }
 }
 
 impl World {
@@ -184,9 +120,9 @@ impl World {
         };
         let road = proxy.as_ref().map(|proxy| proxy.address);
         let arguments = arguments(road, &emulator, directory.path(), &setup);
-        let (provider, admin) = Provider::start(arguments, &setup).await;
+        let (serving, admin) = Serving::start(arguments, &setup).await;
         let driver = Driver::connect(&socket(directory.path())).await.unwrap();
-        Self { emulator, driver, admin, proxy, directory, provider, heard: Mutex::default() }
+        Self { emulator, driver, admin, proxy, directory, serving, heard: Mutex::default() }
     }
 
     pub fn socket(&self) -> PathBuf {
@@ -256,7 +192,7 @@ impl World {
     /// How many pieces of work are under way: in the test's own process those of the cloud and the
     /// driver too.
     pub async fn tasks(&self) -> usize {
-        if matches!(self.provider, Provider::Library { .. }) {
+        if matches!(self.serving, Serving::Library { .. }) {
             return tokio::runtime::Handle::current().metrics().num_alive_tasks();
         }
         let metrics = self.metrics().await;
@@ -270,7 +206,7 @@ impl World {
     pub async fn finish(self) -> String {
         let metrics = self.metrics().await;
         self.heard.lock().unwrap().push(metrics);
-        let logs = self.provider.end().await;
+        let logs = self.serving.end().await;
         let canaries = canaries(&self.emulator);
         let searcher = AhoCorasick::new(&canaries).unwrap();
         let said = self.heard.lock().unwrap().join("\n");
@@ -455,7 +391,7 @@ async fn saying(place: Place, text: String) {
         _ => text,
     };
     match place {
-        Place::Log => world.provider.log(&text),
+        Place::Log => world.serving.log(&text),
         Place::Answer => world.heard.lock().unwrap().push(text),
         Place::Record => {
             let mut record =
