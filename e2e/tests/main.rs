@@ -29,6 +29,7 @@ mod memory;
 mod model;
 mod objects;
 mod process;
+mod program;
 mod proxy;
 mod refresh;
 mod rollouts;
