@@ -9,7 +9,7 @@ mod log;
 mod settings;
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -29,7 +29,7 @@ use crate::{
         Policy,
         api_server::{ACCOUNT_DIR, ApiServer},
     },
-    names::{Glob, Region},
+    names::{Glob, Region, url_host},
     request::parse_interval,
     sandbox::{self, Reach},
     telemetry::log::LogFormat,
@@ -139,7 +139,7 @@ impl Settings<'_> {
         let reach = self.reach(&provider_volume, &audit, &policy);
         let address =
             self.parsed("healthz-address", &[], |text| text.parse().ok(), "an IP address");
-        let address = address.unwrap_or(std::net::IpAddr::from([0, 0, 0, 0]));
+        let address = address.unwrap_or(Ipv6Addr::UNSPECIFIED.into());
         let port = self.parsed("healthz-port", &[], |text| text.parse().ok(), "a port");
         let path = self.parsed(
             "healthz-path",
@@ -216,7 +216,7 @@ impl Settings<'_> {
     }
 
     fn hosts(&mut self) -> Hosts {
-        let host = "a host name, with :PORT and {region} if needed, and without https://";
+        let host = "a host name or [IPV6-ADDRESS], with :PORT and {region} if needed, and without https://";
         let inside = self.env_bool("ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED").unwrap_or(true);
         let public = self.flag("public-endpoints").unwrap_or(!inside);
         let sts_region = self.env(&["ALIBABA_CLOUD_STS_REGION"]);
@@ -261,8 +261,10 @@ impl Settings<'_> {
         let mut read = vec![PathBuf::from(ACCOUNT_DIR)];
         read.extend(policy.token_file.as_deref().and_then(folder));
         self.system_certificates();
-        let system = self.env(&["SSL_CERT_FILE"]).into_iter().chain(self.env(&["SSL_CERT_DIR"]));
-        read.extend(system.map(PathBuf::from));
+        read.extend(self.env(&["SSL_CERT_FILE"]).map(PathBuf::from));
+        // Several, as in PATH.
+        let folders = self.env(&["SSL_CERT_DIR"]).unwrap_or_default();
+        read.extend(std::env::split_paths(&folders).filter(|path| !path.as_os_str().is_empty()));
         Reach { write, read }
     }
 
@@ -320,8 +322,9 @@ fn health_path(text: &str) -> Option<String> {
 }
 
 fn authority(text: &str) -> Option<String> {
-    let parsed: Authority = text.parse().ok()?;
-    (!text.contains('@') && !parsed.host().is_empty()).then(|| text.to_owned())
+    let host = url_host(text);
+    let parsed: Authority = host.parse().ok()?;
+    (!host.contains('@') && !parsed.host().is_empty()).then_some(host)
 }
 
 fn sandbox_wanted(text: &str) -> Option<sandbox::Wanted> {
@@ -343,7 +346,10 @@ fn auto_or_off(text: &str) -> Option<bool> {
 
 fn fixed_address(text: &str) -> Option<(Glob, SocketAddr)> {
     let (host, address) = text.split_once('=')?;
-    let address =
-        address.parse().or_else(|_| address.parse().map(|ip| SocketAddr::new(ip, 0))).ok()?;
+    let ip = || match address.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
+        Some(text) => text.parse().ok().map(IpAddr::V6),
+        None => address.parse().ok(),
+    };
+    let address = address.parse().ok().or_else(|| Some(SocketAddr::new(ip()?, 0)))?;
     (!host.is_empty()).then(|| (Glob::new(host), address))
 }

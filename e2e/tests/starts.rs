@@ -9,7 +9,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{process::program, world::OIDC_PROVIDER};
+use crate::{program::program, world::OIDC_PROVIDER};
 
 const ROLE: &str = "--role-arn=acs:ram::1234567890123456:role/provider";
 const KEYS: [(&str, &str); 2] = [

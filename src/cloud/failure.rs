@@ -179,7 +179,7 @@ impl Failure {
 
     pub(super) fn what(&self) -> String {
         let why = match (self.cause, self.code()) {
-            (Cause::Broken(Broken::Connection(reason)), _) => reason,
+            (Cause::Broken(Broken::Connection(error)), _) => error.reason(),
             (Cause::Broken(Broken::Certificate), _) => "its certificate is not trusted",
             (Cause::Garbled, _) if self.told.is_none() => "the answer lacks what it must hold",
             (Cause::NoPlace, _) => "no free place among the calls allowed at once",

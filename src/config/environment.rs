@@ -51,9 +51,9 @@ impl Settings<'_> {
             self.warn(format!("SSL_CERT_FILE: there is no file {path}"));
         }
         let folders = self.env(&["SSL_CERT_DIR"]).unwrap_or_default();
-        for folder in folders.split(':').filter(|folder| !folder.is_empty()) {
-            if !Path::new(folder).is_dir() {
-                self.warn(format!("SSL_CERT_DIR: there is no folder {folder}"));
+        for folder in std::env::split_paths(&folders) {
+            if !folder.as_os_str().is_empty() && !folder.is_dir() {
+                self.warn(format!("SSL_CERT_DIR: there is no folder {}", folder.display()));
             }
         }
     }

@@ -236,7 +236,12 @@ const FLAGS: &[Flag] = &[
         "N",
         "Concurrent OOS calls, over all mounts [default: 16]",
     ),
-    flag(OPERATION, "healthz-address", "IP", "Address of probes and metrics [default: 0.0.0.0]"),
+    flag(
+        OPERATION,
+        "healthz-address",
+        "IP",
+        "Address of probes and metrics [default: ::, which is IPv4 too]",
+    ),
     flag(OPERATION, "healthz-port", "PORT", "Port of probes and metrics [default: 8989]"),
     flag(
         OPERATION,

@@ -136,7 +136,7 @@ impl Metadata {
                 let text = text.map_err(|_| failed("the answer is not text"))?;
                 Ok((answer.status, Secret::new(text.to_owned())))
             }
-            Ok(Err(Broken::Connection(what))) => Err(failed(what)),
+            Ok(Err(Broken::Connection(error))) => Err(failed(error.reason())),
             Ok(Err(Broken::Certificate)) => Err(failed("it is not who it should be")),
             Err(_) => Err(failed("no answer in time")),
         }
