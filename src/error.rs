@@ -3,13 +3,23 @@
 //! An error holds facts (names, codes, request ids) and what to do about it, never input that could
 //! be a value or a token, and never a library's or the cloud's own sentence.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
-use tonic::{Code, Status};
+use tonic::Code;
+
+pub use crate::text::{identifier, quoted};
+
+use crate::{
+    digest::Parts,
+    text::{cut, shown},
+};
 
 /// The driver adds about 200 characters of its own and an Event's text ends near 1 KiB
 /// (csi-contract: reporting errors).
 const MAX_MESSAGE_BYTES: usize = 880;
+
+/// Mistakes kept of one mount; a message has room for a few, and a request can hold 100,000.
+const MOST_KEPT: usize = 64;
 
 /// What kind of failure it is. It alone decides the gRPC code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,6 +62,9 @@ pub struct Error {
     pub what: Box<str>,
     /// Facts beside it, such as an HTTP status.
     pub detail: Box<str>,
+    /// Facts that differ from one try to the next, such as the number of attempts or a time: a failure
+    /// that differs in these alone is the same failure.
+    pub varying: Box<str>,
     /// The cloud's error code, which `what` holds too.
     pub code: Option<Box<str>>,
     /// The cloud's id of the request, by which its support finds it.
@@ -68,6 +81,7 @@ impl Error {
             subject: Box::default(),
             what: what.into().into_boxed_str(),
             detail: Box::default(),
+            varying: Box::default(),
             code: None,
             request: None,
             host: None,
@@ -79,7 +93,7 @@ impl Error {
         Self::new(Class::Invalid, what).about(subject)
     }
 
-    /// But for whom it concerns, and which request it was.
+    /// But for whom it concerns, and which try it was.
     fn says_the_same(&self, other: &Self) -> bool {
         (&self.what, &self.detail, &self.fix) == (&other.what, &other.detail, &other.fix)
     }
@@ -95,20 +109,22 @@ impl Error {
     }
 }
 
+/// Subject, what happened, facts in parentheses, and after a semicolon what to do. Whatever is
+/// foreign in any of these is escaped here, if it was not before.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.subject.is_empty() {
-            write!(f, "{}: ", self.subject)?;
+            write!(f, "{}: ", shown(&self.subject))?;
         }
-        f.write_str(&self.what)?;
-        match (&*self.detail, &self.request) {
-            ("", None) => {}
-            ("", Some(request)) => write!(f, " (request {request})")?,
-            (detail, None) => write!(f, " ({detail})")?,
-            (detail, Some(request)) => write!(f, " ({detail}, request {request})")?,
+        f.write_str(&shown(&self.what))?;
+        let request = self.request.as_ref().map(|id| Cow::from(format!("request {id}")));
+        let facts = [Some(Cow::from(&*self.detail)), Some(Cow::from(&*self.varying)), request];
+        let facts: Vec<_> = facts.into_iter().flatten().filter(|fact| !fact.is_empty()).collect();
+        if !facts.is_empty() {
+            write!(f, " ({})", shown(&facts.join(", ")))?;
         }
         if !self.fix.is_empty() {
-            write!(f, "; {}", self.fix)?;
+            write!(f, "; {}", shown(&self.fix))?;
         }
         Ok(())
     }
@@ -116,153 +132,153 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// All failures of one mount.
+/// All failures of one mount: the first ones, and how many there are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Errors(Vec<Error>);
+pub struct Errors {
+    kept: Vec<Error>,
+    total: usize,
+    class: Class,
+}
 
 impl Errors {
+    /// For a list that is filled with `push`.
+    pub fn none() -> Self {
+        Self { kept: Vec::new(), total: 0, class: Class::Internal }
+    }
+
     /// `None` when there is nothing to report.
     pub fn of(errors: Vec<Error>) -> Option<Self> {
-        (!errors.is_empty()).then_some(Self(errors))
+        let total = errors.len();
+        Self::of_many(errors, total)
+    }
+
+    /// Where `total` were found and the first ones kept.
+    pub fn of_many(kept: Vec<Error>, total: usize) -> Option<Self> {
+        let mut errors = Self::none();
+        kept.into_iter().for_each(|error| errors.push(error));
+        errors.total = errors.total.max(total);
+        errors.found()
+    }
+
+    /// Counts it, and keeps it where there is room.
+    pub fn push(&mut self, error: Error) {
+        self.class = self.class.min(error.class);
+        self.total += 1;
+        if self.kept.len() < MOST_KEPT {
+            self.kept.push(error);
+        }
+    }
+
+    pub fn append(&mut self, others: Self) {
+        let total = self.total + others.total;
+        self.class = self.class.min(others.class);
+        others.kept.into_iter().for_each(|error| self.push(error));
+        self.total = total;
+    }
+
+    pub fn found(self) -> Option<Self> {
+        (self.total > 0).then_some(self)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.total == 0
+    }
+
+    /// How many there are, kept or not.
+    pub fn total(&self) -> usize {
+        self.total
     }
 
     /// The class that decides the code: what the pod's author can mend comes before what passes.
     pub fn class(&self) -> Class {
-        self.0.iter().map(|error| error.class).min().unwrap_or(Class::Internal)
+        self.class
     }
 
-    /// But for the requests that were made.
-    pub fn say_the_same(&self, other: &Self) -> bool {
-        let same = |(a, b): (&Error, &Error)| {
-            (a.class, &a.subject) == (b.class, &b.subject) && a.says_the_same(b)
-        };
-        self.0.len() == other.0.len() && self.0.iter().zip(&other.0).all(same)
-    }
-
+    /// Those that are kept.
     pub fn iter(&self) -> impl Iterator<Item = &Error> {
-        self.0.iter()
+        self.kept.iter()
+    }
+
+    /// What these failures are, without what differs from try to try: request ids, numbers of
+    /// attempts, times.
+    pub fn cause(&self, parts: &mut Parts) {
+        parts.part(&self.total.to_string());
+        for error in &self.kept {
+            let Error { class, subject, what, detail, code, fix, .. } = error;
+            let code = code.as_deref().unwrap_or_default();
+            for part in [&format!("{class:?}"), &**subject, what, detail, code, fix] {
+                parts.part(part);
+            }
+        }
     }
 
     /// As many failures as fit; those with the same cause share one sentence.
     pub fn message(&self) -> String {
-        let mut told: Vec<(Error, Vec<&str>)> = Vec::new();
-        for error in &self.0 {
-            match told.iter_mut().find(|(t, _)| t.says_the_same(error)) {
-                Some((_, subjects)) if !error.subject.is_empty() => subjects.push(&error.subject),
-                Some(_) => {}
-                None => told.push((error.clone(), vec![&error.subject])),
-            }
-        }
-        let mut message = String::new();
-        let (mut shown, total) = (0, self.0.len());
-        for (error, subjects) in &told {
-            let subject = match subjects.as_slice() {
-                [] => String::new(),
-                [first, rest @ ..] if rest.len() > 3 => format!("{first} and {} more", rest.len()),
-                some => some.join(", "),
-            };
-            let sentence = error.clone().about(subject).to_string();
-            let separator = if message.is_empty() { "" } else { " | " };
-            let left = MAX_MESSAGE_BYTES.saturating_sub(message.len() + separator.len() + 24);
-            if sentence.len() > left && !message.is_empty() {
-                break;
-            }
-            message.push_str(separator);
-            message.push_str(cut(&sentence, left));
-            shown += subjects.len().max(1);
-        }
-        if shown < total {
-            message.push_str(&format!(" | and {} more", total - shown));
-        }
-        message
+        self.message_within(MAX_MESSAGE_BYTES)
     }
+
+    /// The same, for a message that something else stands in front of.
+    pub fn message_after(&self, prefix: &str) -> String {
+        let left = MAX_MESSAGE_BYTES.saturating_sub(prefix.len());
+        [prefix, &self.message_within(left)].concat()
+    }
+
+    fn message_within(&self, most: usize) -> String {
+        let mut groups = self.groups();
+        let all = joined(&groups, most);
+        if all.1 == self.total {
+            return all.0;
+        }
+        // What the code is made of comes first where not everything has room.
+        groups.sort_by_key(|(error, _)| error.class);
+        let kind = if self.class == Class::Invalid { "mistakes" } else { "failures" };
+        let head = |shown: usize| format!("{} {kind}; the first {shown}: ", self.total);
+        let tail = |shown: usize| format!(" | and {} more", self.total - shown);
+        let room = head(self.total).len() + tail(0).len();
+        let (text, shown) = joined(&groups, most.saturating_sub(room));
+        [head(shown), text, tail(shown)].concat()
+    }
+
+    /// Errors that say the same, with their subjects.
+    fn groups(&self) -> Vec<(&Error, Vec<&str>)> {
+        let mut groups: Vec<(&Error, Vec<&str>)> = Vec::new();
+        for error in &self.kept {
+            match groups.iter_mut().find(|(first, _)| first.says_the_same(error)) {
+                Some((_, subjects)) => subjects.push(&error.subject),
+                None => groups.push((error, vec![&error.subject])),
+            }
+        }
+        groups
+    }
+}
+
+/// As many sentences as fit, at least one even if it has to be cut; and of how many errors they are.
+fn joined(groups: &[(&Error, Vec<&str>)], most: usize) -> (String, usize) {
+    let mut text = String::new();
+    let mut errors = 0;
+    for (error, subjects) in groups {
+        let subject = match subjects.as_slice() {
+            [first, rest @ ..] if rest.len() > 3 => format!("{first} and {} more", rest.len()),
+            some => some.join(", "),
+        };
+        let sentence = (*error).clone().about(subject).to_string();
+        let separator = if text.is_empty() { "" } else { " | " };
+        let left = most.saturating_sub(text.len() + separator.len());
+        if sentence.len() > left && !text.is_empty() {
+            break;
+        }
+        text.push_str(separator);
+        text.push_str(cut(&sentence, left));
+        errors += subjects.len();
+    }
+    (text, errors)
 }
 
 impl From<Error> for Errors {
     fn from(error: Error) -> Self {
-        Self(vec![error])
+        Self { class: error.class, kept: vec![error], total: 1 }
     }
-}
-
-impl From<Errors> for Status {
-    fn from(errors: Errors) -> Self {
-        Status::new(errors.class().code(), errors.message())
-    }
-}
-
-/// A name as its author wrote it, short and on one line, for use in an error.
-pub fn quoted(name: &str) -> String {
-    const LONGEST: usize = 80;
-    let clean: String = name.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
-    let short = cut(&clean, LONGEST);
-    if short.len() < clean.len() { format!("\"{short}...\"") } else { format!("\"{short}\"") }
-}
-
-/// An identifier that came from outside, such as a cloud's error code: only what such a thing can
-/// look like gets through, so that nothing can be smuggled into an error by way of it.
-pub fn identifier(text: &str) -> Option<&str> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '*');
-    (!text.is_empty() && text.len() <= 64 && text.chars().all(plain)).then_some(text)
-}
-
-fn cut(text: &str, longest: usize) -> &str {
-    let end = (0..=longest.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
-    text.get(..end.unwrap_or(0)).unwrap_or_default()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_class_becomes_one_of_the_five_codes_that_start_a_pod_empty() {
-        use Class::*;
-        for class in [Invalid, Denied, Unauthenticated, NotFound, Unusable, Internal] {
-            assert!(
-                !matches!(
-                    class.code(),
-                    Code::Unavailable
-                        | Code::DeadlineExceeded
-                        | Code::ResourceExhausted
-                        | Code::Aborted
-                        | Code::Cancelled
-                ),
-                "{class:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn failures_with_one_cause_share_a_sentence() {
-        let of = |name: &str| Error::new(Class::NotFound, "no such secret").about(name);
-        let other = Error::new(Class::Denied, "forbidden").about("c").fix("grant it");
-        let errors = Errors::of(vec![of("a"), other, of("b")]).unwrap();
-        assert_eq!(errors.message(), "a, b: no such secret | c: forbidden; grant it");
-        assert_eq!(errors.class(), Class::Denied);
-        let of = |name: &str| Error { request: Some(format!("id-of-{name}").into()), ..of(name) };
-        let errors = Errors::of(vec![of("a"), of("b")]).unwrap();
-        assert_eq!(errors.message(), "a, b: no such secret (request id-of-a)");
-    }
-
-    #[test]
-    fn a_long_list_is_cut_between_failures_and_counted() {
-        let one = |n: usize| {
-            Error::new(Class::NotFound, format!("{n} {}", "x".repeat(200))).about(format!("o{n}"))
-        };
-        let message = Errors::of((0..9).map(one).collect()).unwrap().message();
-        assert!(message.len() <= 900, "{}", message.len());
-        assert!(message.ends_with("| and 5 more"), "{message}");
-        let long = Errors::from(Error::new(Class::Internal, "é".repeat(900)));
-        assert!(long.message().len() <= 900);
-    }
-
-    #[test]
-    fn foreign_identifiers_pass_only_if_they_look_like_one() {
-        assert_eq!(identifier("Forbidden.NoPermission"), Some("Forbidden.NoPermission"));
-        for bad in ["", "a b", "x/y", &"a".repeat(65), "<html>", "é"] {
-            assert_eq!(identifier(bad), None, "{bad}");
-        }
-        assert_eq!(quoted("a\nb"), "\"a?b\"");
-        assert!(quoted(&"é".repeat(99)).len() < 90);
-    }
-}
+mod tests;
