@@ -18,9 +18,6 @@ use crate::{
 /// (csi-contract: reporting errors).
 const MAX_MESSAGE_BYTES: usize = 880;
 
-/// Mistakes kept of one mount; a message has room for a few, and a request can hold 100,000.
-const MOST_KEPT: usize = 64;
-
 /// What kind of failure it is. It alone decides the gRPC code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
@@ -132,66 +129,32 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// All failures of one mount: the first ones, and how many there are.
+/// All failures of one mount, and how many more there are of which only the number is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Errors {
     kept: Vec<Error>,
-    total: usize,
-    class: Class,
+    more: usize,
 }
 
 impl Errors {
-    /// For a list that is filled with `push`.
-    pub fn none() -> Self {
-        Self { kept: Vec::new(), total: 0, class: Class::Internal }
-    }
-
     /// `None` when there is nothing to report.
     pub fn of(errors: Vec<Error>) -> Option<Self> {
-        let total = errors.len();
-        Self::of_many(errors, total)
+        (!errors.is_empty()).then_some(Self { kept: errors, more: 0 })
     }
 
-    /// Where `total` were found and the first ones kept.
-    pub fn of_many(kept: Vec<Error>, total: usize) -> Option<Self> {
-        let mut errors = Self::none();
-        kept.into_iter().for_each(|error| errors.push(error));
-        errors.total = errors.total.max(total);
-        errors.found()
+    /// With so many more that are counted only.
+    pub fn and_more(self, more: usize) -> Self {
+        Self { more: self.more + more, ..self }
     }
 
-    /// Counts it, and keeps it where there is room.
-    pub fn push(&mut self, error: Error) {
-        self.class = self.class.min(error.class);
-        self.total += 1;
-        if self.kept.len() < MOST_KEPT {
-            self.kept.push(error);
-        }
-    }
-
-    pub fn append(&mut self, others: Self) {
-        let total = self.total + others.total;
-        self.class = self.class.min(others.class);
-        others.kept.into_iter().for_each(|error| self.push(error));
-        self.total = total;
-    }
-
-    pub fn found(self) -> Option<Self> {
-        (self.total > 0).then_some(self)
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.total == 0
-    }
-
-    /// How many there are, kept or not.
-    pub fn total(&self) -> usize {
-        self.total
+    /// How many are counted only.
+    pub fn more(&self) -> usize {
+        self.more
     }
 
     /// The class that decides the code: what the pod's author can mend comes before what passes.
     pub fn class(&self) -> Class {
-        self.class
+        self.kept.iter().map(|error| error.class).min().unwrap_or(Class::Internal)
     }
 
     /// Those that are kept.
@@ -202,7 +165,7 @@ impl Errors {
     /// What these failures are, without what differs from try to try: request ids, numbers of
     /// attempts, times.
     pub fn cause(&self, parts: &mut Parts) {
-        parts.part(&self.total.to_string());
+        parts.part(&self.more.to_string());
         for error in &self.kept {
             let Error { class, subject, what, detail, code, fix, .. } = error;
             let code = code.as_deref().unwrap_or_default();
@@ -225,16 +188,17 @@ impl Errors {
 
     fn message_within(&self, most: usize) -> String {
         let mut groups = self.groups();
+        let total = self.kept.len() + self.more;
         let all = joined(&groups, most);
-        if all.1 == self.total {
+        if all.1 == total {
             return all.0;
         }
         // What the code is made of comes first where not everything has room.
         groups.sort_by_key(|(error, _)| error.class);
-        let kind = if self.class == Class::Invalid { "mistakes" } else { "failures" };
-        let head = |shown: usize| format!("{} {kind}; the first {shown}: ", self.total);
-        let tail = |shown: usize| format!(" | and {} more", self.total - shown);
-        let room = head(self.total).len() + tail(0).len();
+        let kind = if self.class() == Class::Invalid { "mistakes" } else { "failures" };
+        let head = |shown: usize| format!("{total} {kind}; the first {shown}: ");
+        let tail = |shown: usize| format!(" | and {} more", total - shown);
+        let room = head(total).len() + tail(0).len();
         let (text, shown) = joined(&groups, most.saturating_sub(room));
         [head(shown), text, tail(shown)].concat()
     }
@@ -274,9 +238,19 @@ fn joined(groups: &[(&Error, Vec<&str>)], most: usize) -> (String, usize) {
     (text, errors)
 }
 
+impl IntoIterator for Errors {
+    type Item = Error;
+    type IntoIter = std::vec::IntoIter<Error>;
+
+    /// Those that are kept.
+    fn into_iter(self) -> Self::IntoIter {
+        self.kept.into_iter()
+    }
+}
+
 impl From<Error> for Errors {
     fn from(error: Error) -> Self {
-        Self { class: error.class, kept: vec![error], total: 1 }
+        Self { kept: vec![error], more: 0 }
     }
 }
 

@@ -10,7 +10,7 @@ pub fn shown(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return Cow::Borrowed(text);
     }
-    let mut marks = 0;
+    let mut marks = MOST_MARKS;
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         push(&mut out, c, &mut marks);
@@ -21,7 +21,7 @@ pub fn shown(text: &str) -> Cow<'_, str> {
 /// A name as its author wrote it, short, on one line and in quotes.
 pub fn quoted(name: &str) -> String {
     const LONGEST: usize = 80;
-    let mut marks = 0;
+    let mut marks = MOST_MARKS;
     let mut out = "\"".to_owned();
     for c in name.chars() {
         let before = out.len();
@@ -65,9 +65,12 @@ pub fn cut(text: &str, longest: usize) -> &str {
     text.get(..end.unwrap_or(0)).unwrap_or_default()
 }
 
-/// `marks` counts the combining marks before it, of which two are enough for any language's names.
+/// Combining marks on one character: enough for any language's names. At the start of a text they
+/// would change what stands before it.
+const MOST_MARKS: u32 = 2;
+
+/// `marks` counts the combining marks before it.
 fn push(out: &mut String, c: char, marks: &mut u32) {
-    const MOST_MARKS: u32 = 2;
     *marks = if is_mark(c) { *marks + 1 } else { 0 };
     if is_plain(c) && *marks <= MOST_MARKS {
         out.push(c);

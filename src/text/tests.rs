@@ -45,6 +45,7 @@ fn shown_leaves_names_of_any_language_as_they_are() {
 fn shown_escapes_combining_marks_beyond_two_in_a_row() {
     let text = format!("a{}", "\u{301}".repeat(4));
     assert_eq!(shown(&text), "a\u{301}\u{301}\\u{301}\\u{301}");
+    assert_eq!(quoted("\u{301}a"), "\"\\u{301}a\"");
 }
 
 #[test]
