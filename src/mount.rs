@@ -12,6 +12,7 @@ use crate::{
     aside::Aside,
     audit::Audit,
     cloud::endpoint::Endpoints,
+    digest::Parts,
     error::{Class, Error, Errors},
     events::Events,
     fetch::{Fetcher, Origin, ReadEnd, whole},
@@ -134,7 +135,9 @@ impl CsiDriverProvider for Provider {
         let mut seen = Seen { unread, pod: None, identity: "undecided", from: "nowhere" };
         // Each step keeps the deadline by itself and says what it waited for; this is the belt.
         let request = request.into_inner();
-        let volume = request.target_path.clone();
+        let mut volume = Parts::new();
+        volume.part(&request.target_path);
+        let volume = volume.digest();
         let mut account = Account::open(&self.audit);
         let answer = self.answer(request, deadline, &mut seen, &mut account);
         let outcome = match timeout_at(deadline, answer).await {
@@ -154,10 +157,15 @@ impl CsiDriverProvider for Provider {
         self.tell(&seen, &outcome, took);
         match outcome {
             Ok(response) => {
-                self.events.mounted(&volume);
+                self.events.mounted(volume);
                 Ok(Response::new(response))
             }
-            Err(errors) => Err(self.events.failed(volume, errors).into()),
+            Err(errors) => {
+                let mut cause = Parts::new();
+                errors.cause(&mut cause);
+                let message = self.events.failed(volume, cause.digest(), errors.message());
+                Err(Status::new(errors.class().code(), message))
+            }
         }
     }
 }

@@ -26,6 +26,7 @@ mod hostile;
 mod identity;
 mod log;
 mod memory;
+mod messages;
 mod model;
 mod objects;
 mod process;
