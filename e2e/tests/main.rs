@@ -29,6 +29,7 @@ mod memory;
 mod messages;
 mod model;
 mod objects;
+mod official;
 mod process;
 mod proxy;
 mod refresh;
