@@ -1,6 +1,7 @@
 //! Step 1: the driver's request becomes a `Mount`, in which everything is typed and nothing is left
 //! to check. Every parameter is pod-author input: whoever writes a pod can override it.
 
+pub mod caller;
 pub mod file;
 pub mod known;
 pub mod objects;
@@ -18,6 +19,7 @@ use crate::{
     pb,
     secret::Secret,
 };
+use caller::{Caller, Via};
 use file::{FileMode, PathTranslation};
 use known::Known;
 use objects::Object;
@@ -26,6 +28,7 @@ use objects::Object;
 #[derive(Debug)]
 pub struct Mount {
     pub pod: Pod,
+    pub via: Via,
     /// What the SecretProviderClass says about identity.
     pub identity: Wish,
     /// Parameter `roleArn`.
@@ -91,6 +94,7 @@ pub const STS_AUDIENCE: &str = "sts.aliyuncs.com";
 const TOKENS: &str = "csi.storage.k8s.io/serviceAccount.tokens";
 const POD_NAMESPACE: &str = "csi.storage.k8s.io/pod.namespace";
 const POD_NAME: &str = "csi.storage.k8s.io/pod.name";
+const CLASS: &str = "secretProviderClass";
 const POD_UID: &str = "csi.storage.k8s.io/pod.uid";
 const SERVICE_ACCOUNT: &str = "csi.storage.k8s.io/serviceAccount.name";
 
@@ -106,21 +110,22 @@ const PARAMETERS: [&str; 7] = [
 
 type Attributes = BTreeMap<String, Secret<String>>;
 
-/// Mistakes are reported together, as far as each can be seen on its own. `who` hears whose request
-/// it is, whatever else is wrong with it.
+/// Mistakes are reported together, as far as each can be seen on its own. `caller` is set to
+/// whose request it is, whatever else is wrong with it.
 pub fn parse(
     mut request: pb::MountRequest,
     endpoints: &Endpoints,
     known: &Known,
-    who: &mut Option<Pod>,
+    caller: &mut Caller,
 ) -> Result<Mount, Errors> {
     let attributes = strings("attributes", &mut request.attributes)?.unwrap_or_default();
+    *caller = Caller::of(parameter(&attributes, CLASS), &request.target_path);
     let secrets = strings("secrets", &mut request.secrets)?.unwrap_or_default();
     let mut errors = Vec::new();
 
     check_known(&attributes, &mut errors);
     let pod = keep(pod(&attributes), &mut errors);
-    who.clone_from(&pod);
+    caller.pod.clone_from(&pod);
     let identity = keep(wish(&attributes), &mut errors);
     let role = keep(role(&attributes), &mut errors);
     let token = keep(token(&attributes, &secrets), &mut errors);
@@ -154,7 +159,8 @@ pub fn parse(
             Some(objects),
             Some(refresh),
         ) if errors.is_empty() => {
-            Ok(Mount { pod, identity, role, token, node_publish_keys, objects, refresh })
+            let via = caller.via.unwrap_or(Via::Driver);
+            Ok(Mount { pod, via, identity, role, token, node_publish_keys, objects, refresh })
         }
         _ => Err(Errors::of(errors).unwrap_or_else(|| {
             Errors::from(Error::new(crate::error::Class::Internal, "the request was not parsed"))
@@ -187,8 +193,8 @@ fn parameter<'a>(attributes: &'a Attributes, name: &str) -> Option<&'a str> {
 /// Classes copied from the official provider's tests carry `env_auth_mode`, which nothing ever read.
 fn check_known(attributes: &Attributes, errors: &mut Vec<Error>) {
     for name in attributes.keys() {
-        let foreign = name.contains('/')
-            || matches!(&**name, "secretProviderClass" | "providerName" | "env_auth_mode");
+        let foreign =
+            name.contains('/') || matches!(&**name, CLASS | "providerName" | "env_auth_mode");
         if !foreign && !PARAMETERS.contains(&name.as_str()) {
             errors.push(Error::invalid(
                 format!("parameter {}", quoted(name)),
@@ -243,17 +249,23 @@ fn pod(attributes: &Attributes) -> Result<Pod, Error> {
     // Without pod info from kubelet these would be pod-author input; they end up in a URL.
     let named = |key: &str| {
         let name = needed(key)?;
-        let plain =
-            |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
-        let valid = name.len() <= 253 && name.bytes().all(plain) && !name.starts_with('.');
+        let valid = caller::is_name(&name);
         if valid { Ok(name) } else { Err(Error::invalid(key, "is not a Kubernetes name")) }
     };
     Ok(Pod {
         namespace: named(POD_NAMESPACE)?,
         name: named(POD_NAME)?,
-        uid: parameter(attributes, POD_UID).unwrap_or_default().to_owned(),
+        uid: uid(attributes)?,
         service_account: named(SERVICE_ACCOUNT)?,
     })
+}
+
+/// A UUID, or what kubelet makes of the file of a static pod.
+fn uid(attributes: &Attributes) -> Result<String, Error> {
+    let uid = parameter(attributes, POD_UID).unwrap_or_default();
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
+    let valid = uid.len() <= 128 && uid.bytes().all(plain);
+    if valid { Ok(uid.to_owned()) } else { Err(Error::invalid(POD_UID, "is not a pod's uid")) }
 }
 
 fn wish(attributes: &Attributes) -> Result<Wish, Error> {

@@ -32,6 +32,7 @@ mod objects;
 mod process;
 mod proxy;
 mod refresh;
+mod reports;
 mod rollouts;
 mod sessions;
 mod sharing;

@@ -3,6 +3,8 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use crate::text::is_invisible;
+
 /// A file's path inside the volume.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RelPath(String);
@@ -24,6 +26,10 @@ impl RelPath {
         }
         if path.chars().any(char::is_control) {
             return Err("holds a control character");
+        }
+        // The driver takes them; nobody could type such a name, or see it right in a list.
+        if path.chars().any(is_invisible) {
+            return Err("holds an invisible character");
         }
         if path.starts_with("..") {
             return Err("starts with \"..\"");
@@ -153,12 +159,31 @@ mod tests {
         let long = "x".repeat(256);
         let deep = format!("{}x", "a/".repeat(2100));
         for bad in [
-            "", "/a", "..", "../a", "a/../b", "..data", "..foo", "./a", "a//b", "a/", "a/./b", ".",
-            "a\0b", "a\nb", &long, &deep,
+            "",
+            "/a",
+            "..",
+            "../a",
+            "a/../b",
+            "..data",
+            "..foo",
+            "./a",
+            "a//b",
+            "a/",
+            "a/./b",
+            ".",
+            "a\0b",
+            "a\nb",
+            "a\u{200b}b",
+            "a\u{202e}b",
+            "a\u{2028}",
+            &long,
+            &deep,
         ] {
             assert!(RelPath::parse(bad).is_err(), "{bad}");
         }
-        for good in ["a", "a/b", "a/..b", ".a", "a b", "é", "acs:kms:r:1:secret_x"] {
+        for good in
+            ["a", "a/b", "a/..b", ".a", "a b", "é", "e\u{301}", "密码", "acs:kms:r:1:secret_x"]
+        {
             assert_eq!(RelPath::parse(good).unwrap().as_str(), good);
         }
         let longest = format!("{}xx", "a/".repeat(2047));
