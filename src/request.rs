@@ -3,6 +3,7 @@
 
 pub mod accident;
 mod attributes;
+pub mod caller;
 pub mod file;
 pub mod hints;
 pub mod known;
@@ -22,9 +23,10 @@ use crate::{
     secret::Secret,
 };
 use attributes::{
-    Attributes, Names, PARAMETERS, POD_NAME, POD_NAMESPACE, POD_UID, SERVICE_ACCOUNT, Secrets,
-    TOKENS,
+    Attributes, CLASS, Names, PARAMETERS, POD_NAME, POD_NAMESPACE, POD_UID, SERVICE_ACCOUNT,
+    Secrets, TOKENS,
 };
+use caller::{Caller, Via};
 use file::{FileMode, PathTranslation};
 use hints::Kind;
 use known::Known;
@@ -35,6 +37,7 @@ use objects::Object;
 #[derive(Debug)]
 pub struct Mount {
     pub pod: Pod,
+    pub via: Via,
     /// What the SecretProviderClass says about identity.
     pub identity: Wish,
     /// Parameter `roleArn`.
@@ -99,21 +102,22 @@ pub enum NodePublishKeys {
 /// The client id that ACK registers with RAM for pod tokens.
 pub const STS_AUDIENCE: &str = "sts.aliyuncs.com";
 
-/// Mistakes are reported together, as far as each can be seen on its own. `who` is set to whose
-/// request it is, whatever else is wrong with it.
+/// Mistakes are reported together, as far as each can be seen on its own. `caller` is set to
+/// whose request it is, whatever else is wrong with it.
 pub fn parse(
     mut request: pb::MountRequest,
     endpoints: &Endpoints,
     known: &Known,
-    who: &mut Option<Pod>,
+    caller: &mut Caller,
 ) -> Result<Mount, Errors> {
     let attributes = Attributes::read(&mut request.attributes)?;
+    *caller = Caller::of(attributes.get(CLASS), &request.target_path);
     let secrets = Secrets::read(&mut request.secrets)?;
     let mut mistakes = Mistakes::default();
 
     check_known(&attributes.unknown, &mut mistakes);
     let pod = mistakes.keep(pod(&attributes));
-    who.clone_from(&pod);
+    caller.pod.clone_from(&pod);
     let identity = mistakes.keep(wish(&attributes));
     let role = mistakes.keep(role(&attributes));
     let token = mistakes.keep(token(&attributes, &secrets));
@@ -149,7 +153,10 @@ pub fn parse(
             Some(node_publish_keys),
             Some(objects),
             Some(refresh),
-        ) => Ok(Mount { pod, identity, role, token, node_publish_keys, objects, refresh }),
+        ) => {
+            let via = caller.via.unwrap_or(Via::Driver);
+            Ok(Mount { pod, via, identity, role, token, node_publish_keys, objects, refresh })
+        }
         _ => Err(Error::new(Class::Internal, "the request was not parsed").into()),
     }
 }
@@ -174,17 +181,23 @@ fn pod(attributes: &Attributes) -> Result<Pod, Error> {
     // Without pod info from kubelet these would be pod-author input; they end up in a URL.
     let named = |key: &str| {
         let name = needed(key)?;
-        let plain =
-            |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
-        let valid = name.len() <= 253 && name.bytes().all(plain) && !name.starts_with('.');
+        let valid = caller::is_name(&name);
         if valid { Ok(name) } else { Err(Error::invalid(key, "is not a Kubernetes name")) }
     };
     Ok(Pod {
         namespace: named(POD_NAMESPACE)?,
         name: named(POD_NAME)?,
-        uid: attributes.get(POD_UID).unwrap_or_default().to_owned(),
+        uid: uid(attributes)?,
         service_account: named(SERVICE_ACCOUNT)?,
     })
+}
+
+/// A UUID, or what kubelet makes of the file of a static pod.
+fn uid(attributes: &Attributes) -> Result<String, Error> {
+    let uid = attributes.get(POD_UID).unwrap_or_default();
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
+    let valid = uid.len() <= 128 && uid.bytes().all(plain);
+    if valid { Ok(uid.to_owned()) } else { Err(Error::invalid(POD_UID, "is not a pod's uid")) }
 }
 
 fn wish(attributes: &Attributes) -> Result<Wish, Error> {

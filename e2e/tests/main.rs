@@ -33,6 +33,7 @@ mod official;
 mod process;
 mod proxy;
 mod refresh;
+mod reports;
 mod rollouts;
 mod sessions;
 mod sharing;

@@ -112,7 +112,8 @@ async fn every_field_has_an_accepted_and_a_refused_example() {
     let world = World::start().await;
     let mut table = Table::new(
         "# Fields of an object\n\nOne accepted and one refused example of each, with the message \
-         that `kubectl describe pod` shows after the driver's own words. A test makes this table.",
+         that `kubectl describe pod` shows after the driver's own words and the SecretProviderClass's \
+         name. A test makes this table.",
         &["field", "accepted", "file", "refused", "message"],
     );
     for (field, accepted, (file, text), refused) in rows {
@@ -120,9 +121,9 @@ async fn every_field_has_an_accepted_and_a_refused_example() {
         assert_eq!(volume.text(file), text, "{field}");
         let status = world.web(refused).await.unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument, "{field}: {status:?}");
-        assert!(status.message().starts_with("object 1"), "{}", status.message());
-        let code = |yaml: &str| format!("`{}`", yaml.replace('\n', "`\n`"));
         let message = steady(status.message());
+        assert!(message.starts_with("object 1"), "{message}");
+        let code = |yaml: &str| format!("`{}`", yaml.replace('\n', "`\n`"));
         table.row(&[field, &code(accepted), &format!("`{file}`"), &code(refused), &message]);
     }
     table.holds("objects.md");

@@ -7,6 +7,9 @@ use std::{
     sync::Mutex,
 };
 
+/// What messages about the driver double's volumes begin with.
+pub const CLASS: &str = "SecretProviderClass shop/secrets: ";
+
 /// A document with a table for each of its sections, which tests of their own make.
 pub struct Document {
     pub name: &'static str,
@@ -90,9 +93,10 @@ fn path(document: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(document)
 }
 
-/// Without what differs from run to run: request ids, numbers of attempts, and ports of this machine.
+/// Without the SecretProviderClass in front, which is the same in all of them, and without what differs
+/// from run to run: request ids, numbers of attempts, and ports of this machine.
 pub fn steady(message: &str) -> String {
-    let mut text = without_request_ids(message);
+    let mut text = without_request_ids(message.strip_prefix(CLASS).unwrap_or(message));
     for (before, after, name) in [("127.0.0.1:", "", "PORT"), ("", " attempts", "N")] {
         text = without_number(&text, before, after, name);
     }

@@ -14,7 +14,9 @@ pub(super) const POD_NAMESPACE: &str = "csi.storage.k8s.io/pod.namespace";
 pub(super) const POD_NAME: &str = "csi.storage.k8s.io/pod.name";
 pub(super) const POD_UID: &str = "csi.storage.k8s.io/pod.uid";
 pub(super) const SERVICE_ACCOUNT: &str = "csi.storage.k8s.io/serviceAccount.name";
-const FROM_KUBERNETES: [&str; 5] = [TOKENS, POD_NAMESPACE, POD_NAME, POD_UID, SERVICE_ACCOUNT];
+/// The driver's own, of which class it is.
+pub(super) const CLASS: &str = "secretProviderClass";
+const SENT: [&str; 6] = [TOKENS, POD_NAMESPACE, POD_NAME, POD_UID, SERVICE_ACCOUNT, CLASS];
 
 pub(super) const PARAMETERS: [&str; 7] = [
     "identity",
@@ -64,11 +66,10 @@ impl Attributes {
     pub(super) fn read(text: &mut String) -> Result<Self, Error> {
         let mut all = Self::default();
         each("attributes", text, |name, value| {
-            let ours = PARAMETERS.into_iter().chain(FROM_KUBERNETES).find(|ours| *ours == name);
+            let ours = PARAMETERS.into_iter().chain(SENT).find(|ours| *ours == name);
             // Classes copied from the official provider's tests carry `env_auth_mode`, which
             // nothing ever read.
-            let foreign = name.contains('/')
-                || matches!(&*name, "secretProviderClass" | "providerName" | "env_auth_mode");
+            let foreign = name.contains('/') || matches!(&*name, "providerName" | "env_auth_mode");
             match ours {
                 Some(ours) => drop(all.values.insert(ours, value)),
                 None if foreign => {}

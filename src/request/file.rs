@@ -27,7 +27,7 @@ impl RelPath {
         if path.chars().any(char::is_control) {
             return Err("holds a control character");
         }
-        // The driver takes them; whoever looks for the file cannot type them.
+        // The driver takes them; nobody could type such a name, or see it right in a list.
         if path.chars().any(is_invisible) {
             return Err("holds an invisible character");
         }
@@ -185,14 +185,17 @@ mod tests {
             ".",
             "a\0b",
             "a\nb",
-            "a\u{200b}",
+            "a\u{200b}b",
             "a\u{202e}b",
+            "a\u{2028}",
             &long,
             &deep,
         ] {
             assert!(RelPath::parse(bad).is_err(), "{bad}");
         }
-        for good in ["a", "a/b", "a/..b", ".a", "a b", "é", "acs:kms:r:1:secret_x"] {
+        for good in
+            ["a", "a/b", "a/..b", ".a", "a b", "é", "e\u{301}", "密码", "acs:kms:r:1:secret_x"]
+        {
             assert_eq!(RelPath::parse(good).unwrap().as_str(), good);
         }
         let longest = format!("{}xx", "a/".repeat(2047));

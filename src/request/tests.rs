@@ -35,7 +35,7 @@ fn request(changes: &[(&str, Value)]) -> pb::MountRequest {
 }
 
 fn parsed(request: pb::MountRequest) -> Result<Mount, Errors> {
-    parse(request, &Endpoints::of_hangzhou(), &Known::default(), &mut None)
+    parse(request, &Endpoints::of_hangzhou(), &Known::default(), &mut Caller::default())
 }
 
 fn mount(changes: &[(&str, Value)]) -> Mount {
@@ -76,10 +76,11 @@ fn a_plain_request_says_who_asks_for_what() {
 
 #[test]
 fn who_asks_is_heard_whatever_else_is_wrong() {
-    let mut who = None;
+    let mut caller = Caller::default();
     let broken = request(&[("identity", json!("nobody"))]);
-    parse(broken, &Endpoints::of_hangzhou(), &Known::default(), &mut who).unwrap_err();
-    assert_eq!(who.unwrap().name, "web-1");
+    parse(broken, &Endpoints::of_hangzhou(), &Known::default(), &mut caller).unwrap_err();
+    assert_eq!(caller.prefix(), "SecretProviderClass shop/c: ");
+    assert_eq!((caller.via, caller.pod.unwrap().name.as_str()), (Some(Via::Driver), "web-1"));
 }
 
 #[test]
@@ -375,4 +376,14 @@ fn a_secret_of_the_volume_is_an_access_key_with_both_its_entries() {
     }
     assert!(matches!(keys(json!({"LTAI": "LTAI"})), NodePublishKeys::Others(_)));
     assert!(matches!(keys(json!({})), NodePublishKeys::Absent));
+}
+
+#[test]
+fn uid_that_is_none_is_refused() {
+    for good in ["5f1c9e0e-7d43-4c5e-9a83-1f3d5d0c7a11", "b2d4fbb1b6b0a9f1c1a5b7a9c0d1e2f3"] {
+        assert_eq!(mount(&[(POD_UID, json!(good))]).pod.uid, good);
+    }
+    for bad in ["a\u{202e}b", "a b", "a\nb", &"x".repeat(129)] {
+        assert_eq!(wrong(&[(POD_UID, json!(bad))]), [POD_UID]);
+    }
 }
