@@ -322,7 +322,9 @@ fn first_configured(mount: &Mount, policy: &Policy) -> Result<Mode, Error> {
         Mode::Pod => false,
         Mode::Provider => has_role && policy.oidc_provider.is_some() && policy.token_file.is_some(),
         Mode::RamRole => has_role && policy.keys.is_some(),
-        Mode::NodePublishSecret => !matches!(mount.node_publish_keys, NodePublishKeys::Absent),
+        Mode::NodePublishSecret => {
+            !matches!(mount.node_publish_keys, NodePublishKeys::Absent | NodePublishKeys::Others(_))
+        }
         Mode::AccessKey => policy.keys.is_some(),
         Mode::EcsRole => policy.ecs_metadata,
     };
@@ -455,8 +457,8 @@ fn published_keys(keys: &NodePublishKeys) -> Result<Arc<Keys>, Error> {
     match keys {
         NodePublishKeys::Keys(keys) => Ok(keys.clone()),
         NodePublishKeys::Absent => Err(unusable(mode, "the mount brought no Secret").fix(fix)),
-        NodePublishKeys::Lacks(entry) => {
-            Err(unusable(mode, &format!("the Secret has no entry {entry}")).fix(fix))
+        NodePublishKeys::Others(what) | NodePublishKeys::Unusable(what) => {
+            Err(unusable(mode, what).fix(fix))
         }
     }
 }
