@@ -122,7 +122,7 @@ fn class_and_identity_are_in_log_and_audit_record() {
         let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
         lines.filter(of).collect::<Vec<Value>>()
     };
-    let mounts = lines(&log, |line| line["target"] == "provider::mount::seen");
+    let mounts = lines(&log, |line| line["target"] == "provider::mount");
     let records = lines(&audit, |line| line.get("mount").is_some());
     let expected = [
         ("ecs-role", "operator-default", ""),

@@ -16,6 +16,13 @@ async fn mistakes_in_parameters() {
         row("`region` is no region")
             .parameter("region", "Hangzhou")
             .says("is not a region id such as cn-hangzhou"),
+        (1..=40)
+            .fold(row("more mistakes than a message has room for"), |row, number| {
+                row.parameter(&format!("wrong{number}"), "x")
+            })
+            .input("40 parameters that are none")
+            .says("40 mistakes; the first ")
+            .says(" more"),
     ];
     check("Parameters", rows).await;
 }
