@@ -436,7 +436,8 @@ fn check_subject(token: &Secret<String>, subject: &str) -> Result<(), Error> {
         return Ok(());
     }
     let what = format!("identity pod cannot be used: the pod's token is not one of {subject}");
-    Err(Error::new(Class::Unauthenticated, what))
+    Err(Error::new(Class::Unauthenticated, what)
+        .fix("kubelet sends the token: remove any from the volume's attributes and Secret"))
 }
 
 /// Read at each mount: kubelet replaces the file as it renews the token.

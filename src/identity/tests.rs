@@ -355,7 +355,7 @@ async fn where_pods_share_a_session_each_still_has_a_token_of_the_service_accoun
         mount.token = token(&jwt, None);
         let (class, told) = refused(&mount, &policy).await;
         assert_eq!(class, Class::Unauthenticated);
-        assert!(told.ends_with("is not one of system:serviceaccount:shop:web"), "{told}");
+        assert!(told.contains("is not one of system:serviceaccount:shop:web; kubelet"), "{told}");
     }
     // No other mode is a ServiceAccount's.
     let identity = chosen(&self::mount(Wish::Mode(Mode::RamRole), ""), &policy).await.unwrap();

@@ -19,6 +19,9 @@ use crate::{
     telemetry::Metrics,
 };
 
+/// Log filters name it.
+const TARGET: &str = "provider::mount";
+
 #[derive(Debug)]
 pub(super) struct Seen<'a> {
     metrics: &'a Metrics,
@@ -93,6 +96,7 @@ impl<'a> Seen<'a> {
             Ok(response) => {
                 let files = response.files.len();
                 tracing::info!(
+                    target: TARGET,
                     namespace,
                     pod,
                     uid,
@@ -112,6 +116,7 @@ impl<'a> Seen<'a> {
                 let code = code_name(errors.class().code());
                 let error = errors.message();
                 tracing::warn!(
+                    target: TARGET,
                     namespace,
                     pod,
                     uid,
@@ -141,6 +146,7 @@ impl<'a> Seen<'a> {
         if let Some((age, error)) = stale.iter().max_by_key(|(age, _)| *age) {
             let [namespace, pod, uid, service_account] = self.pod();
             tracing::warn!(
+                    target: TARGET,
                 namespace,
                 pod,
                 uid,
@@ -177,6 +183,7 @@ impl Drop for Seen<'_> {
         let [namespace, pod, uid, service_account] = self.pod();
         let took = self.started.elapsed();
         tracing::warn!(
+                    target: TARGET,
             namespace,
             pod,
             uid,
@@ -190,5 +197,59 @@ impl Drop for Seen<'_> {
             "{reason}"
         );
         self.metrics.mount(self.identity, code, took);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mount_without_an_answer_is_counted_by_how_it_ended() {
+        let metrics = Metrics::new();
+        let seen = || Seen::of(&pb::MountRequest::default(), false, &metrics);
+        drop(seen());
+        let mut answered = seen();
+        answered.ended(&Ok(pb::MountResponse::default()));
+        drop(answered);
+        let fault = std::panic::AssertUnwindSafe(|| {
+            let _seen = seen();
+            panic!("a fault");
+        });
+        std::panic::catch_unwind(fault).unwrap_err();
+        let text = metrics.text();
+        for outcome in ["CALLER_GONE", "OK", "PANIC"] {
+            let count = format!("{{identity=\"undecided\",outcome=\"{outcome}\"}} 1");
+            assert!(text.contains(&count), "{outcome}: {text}");
+        }
+    }
+
+    #[test]
+    fn volume_is_told_from_others_by_pod_class_and_path() {
+        let metrics = Metrics::new();
+        let of = |path: &str, class: &str, uid: &str, account: &str| {
+            let target_path = path.to_owned();
+            let request = pb::MountRequest { target_path, ..pb::MountRequest::default() };
+            let mut seen = Seen::of(&request, false, &metrics);
+            seen.caller.class = Some(class.to_owned());
+            seen.caller.pod = Some(crate::request::Pod {
+                namespace: "shop".to_owned(),
+                name: "p".to_owned(),
+                uid: uid.to_owned(),
+                service_account: account.to_owned(),
+            });
+            seen.ended = true;
+            seen.volume()
+        };
+        let one = of("/a", "c", "1", "web");
+        assert_eq!(one, of("/a", "c", "1", "web"));
+        for other in [
+            of("/b", "c", "1", "web"),
+            of("/a", "d", "1", "web"),
+            of("/a", "c", "2", "web"),
+            of("/a", "c", "1", "api"),
+        ] {
+            assert_ne!(one, other);
+        }
     }
 }

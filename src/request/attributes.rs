@@ -8,15 +8,14 @@ use zeroize::Zeroize;
 
 use crate::{error::Error, secret::Secret};
 
-/// Kubernetes' own keys.
+/// The driver's and Kubernetes' own keys.
+pub(super) const CLASS: &str = "secretProviderClass";
 pub(super) const TOKENS: &str = "csi.storage.k8s.io/serviceAccount.tokens";
 pub(super) const POD_NAMESPACE: &str = "csi.storage.k8s.io/pod.namespace";
 pub(super) const POD_NAME: &str = "csi.storage.k8s.io/pod.name";
 pub(super) const POD_UID: &str = "csi.storage.k8s.io/pod.uid";
 pub(super) const SERVICE_ACCOUNT: &str = "csi.storage.k8s.io/serviceAccount.name";
-/// The driver's own, of which class it is.
-pub(super) const CLASS: &str = "secretProviderClass";
-const SENT: [&str; 6] = [TOKENS, POD_NAMESPACE, POD_NAME, POD_UID, SERVICE_ACCOUNT, CLASS];
+const SENT: [&str; 6] = [CLASS, TOKENS, POD_NAMESPACE, POD_NAME, POD_UID, SERVICE_ACCOUNT];
 
 pub(super) const PARAMETERS: [&str; 7] = [
     "identity",

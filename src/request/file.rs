@@ -193,9 +193,7 @@ mod tests {
         ] {
             assert!(RelPath::parse(bad).is_err(), "{bad}");
         }
-        for good in
-            ["a", "a/b", "a/..b", ".a", "a b", "é", "e\u{301}", "密码", "acs:kms:r:1:secret_x"]
-        {
+        for good in ["a", "a/b", "a/..b", ".a", "a b", "é", "acs:kms:r:1:secret_x"] {
             assert_eq!(RelPath::parse(good).unwrap().as_str(), good);
         }
         let longest = format!("{}xx", "a/".repeat(2047));

@@ -84,6 +84,13 @@ async fn mistakes_in_parameters() {
             .volume(secret(&[("access_secret", "LTAI5t0"), ("access_key", "planted-key")]))
             .code(Code::FailedPrecondition)
             .says("are they swapped?"),
+        (1..=40)
+            .fold(row("more mistakes than a message has room for"), |row, number| {
+                row.parameter(&format!("wrong{number}"), "x")
+            })
+            .input("40 parameters that are none")
+            .says("40 mistakes; the first ")
+            .says(" more"),
     ];
     check("Parameters", rows).await;
 }
