@@ -367,8 +367,13 @@ impl Missed {
                     Source::Kms(_) => "kms:GetSecretValue",
                     Source::Oos(_) => "oos:GetSecretParameter and kms:GetSecretValue",
                 };
+                let own = match role {
+                    None => identity.own_instead(),
+                    Some(_) => String::new(),
+                };
                 let fix = match failure.cause {
-                    Cause::Denied => format!("allow {who} {action} on it"),
+                    Cause::Denied if own.is_empty() => format!("allow {who} {action} on it"),
+                    Cause::Denied => format!("allow {who} {action} on it, or {own}"),
                     Cause::NotFound => "check its name, region and version".to_owned(),
                     Cause::Unauthenticated => format!("check the keys of {who}"),
                     _ => String::new(),
