@@ -6,7 +6,7 @@ use super::flags::{self, Flags};
 use crate::http;
 
 pub(super) struct Settings<'a> {
-    pub(super) flags: &'a Flags,
+    flags: &'a Flags,
     pub(super) environment: &'a [(String, String)],
     mistakes: Vec<String>,
     warnings: Vec<String>,
