@@ -322,7 +322,7 @@ async fn the_sandbox_leaves_the_files_that_are_used_after_the_start() {
     let account = PathBuf::from("/var/run/secrets/kubernetes.io/serviceaccount");
     assert_eq!(reach.read, [account.clone(), own(""), "/etc/own/ca.pem".into()]);
     let setup = Setup::default().env("SSL_CERT_DIR", "/etc/own/certs:/opt/certs:");
-    let reach = configure(None, &emulator, directory.path(), &setup).unwrap().reach;
+    let reach = configure(&emulator, directory.path(), &setup).unwrap().reach;
     assert_eq!(reach.read, [account, "/etc/own/certs".into(), "/opt/certs".into()]);
 }
 
