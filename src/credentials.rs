@@ -114,7 +114,24 @@ const NO_SESSION: &str = "no RAM session can be had";
 /// are one login.
 pub type LoginKey = Digest;
 
-type Outcome = Result<Arc<Session>, Error>;
+type Outcome = Result<Arc<Session>, NoSession>;
+
+/// Why there is no session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoSession {
+    pub error: Error,
+    /// Whoever gives sessions said no, and did not only fail to answer.
+    pub refusal: bool,
+    /// The caller's time was up while the login went on.
+    pub late: bool,
+}
+
+impl NoSession {
+    /// There was no answer, or none that says anything of this login.
+    fn unanswered(error: Error) -> Self {
+        Self { error, refusal: false, late: false }
+    }
+}
 
 #[derive(Clone, Debug)]
 pub struct Sessions(Arc<Inner>);
@@ -154,7 +171,7 @@ impl Sessions {
 
     /// A session that is valid now. One that is due for renewal is returned as it is, and renewed
     /// meanwhile.
-    pub async fn prove(&self, keyed: &Keyed, deadline: Instant) -> Result<Proof, Error> {
+    pub async fn prove(&self, keyed: &Keyed, deadline: Instant) -> Result<Proof, NoSession> {
         let Keyed { login, key } = keyed;
         if let Login::Keys(keys) = &**login {
             return Ok(Proof::Keys(keys.clone()));
@@ -173,16 +190,21 @@ impl Sessions {
             return Ok(Proof::Session(session));
         }
         match self.log_in(keyed).until(deadline).await {
-            Waited::Landed(outcome) | Waited::OutOfTime(Some(outcome)) => {
-                outcome.map(Proof::Session)
+            Waited::Landed(outcome) => outcome.map(Proof::Session),
+            Waited::OutOfTime(Some(outcome)) => {
+                outcome.map(Proof::Session).map_err(|so_far| NoSession { late: true, ..so_far })
             }
-            Waited::Lost => Err(Error::new(Class::Internal, "getting a RAM session failed inside")),
+            Waited::Lost => {
+                let error = Error::new(Class::Internal, "getting a RAM session failed inside");
+                Err(NoSession::unanswered(error))
+            }
             Waited::OutOfTime(None) => {
                 let what =
                     format!("{} has not answered in the mount's time", login.asked(&self.0.sts));
-                Err(Error::new(Class::Internal, what)
+                let error = Error::new(Class::Internal, what)
                     .about(login.who())
-                    .fix("check DNS, routes and --public-endpoints; the mount is tried again"))
+                    .fix("check DNS, routes and --public-endpoints; the mount is tried again");
+                Err(NoSession { late: true, ..NoSession::unanswered(error) })
             }
         }
     }
@@ -218,7 +240,7 @@ impl Sessions {
                 }
                 let trouble = |error| pilot.note(Err(error));
                 let outcome = sessions.ask(&login, Instant::now() + LOGIN_LIMIT, &trouble).await;
-                sessions.watch(&login, outcome.as_ref().err());
+                sessions.watch(&login, outcome.as_ref().err().map(|failed| &failed.error));
                 pilot.land(sessions.keep(key, outcome));
             });
         }
@@ -243,7 +265,7 @@ impl Sessions {
         }
     }
 
-    fn keep(&self, key: LoginKey, outcome: Result<Session, Error>) -> Outcome {
+    fn keep(&self, key: LoginKey, outcome: Result<Session, NoSession>) -> Outcome {
         let now = Instant::now();
         let mut held = lock(&self.0.held);
         match outcome {
@@ -259,12 +281,13 @@ impl Sessions {
                 self.0.metrics.sessions(held.len());
                 Ok(session)
             }
-            Err(error) => {
+            Err(failed) => {
                 if let Some(held) = held.get_mut(&key) {
                     held.renew_not_before = now + RENEW_PAUSE;
+                    let error = &failed.error;
                     tracing::warn!(%error, "renewing a RAM session failed; the old one serves on");
                 }
-                Err(error)
+                Err(failed)
             }
         }
     }
@@ -275,11 +298,13 @@ impl Sessions {
         login: &'a Login,
         deadline: Instant,
         trouble: sts::Trouble<'a>,
-    ) -> Pin<Box<dyn Future<Output = Result<Session, Error>> + Send + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = Result<Session, NoSession>> + Send + 'a>> {
         Box::pin(async move {
             let Inner { cloud, sts, metadata, .. } = &*self.0;
             match login {
-                Login::Keys(_) => Err(Error::new(Class::Internal, "keys need no session")),
+                Login::Keys(_) => {
+                    Err(NoSession::unanswered(Error::new(Class::Internal, "keys need no session")))
+                }
                 Login::EcsRole => metadata.session(deadline).await,
                 Login::Oidc { role, provider, token, name, lifetime, .. } => {
                     let request = sts::WithOidc { role, provider, token, name, lifetime };
@@ -335,6 +360,14 @@ impl Login {
                 .map_or_else(|| "the access key".to_owned(), |id| format!("access key {id}")),
             Login::Oidc { role, .. } | Login::Assume { role, .. } => format!("role {role}"),
             Login::EcsRole => "the instance's role".to_owned(),
+        }
+    }
+
+    /// The role that the cloud will see, where it is known by its ARN.
+    pub fn role(&self) -> Option<&RoleArn> {
+        match self {
+            Login::Oidc { role, .. } | Login::Assume { role, .. } => Some(role),
+            Login::Keys(_) | Login::EcsRole => None,
         }
     }
 

@@ -92,13 +92,42 @@ pub struct Answer {
 /// What a connection that times out is told as.
 pub const NO_CONNECTION_IN_TIME: &str = "no connection in time";
 
+/// What a name that resolution does not know is told as.
+pub const UNKNOWN_HOST: &str = "the host name is not known here";
+
 /// Why there was no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Broken {
     /// The host could not be reached, or the connection broke.
     Connection(&'static str),
     /// The host is not who it should be: asking again will not help.
-    Certificate,
+    Certificate(Untrusted),
+    /// The answer is larger than any that is wanted.
+    TooLarge,
+}
+
+/// What is wrong with a host's certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Untrusted {
+    Expired,
+    NotYetValid,
+    UnknownIssuer,
+    OtherName,
+    /// Or it was not checked, since nothing is trusted.
+    Otherwise,
+}
+
+impl Untrusted {
+    fn of(error: &rustls::CertificateError) -> Self {
+        use rustls::CertificateError::*;
+        match error {
+            Expired | ExpiredContext { .. } => Self::Expired,
+            NotValidYet | NotValidYetContext { .. } => Self::NotYetValid,
+            UnknownIssuer => Self::UnknownIssuer,
+            NotValidForName | NotValidForNameContext { .. } => Self::OtherName,
+            _ => Self::Otherwise,
+        }
+    }
 }
 
 impl Client {
@@ -122,7 +151,7 @@ impl Client {
         let (head, body) = response.into_parts();
         let body = Limited::new(body, MAX_BODY_BYTES).collect().await.map_err(|error| {
             if error.is::<http_body_util::LengthLimitError>() {
-                return Broken::Connection("the answer is larger than 1 MiB");
+                return Broken::TooLarge;
             }
             Broken::Connection("the connection broke within the answer")
         })?;
@@ -198,8 +227,8 @@ fn reason(error: &(dyn StdError + 'static)) -> Broken {
         if let Some(NotConnected(broken)) = cause.downcast_ref() {
             return *broken;
         }
-        if let Some(rustls::Error::InvalidCertificate(_)) = tls_error(cause) {
-            return Broken::Certificate;
+        if let Some(rustls::Error::InvalidCertificate(why)) = tls_error(cause) {
+            return Broken::Certificate(Untrusted::of(why));
         }
         if let Some(io) = cause.downcast_ref::<std::io::Error>() {
             use std::io::ErrorKind::*;
@@ -217,7 +246,7 @@ fn reason(error: &(dyn StdError + 'static)) -> Broken {
         }
         // The connector's own error type is private; its text is a constant.
         if cause.to_string().starts_with("dns error") {
-            return Broken::Connection("the host name is not known here");
+            return Broken::Connection(UNKNOWN_HOST);
         }
         next = cause.source();
     }

@@ -32,12 +32,14 @@ pub struct Freshness {
     pub default: Duration,
     /// The least that a SecretProviderClass can ask for.
     pub least: Duration,
+    /// The most that it can ask for, and that any value is served from the cache.
+    pub most: Duration,
 }
 
 impl Freshness {
     /// What holds for a mount.
     pub fn of(self, asked: Option<Duration>) -> Duration {
-        asked.map_or(self.default, |asked| asked.max(self.least))
+        asked.unwrap_or(self.default).max(self.least).min(self.most)
     }
 }
 
@@ -47,7 +49,8 @@ pub type Kept = Option<Arc<Value>>;
 /// Who read what: nothing is ever found under another identity's key.
 pub type Key = Digest;
 
-/// A value that rotates by itself is believed for this many intervals, but not past its rotation.
+/// A value that rotates by itself is believed for this many intervals, but not past its rotation
+/// nor beyond the operator's limit.
 const MANAGED_INTERVALS: u32 = 6;
 
 /// For how long the next try of a mount may use what the last one read: a mount's time, and the
@@ -59,6 +62,8 @@ pub struct Values {
     room: usize,
     /// For how long after it was read a value may stand in for one that cannot be read.
     grace: Duration,
+    /// No value is believed for longer.
+    most: Duration,
     kept: Mutex<Shelf>,
     metrics: Arc<Metrics>,
 }
@@ -94,12 +99,18 @@ impl Values {
         rand::fill(&mut key).map_err(unavailable)?;
         let seal = UnboundKey::new(&AES_256_GCM, &key).map(LessSafeKey::new).map_err(unavailable);
         zeroize::Zeroize::zeroize(&mut key);
-        Ok(Self { seal: seal?, room, grace: Duration::ZERO, kept: Mutex::default(), metrics })
+        let (grace, most) = (Duration::ZERO, Duration::MAX);
+        Ok(Self { seal: seal?, room, grace, most, kept: Mutex::default(), metrics })
     }
 
     /// Keeps them for this long where the interval is shorter, to be used in an outage alone.
     pub fn with_grace(self, grace: Duration) -> Self {
         Self { grace, ..self }
+    }
+
+    /// Bounds for how long those that rotate by themselves are believed.
+    pub fn with_most(self, most: Duration) -> Self {
+        Self { most, ..self }
     }
 
     /// All of them, if every one is fresh to `login`: a mount is answered from memory or fetched, not
@@ -116,7 +127,7 @@ impl Values {
         for key in keys {
             let entry = shelf.entries.get_mut(key)?;
             let times = if entry.managed { MANAGED_INTERVALS } else { 1 };
-            let until = entry.asked + interval * times;
+            let until = entry.asked + (interval * times).min(self.most);
             if now >= until.min(entry.ends) {
                 return None;
             }
@@ -180,13 +191,15 @@ impl Values {
                 None => return self.drop_one(key),
             },
         };
-        let left = rotates_at.map(|at| {
+        // A date that has passed says nothing of the next rotation.
+        let left = rotates_at.and_then(|at| {
             let left = at.duration_since(jiff::Timestamp::now());
-            Duration::try_from(left).unwrap_or_default()
+            Duration::try_from(left).ok().filter(|left| !left.is_zero())
         });
         let mut shelf = lock(&self.kept);
         shelf.uses += 1;
-        let ends = asked + left.map_or(interval, |left| left.min(interval * MANAGED_INTERVALS));
+        let ends = asked
+            + left.map_or(interval, |left| left.min(interval * MANAGED_INTERVALS).min(self.most));
         let entry = Entry {
             sealed,
             version,
@@ -398,6 +411,41 @@ mod tests {
         assert!(text(&values, WEB, &far).is_some() && text(&values, WEB, &near).is_none());
         advance(MINUTE * 4).await;
         assert!(text(&values, WEB, &far).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn managed_value_is_served_no_longer_than_the_operator_allows() {
+        let (values, far) = (values(1 << 20).with_most(MINUTE * 2), read("far"));
+        keep(&values, WEB, &far, &value("f", Some(MINUTE * 600)));
+        advance(MINUTE + MINUTE / 2).await;
+        assert!(text(&values, WEB, &far).is_some());
+        advance(MINUTE / 2).await;
+        assert!(text(&values, WEB, &far).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn managed_value_whose_rotation_date_has_passed_is_cached_for_the_interval() {
+        let (values, late) = (values(1 << 20), read("late"));
+        let value = value("l", None).map(|value| {
+            let at = jiff::Timestamp::now() - MINUTE;
+            let bytes = Secret::new(value.bytes.expose().clone());
+            let (version, request_id) = (value.version.clone(), String::new());
+            Arc::new(Value { bytes, version, rotates_at: Some(at), request_id })
+        });
+        keep(&values, WEB, &late, &value);
+        advance(MINUTE - MINUTE / 60).await;
+        assert!(text(&values, WEB, &late).is_some());
+        advance(MINUTE / 60).await;
+        assert!(text(&values, WEB, &late).is_none());
+    }
+
+    #[test]
+    fn refresh_interval_is_held_within_the_operators_limits() {
+        let freshness = Freshness { default: MINUTE / 2, least: MINUTE, most: MINUTE * 10 };
+        assert_eq!(freshness.of(None), MINUTE, "the default too");
+        assert_eq!(freshness.of(Some(Duration::ZERO)), MINUTE);
+        assert_eq!(freshness.of(Some(MINUTE * 5)), MINUTE * 5);
+        assert_eq!(freshness.of(Some(MINUTE * 1440)), MINUTE * 10);
     }
 
     #[tokio::test(start_paused = true)]
