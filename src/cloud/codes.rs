@@ -131,7 +131,7 @@ pub const KNOWN: &[Known] = &[
         Cause::Invalid,
         "check --role-session-name: 2 to 64 letters, digits and . @ - _",
     ),
-    row(STS, 400, "InvalidParameter*", Cause::Invalid, ""),
+    row(STS, 400, "InvalidParameter.*", Cause::Invalid, ""),
     row(STS, 401, "AuthenticationFail.NoPermission", Cause::Unauthenticated, ""),
     row(
         STS,
@@ -192,7 +192,8 @@ pub const KNOWN: &[Known] = &[
         401,
         "AuthenticationFail.OIDCToken*",
         Cause::Unauthenticated,
-        "STS cannot use the token: check that --oidc-provider-arn is this cluster's provider",
+        "the registered OIDC provider must have this cluster's issuer, keys and the client id \
+         sts.aliyuncs.com",
     ),
     row(STS, 403, "NoPermission", Cause::Denied, ""),
     row(STS, 404, "EntityNotExist.Role", Cause::NoRole, "create the role or correct its name"),
@@ -257,7 +258,7 @@ pub const KNOWN: &[Known] = &[
     row(OOS, 403, "Forbidden.RAM", Cause::Denied, ""),
     row(OOS, 403, "NoPermission", Cause::Denied, ""),
     row(OOS, 403, "Forbidden.NoPermission", Cause::Denied, ""),
-    row(OOS, 400, "InvalidParameter*", Cause::Invalid, ""),
+    row(OOS, 400, "InvalidParameter.*", Cause::Invalid, ""),
     row(OOS, 404, "Forbidden.KeyNotFound", Cause::Unusable, KEY_GONE),
     row(OOS, 409, "Rejected.Disabled", Cause::Unusable, KEY_STATE),
     row(OOS, 400, "Arrearage", Cause::Unusable, DEBT),

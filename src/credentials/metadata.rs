@@ -20,6 +20,7 @@ use crate::{
 /// The host on every ECS instance.
 pub const DEFAULT_HOST: &str = "100.100.100.200";
 const TOKEN_HEADER: &str = "x-aliyun-ecs-metadata-token";
+const NO_ROLE: &str = "no RAM role is attached to the instance";
 const ROLES: &str = "/latest/meta-data/ram/security-credentials/";
 /// The official clients' connect and read timeouts, taken together.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -70,17 +71,16 @@ impl Metadata {
         };
         // It becomes part of a path, and of an error.
         let Some(role) = identifier(&role) else {
-            return Err(Failed::NoRole);
+            return Err(Failed::Lasting(NO_ROLE.into()));
         };
         let body = self.get(&format!("{ROLES}{role}"), token.as_ref()).await?;
         let answer: Answer = serde_json::from_str(body.expose())
-            .map_err(|_| passing("the answer lacks what it must hold"))?;
+            .map_err(|_| Failed::Lasting("the answer lacks what it must hold".into()))?;
         if answer.code != "Success" {
-            return Err(passing("the instance's role cannot be used now"));
+            return Err(Failed::Lasting("the instance's role cannot be used now".into()));
         }
-        answer.session.session(LONGEST).ok_or_else(|| {
-            passing("the session is over already: if this stays, check the node's clock")
-        })
+        let session = answer.session.session(LONGEST);
+        session.ok_or_else(|| Failed::Lasting("the session is over already".into()))
     }
 
     async fn token(&self) -> Result<Option<Secret<String>>, Failed> {
@@ -180,9 +180,7 @@ impl Failed {
                 format!("the mount is tried again; if this stays: {set_up}"),
             ),
             Failed::Lasting(what) => (Class::Unusable, &**what, set_up.to_owned()),
-            Failed::NoRole => {
-                (Class::Unusable, "no RAM role is attached to the instance", set_up.to_owned())
-            }
+            Failed::NoRole => (Class::Unusable, NO_ROLE, set_up.to_owned()),
         };
         let error = Error::new(class, what).about("instance metadata").fix(fix);
         let refusal = matches!(self, Failed::NoRole);

@@ -340,7 +340,7 @@ mod tests {
             role(&accounts, None).await.unwrap();
         }
         assert_eq!(fake.asked().len(), 1);
-        let (fake, accounts) = answering(404, &[]).await;
+        let (fake, accounts) = answering(403, &[]).await;
         for _ in 0..3 {
             role(&accounts, None).await.unwrap_err();
         }
