@@ -197,7 +197,8 @@ impl Cloud {
                 Err(failure) => failure,
             };
             failure.attempts = attempts;
-            if failure.only_waited() {
+            let cut_short = failure.cause == Cause::TimedOut && Instant::now() >= deadline;
+            if failure.only_waited() || cut_short {
                 // What the host answered before says more than that there was no time to ask it
                 // again.
                 let failure = last.unwrap_or(failure);

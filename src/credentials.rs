@@ -52,6 +52,7 @@ pub enum Login {
 pub struct Keyed {
     login: Arc<Login>,
     key: LoginKey,
+    pod: LoginKey,
 }
 
 /// Keys to sign with, and until when.
@@ -73,7 +74,13 @@ pub enum Proof {
 
 impl Keyed {
     pub fn new(login: Login) -> Self {
-        Self { key: login.digest(), login: Arc::new(login) }
+        let (key, pod) = (login.digest(true), login.digest(false));
+        Self { login: Arc::new(login), key, pod }
+    }
+
+    /// The same for all tokens that one pod has for one role in the course of time.
+    pub fn pod(&self) -> &LoginKey {
+        &self.pod
     }
 
     /// Tells logins apart, for whatever else must never be shared between them.
@@ -172,7 +179,7 @@ impl Sessions {
     /// A session that is valid now. One that is due for renewal is returned as it is, and renewed
     /// meanwhile.
     pub async fn prove(&self, keyed: &Keyed, deadline: Instant) -> Result<Proof, NoSession> {
-        let Keyed { login, key } = keyed;
+        let Keyed { login, key, .. } = keyed;
         if let Login::Keys(keys) = &**login {
             return Ok(Proof::Keys(keys.clone()));
         }
@@ -229,7 +236,7 @@ impl Sessions {
     fn log_in(&self, keyed: &Keyed) -> Running<Outcome> {
         let (running, pilot) = self.0.flights.board(keyed.key);
         if let Some(pilot) = pilot {
-            let (sessions, Keyed { login, key }) = (self.clone(), keyed.clone());
+            let (sessions, Keyed { login, key, .. }) = (self.clone(), keyed.clone());
             tokio::spawn(async move {
                 // Another login may have ended between the caller's look and this start.
                 let held = lock(&sessions.0.held).get(&key).map(|held| held.session.clone());
@@ -379,13 +386,13 @@ impl Login {
         }
     }
 
-    fn digest(&self) -> LoginKey {
+    fn digest(&self, token: bool) -> LoginKey {
         let mut parts = Parts::new();
-        self.feed(&mut parts);
+        self.feed(&mut parts, token);
         parts.digest()
     }
 
-    fn feed(&self, parts: &mut Parts) {
+    fn feed(&self, parts: &mut Parts, with_token: bool) {
         match self {
             Login::Keys(keys) => {
                 parts.part("keys");
@@ -402,17 +409,18 @@ impl Login {
                         parts.part("shared");
                         parts.part(subject);
                     }
-                    None => {
+                    None if with_token => {
                         parts.part("own");
                         parts.part(token.expose());
                     }
+                    None => parts.part("pod"),
                 }
                 parts.part(name);
                 parts.part(&lifetime.as_secs().to_string());
             }
             Login::Assume { base, role, name, lifetime } => {
                 parts.part("assume");
-                base.login.feed(parts);
+                base.login.feed(parts, with_token);
                 parts.part(role.as_str());
                 parts.part(name);
                 parts.part(&lifetime.as_secs().to_string());

@@ -27,7 +27,7 @@ use crate::{
         Mount,
         objects::{Object, Source},
     },
-    values::{Key, Values, key},
+    values::{Key, Values},
 };
 use call::{Batching, Caller, Flight, plans};
 
@@ -43,6 +43,8 @@ pub struct ReadEnd {
     pub missing: bool,
     /// The cloud said no, and did not only fail to answer.
     pub refused: bool,
+    /// It was asked for with a session of the mount's own login.
+    pub asked: bool,
     /// Also why there is only a last value.
     pub error: Option<Error>,
 }
@@ -59,25 +61,33 @@ impl ReadEnd {
 
     fn failed(error: Error, refused: bool) -> Self {
         let (origin, value) = (Origin::Cloud, None);
-        Self { origin, value, missing: false, refused, error: Some(error) }
+        Self { origin, value, missing: false, refused, asked: false, error: Some(error) }
     }
 
     fn from_memory(value: Fetched) -> Self {
         let missing = value.is_none();
-        Self { origin: Origin::Memory, value, missing, refused: false, error: None }
+        let (origin, refused) = (Origin::Memory, false);
+        Self { origin, value, missing, refused, asked: false, error: None }
     }
 
-    fn of(origin: Origin, outcome: &Outcome, error: impl FnOnce(&Missed) -> Error) -> Self {
+    /// `own`: read by the mount's own login.
+    fn of(
+        origin: Origin,
+        outcome: &Outcome,
+        own: bool,
+        error: impl FnOnce(&Missed) -> Error,
+    ) -> Self {
         match outcome {
             Ok(value) => {
-                let value = Some(value.clone());
-                Self { origin, value, missing: false, refused: false, error: None }
+                let (value, missing, refused) = (Some(value.clone()), false, false);
+                Self { origin, value, missing, refused, asked: own, error: None }
             }
             Err(missed) => Self {
                 origin,
                 value: None,
                 missing: missed.is_missing(),
                 refused: missed.is_refusal(),
+                asked: own && matches!(missed, Missed::Failed(_)),
                 error: Some(error(missed)),
             },
         }
@@ -146,7 +156,7 @@ impl Fetcher {
         let Shared { sessions, values, .. } = &*self.shared;
         let (own, logins) = (&identity.login, logins(identity, objects));
         let reads = logins.iter().zip(objects);
-        let keys: Vec<Key> = reads.map(|(login, object)| key(login.key(), &object.read)).collect();
+        let keys: Vec<Key> = reads.map(|(login, object)| Key::new(login, &object.read)).collect();
         if let Some(kept) = values.all(own.key(), &keys, interval)
             // What is missing may be left out of this mount, or not.
             && kept.iter().zip(objects).all(|(kept, object)| kept.is_some() || object.optional)
@@ -155,10 +165,8 @@ impl Fetcher {
         }
         self.tell_of_limit(mount, own.key(), interval);
         // One login, told once if it fails, before many calls that need it.
-        let deadline = match values.outlast(&keys) {
-            true => patient(deadline),
-            false => deadline,
-        };
+        let own_values = values.outlast(&keys, false);
+        let deadline = if own_values { patient(deadline) } else { deadline };
         let own_reads = objects.iter().any(|object| object.read.cross_account_role.is_none());
         if own_reads
             && let Err(NoSession { error, refusal, .. }) = sessions.prove(own, deadline).await
@@ -174,11 +182,17 @@ impl Fetcher {
                 false => Err(error),
             };
         }
+        let deadline = match !own_values && values.outlast(&keys, true) {
+            true => patient(deadline),
+            false => deadline,
+        };
         let outcomes = self.read(own, logins, objects, &keys, interval, deadline).await;
         let denied = outcomes.values().filter(|(_, outcome)| is_denied(outcome)).count();
         let ends = objects.iter().zip(&keys).map(|(object, key)| match outcomes.get(key) {
             Some((origin, outcome)) => {
-                ReadEnd::of(*origin, outcome, |missed| missed.error(object, identity, denied == 1))
+                let own = object.read.cross_account_role.is_none();
+                let error = |missed: &Missed| missed.error(object, identity, denied == 1);
+                ReadEnd::of(*origin, outcome, own, error)
             }
             None => ReadEnd::failed(Error::new(Class::Internal, "it was not asked for"), false),
         });
@@ -201,14 +215,15 @@ impl Fetcher {
             if end.refused {
                 return false;
             }
-            let Some((value, age)) = self.shared.values.last(key) else { return false };
+            let last_value = self.shared.values.last(key, end.asked);
+            let Some((value, age)) = last_value else { return false };
             let missing = value.is_none();
             if missing && !object.optional {
                 return false;
             }
             let error = Some(error);
-            let (origin, refused) = (Origin::Grace(age), false);
-            last.push((at, ReadEnd { origin, value, missing, refused, error }));
+            let (origin, refused, asked) = (Origin::Grace(age), false, end.asked);
+            last.push((at, ReadEnd { origin, value, missing, refused, asked, error }));
         }
         for (at, end) in last {
             if let Some(place) = ends.get_mut(at) {

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::{
     cloud::kms::Value,
-    credentials::LoginKey,
+    credentials::{Keyed, LoginKey},
     digest::{self, Digest},
     flight::lock,
     request::objects::Read,
@@ -47,7 +47,22 @@ impl Freshness {
 pub type Kept = Option<Arc<Value>>;
 
 /// Who read what: nothing is ever found under another identity's key.
-pub type Key = Digest;
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    login: LoginKey,
+    /// Where it is kept. A pod has one place for a value, whichever of its tokens it was read with.
+    place: Digest,
+}
+
+impl Key {
+    pub fn new(login: &Keyed, read: &Read) -> Self {
+        Self::of(login.key(), login.pod(), read)
+    }
+
+    fn of(login: &LoginKey, pod: &LoginKey, read: &Read) -> Self {
+        Self { login: *login, place: digest::joined(pod, read.digest()) }
+    }
+}
 
 /// A value that rotates by itself is believed for this many intervals, but not past its rotation
 /// nor beyond the operator's limit.
@@ -70,12 +85,14 @@ pub struct Values {
 
 #[derive(Default)]
 struct Shelf {
-    entries: HashMap<Key, Entry>,
+    entries: HashMap<Digest, Entry>,
     bytes: usize,
     uses: u64,
 }
 
 struct Entry {
+    /// Who read it.
+    login: LoginKey,
     /// Nonce, ciphertext and tag; `None` for what does not exist.
     sealed: Option<Vec<u8>>,
     version: String,
@@ -125,7 +142,10 @@ impl Values {
         let uses = shelf.uses;
         let interval = interval.mul_f64(spread(login));
         for key in keys {
-            let entry = shelf.entries.get_mut(key)?;
+            let entry = shelf.entries.get_mut(&key.place)?;
+            if entry.login != key.login {
+                return None;
+            }
             let times = if entry.managed { MANAGED_INTERVALS } else { 1 };
             let until = entry.asked + (interval * times).min(self.most);
             if now >= until.min(entry.ends) {
@@ -134,7 +154,7 @@ impl Values {
             entry.used = uses;
         }
         // Opened only once all of them are known to serve.
-        keys.iter().map(|key| self.told(key, shelf.entries.get(key)?)).collect()
+        keys.iter().map(|key| self.told(key, shelf.entries.get(&key.place)?)).collect()
     }
 
     /// A mount got these and not all: whoever tries again asks for the others alone, or it might
@@ -142,8 +162,8 @@ impl Values {
     pub fn leave<'a>(&self, keys: impl Iterator<Item = &'a Key>) {
         let mut shelf = lock(&self.kept);
         for key in keys {
-            if let Some(entry) = shelf.entries.get_mut(key) {
-                entry.left = true;
+            if let Some(entry) = shelf.entries.get_mut(&key.place) {
+                entry.left = entry.login == key.login;
             }
         }
     }
@@ -151,24 +171,28 @@ impl Values {
     /// What a try shortly before left.
     pub fn left(&self, key: &Key, interval: Duration) -> Option<Kept> {
         let shelf = lock(&self.kept);
-        let entry = shelf.entries.get(key).filter(|entry| entry.left)?;
+        let entry = shelf.of(key).filter(|entry| entry.left)?;
         let until = (entry.asked + interval.min(LEFT_FOR)).min(entry.ends);
         if Instant::now() < until { self.told(key, entry) } else { None }
     }
 
-    /// What was last read, and its age, if that is within the grace for outages.
-    pub fn last(&self, key: &Key) -> Option<(Kept, Duration)> {
+    /// What was last read, and its age, if that is within the grace for outages. With `renewed` also
+    /// what the pod read with an earlier token: only for a login that has a session, or nobody but
+    /// the request says which pod it is.
+    pub fn last(&self, key: &Key, renewed: bool) -> Option<(Kept, Duration)> {
         let shelf = lock(&self.kept);
-        let entry = shelf.entries.get(key)?;
+        let entry = if renewed { shelf.entries.get(&key.place) } else { shelf.of(key) }?;
         let age = entry.asked.elapsed();
         if age < self.grace { Some((self.told(key, entry)?, age)) } else { None }
     }
 
     /// Whether an outage would not keep these from being answered.
-    pub fn outlast(&self, keys: &[Key]) -> bool {
+    pub fn outlast(&self, keys: &[Key], renewed: bool) -> bool {
         let shelf = lock(&self.kept);
-        let held = |key| shelf.entries.get(key).is_some_and(|e| e.asked.elapsed() < self.grace);
-        keys.iter().all(held)
+        keys.iter().all(|key| {
+            let entry = if renewed { shelf.entries.get(&key.place) } else { shelf.of(key) };
+            entry.is_some_and(|entry| entry.asked.elapsed() < self.grace)
+        })
     }
 
     fn told(&self, key: &Key, entry: &Entry) -> Option<Kept> {
@@ -201,6 +225,7 @@ impl Values {
         let ends = asked
             + left.map_or(interval, |left| left.min(interval * MANAGED_INTERVALS).min(self.most));
         let entry = Entry {
+            login: key.login,
             sealed,
             version,
             request_id: value.map_or_else(String::new, |value| value.request_id.clone()),
@@ -214,21 +239,21 @@ impl Values {
         if entry.size() > self.room {
             return;
         }
-        shelf.remove(key);
+        shelf.remove(&key.place);
         while shelf.bytes + entry.size() > self.room {
             let oldest = shelf.entries.iter().min_by_key(|(_, entry)| entry.used);
             let Some(oldest) = oldest.map(|(key, _)| *key) else { break };
             shelf.remove(&oldest);
         }
         shelf.bytes += entry.size();
-        shelf.entries.insert(*key, entry);
+        shelf.entries.insert(key.place, entry);
         self.metrics.values(shelf.entries.len(), shelf.bytes);
     }
 
     /// At once, when the cloud says that this identity may not have it or that it is gone.
     pub fn drop_one(&self, key: &Key) {
         let mut shelf = lock(&self.kept);
-        shelf.remove(key);
+        shelf.remove(&key.place);
         self.metrics.values(shelf.entries.len(), shelf.bytes);
     }
 
@@ -236,7 +261,7 @@ impl Values {
     pub fn sweep(&self) {
         let now = Instant::now();
         let mut shelf = lock(&self.kept);
-        let over: Vec<Key> =
+        let over: Vec<Digest> =
             shelf.entries.iter().filter(|(_, e)| e.wiped <= now).map(|(key, _)| *key).collect();
         for key in over {
             shelf.remove(&key);
@@ -253,7 +278,7 @@ impl Values {
         let nonce = Nonce::assume_unique_for_key(nonce);
         let tag = self.seal.seal_in_place_separate_tag(
             nonce,
-            Aad::from(key),
+            Aad::from(&key.place),
             sealed.get_mut(NONCE_LEN..)?,
         );
         sealed.extend_from_slice(tag.ok()?.as_ref());
@@ -264,7 +289,7 @@ impl Values {
         let (nonce, text) = sealed.split_at_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut opened = text.to_vec();
-        let length = self.seal.open_in_place(nonce, Aad::from(key), &mut opened).ok()?.len();
+        let length = self.seal.open_in_place(nonce, Aad::from(&key.place), &mut opened).ok()?.len();
         opened.truncate(length);
         Some(Secret::new(opened))
     }
@@ -277,8 +302,12 @@ impl fmt::Debug for Values {
 }
 
 impl Shelf {
-    fn remove(&mut self, key: &Key) {
-        if let Some(entry) = self.entries.remove(key) {
+    fn of(&self, key: &Key) -> Option<&Entry> {
+        self.entries.get(&key.place).filter(|entry| entry.login == key.login)
+    }
+
+    fn remove(&mut self, place: &Digest) {
+        if let Some(entry) = self.entries.remove(place) {
             self.bytes -= entry.size();
         }
     }
@@ -287,16 +316,12 @@ impl Shelf {
 impl Entry {
     fn size(&self) -> usize {
         /// The map's own cost of an entry.
-        const OVERHEAD: usize = 192;
+        const OVERHEAD: usize = 224;
         self.sealed.as_ref().map_or(0, Vec::len)
             + self.version.len()
             + self.request_id.len()
             + OVERHEAD
     }
-}
-
-pub fn key(login: &LoginKey, read: &Read) -> Key {
-    digest::joined(login, read.digest())
 }
 
 /// Between 0.9 and 1, the same for all that one identity reads: a node's pods do not line up, and
@@ -336,6 +361,10 @@ mod tests {
         let rotates_at = rotates_in.map(|left| jiff::Timestamp::now() + left);
         let request_id = String::new();
         Some(Arc::new(Value { bytes, version: "v1".to_owned(), rotates_at, request_id }))
+    }
+
+    fn key(who: &LoginKey, read: &Read) -> Key {
+        Key::of(who, who, read)
     }
 
     fn values(room: usize) -> Values {
@@ -497,18 +526,36 @@ mod tests {
         advance(MINUTE * 2).await;
         values.sweep();
         assert_eq!(text(&values, WEB, &db), None, "not while the cloud can be asked");
-        let (last, age) = values.last(&db_key).unwrap();
+        let (last, age) = values.last(&db_key, false).unwrap();
         assert_eq!((last.unwrap().bytes.expose().as_slice(), age), (&b"planted"[..], MINUTE * 2));
-        assert!(values.outlast(&[db_key]) && !values.outlast(&[db_key, key(&API, &db)]));
+        let outlast = |keys: &[Key]| values.outlast(keys, false);
+        assert!(outlast(&[db_key]) && !outlast(&[db_key, key(&API, &db)]));
         advance(MINUTE * 8).await;
-        assert!(values.last(&db_key).is_none() && !values.outlast(&[db_key]));
+        assert!(values.last(&db_key, false).is_none() && !outlast(&[db_key]));
         values.sweep();
         assert_eq!(lock(&values.kept).bytes, 0);
         // Where each mount asks the cloud, what it got is kept for an outage alone.
         values.keep(&db_key, value("planted", None).as_ref(), Duration::ZERO, Instant::now());
-        assert!(text(&values, WEB, &db).is_none() && values.last(&db_key).is_some());
+        assert!(text(&values, WEB, &db).is_none() && values.last(&db_key, false).is_some());
         values.drop_one(&db_key);
-        assert!(values.last(&db_key).is_none());
+        assert!(values.last(&db_key, false).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn value_of_an_earlier_token_serves_in_an_outage_alone_and_only_with_a_session() {
+        let (values, db) = (values(1 << 20).with_grace(MINUTE * 10), read("db"));
+        const POD: LoginKey = [7; 32];
+        let (old, new) = (Key::of(&WEB, &POD, &db), Key::of(&API, &POD, &db));
+        values.keep(&old, value("planted", None).as_ref(), MINUTE, Instant::now());
+        assert!(values.all(&API, &[new], MINUTE).is_none());
+        values.leave([new].iter());
+        assert!(values.left(&new, MINUTE).is_none() && values.left(&old, MINUTE).is_none());
+        assert!(values.last(&new, false).is_none() && !values.outlast(&[new], false));
+        assert!(values.last(&new, true).is_some() && values.outlast(&[new], true));
+        assert!(values.last(&Key::of(&API, &API, &db), true).is_none(), "another pod's");
+        // A refusal of the new token ends what the old one read.
+        values.drop_one(&new);
+        assert!(values.last(&old, false).is_none());
     }
 
     /// Moved to another key, as a fault of ours could, a sealed value does not open.
@@ -517,8 +564,8 @@ mod tests {
         let (values, db) = (values(1 << 20), read("db"));
         keep(&values, WEB, &db, &value("planted", None));
         let mut shelf = lock(&values.kept);
-        let entry = shelf.entries.remove(&key(&WEB, &db)).unwrap();
-        shelf.entries.insert(key(&API, &db), entry);
+        let entry = shelf.entries.remove(&key(&WEB, &db).place).unwrap();
+        shelf.entries.insert(key(&API, &db).place, Entry { login: API, ..entry });
         drop(shelf);
         assert_eq!(text(&values, API, &db), None);
     }

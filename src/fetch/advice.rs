@@ -17,12 +17,13 @@ pub(super) fn fix(cause: Cause, object: &Object, identity: &Identity, alone: boo
         Cause::Denied => denied(object, identity, &who, alone),
         Cause::NotFound => "check its name, region and version".to_owned(),
         Cause::NoVersion => {
-            let version = version(source).unwrap_or_default();
+            let asked =
+                version(source).map_or_else(String::new, |v| format!(": {v} was asked for"));
             let forgiven = match object.optional {
                 true => "; optional is for one that does not exist at all",
                 false => "",
             };
-            format!("check its name, region and version: {version} was asked for{forgiven}")
+            format!("check its name, region and version{asked}{forgiven}")
         }
         Cause::Invalid => match version(source) {
             Some(version) => format!("check its name and version: {version} was asked for"),
