@@ -73,7 +73,7 @@ const KEY_GONE: &str = "the secret's encryption key no longer exists: check it i
                         secret under a key that does";
 const INSTANCE: &str = "check the secret's KMS instance: it must exist, be running and be paid for";
 const DEBT: &str = "the Alibaba Cloud account is in debt: settle its bill";
-const KEYS: &str = "the access key is not known here: check that it exists and is enabled";
+const SUPPORT: &str = "KMS is closed to the account: contact Alibaba Cloud's support";
 
 /// KMS: "Common error codes" and the pages of GetSecretValue, Decrypt and the key states; STS:
 /// AssumeRoleWithOIDC, AssumeRole and the page of ACK on RRSA. OOS publishes no list: its codes are
@@ -199,8 +199,8 @@ pub const KNOWN: &[Known] = &[
     row(STS, 404, "EntityNotExist.Role", Cause::NoRole, "create the role or correct its name"),
     row(KMS, 404, "Forbidden.ResourceNotFound", Cause::NotFound, ""),
     row(KMS, 403, "Forbidden.NoPermission", Cause::Denied, ""),
-    row(KMS, 404, "Unauthorized", Cause::Unauthenticated, KEYS),
-    row(KMS, 403, "Forbidden.AccessKey", Cause::Unauthenticated, KEYS),
+    row(KMS, 404, "Unauthorized", Cause::Unauthenticated, ""),
+    row(KMS, 403, "Forbidden.AccessKey", Cause::Unauthenticated, ""),
     row(KMS, 404, "Forbidden.KeyNotFound", Cause::Unusable, KEY_GONE),
     row(KMS, 404, "Forbidden.AliasNotFound", Cause::Unusable, KEY_GONE),
     row(KMS, 403, "Forbidden.KeyNotEnabled", Cause::Unusable, KEY_STATE),
@@ -235,21 +235,9 @@ pub const KNOWN: &[Known] = &[
         Cause::Unusable,
         "KMS is not activated for the account: activate it in the console",
     ),
-    row(
-        KMS,
-        403,
-        "Forbidden.ProhibitedByRiskControl",
-        Cause::Unusable,
-        "Alibaba Cloud's risk control has blocked the account: contact its support",
-    ),
-    row(KMS, 403, "Forbidden.UbsmsInvalidUserid", Cause::Unusable, DEBT),
-    row(
-        KMS,
-        403,
-        "Forbidden.UbsmsInvalidBid",
-        Cause::Unusable,
-        "the account's reseller has no KMS",
-    ),
+    row(KMS, 403, "Forbidden.ProhibitedByRiskControl", Cause::Unusable, SUPPORT),
+    row(KMS, 403, "Forbidden.UbsmsInvalidUserid", Cause::Unusable, SUPPORT),
+    row(KMS, 403, "Forbidden.UbsmsInvalidBid", Cause::Unusable, SUPPORT),
     row(KMS, 400, "InvalidApiName", Cause::UnknownApi, ""),
     row(KMS, 400, "InvalidApiVersion", Cause::UnknownApi, ""),
     row(KMS, 400, "ParseRequestParameterException", Cause::Invalid, ""),

@@ -357,7 +357,7 @@ impl Failure {
         match self.cause {
             // What is said of a code is not said of an answer that only bears its name.
             Cause::Throttled => self.throttled_hint().into(),
-            Cause::Server | Cause::Garbled => "the mount is tried again".into(),
+            Cause::Server | Cause::Garbled | Cause::NonceUsed => "the mount is tried again".into(),
             _ if !known.is_empty() => known.into(),
             Cause::Broken(Broken::Certificate(why)) => certificate_hint(why).into(),
             Cause::Broken(Broken::TooLarge) => {

@@ -108,6 +108,7 @@ pub(super) fn told(failure: &Failure, role: &RoleArn) -> NoSession {
             "the caller needs sts:AssumeRole on the role, and the role's trust policy must name \
              the caller"
         }
+        Cause::Invalid => "check the role's ARN, --role-session-name and --role-session-expiration",
         _ => "",
     };
     NoSession {

@@ -2,6 +2,7 @@
 
 use crate::{
     cloud::{Cause, endpoint::regional, kms::SecretRef},
+    credentials::Login,
     error::quoted,
     identity::Identity,
     names::account,
@@ -29,7 +30,12 @@ pub(super) fn fix(cause: Cause, object: &Object, identity: &Identity, alone: boo
             Some(version) => format!("check its name and version: {version} was asked for"),
             None => "check its name".to_owned(),
         },
-        Cause::SessionRefused | Cause::Unauthenticated => format!("check the keys of {who}"),
+        Cause::SessionRefused | Cause::Unauthenticated => match &*identity.login {
+            Login::Keys(_) if object.read.cross_account_role.is_none() => {
+                format!("check the keys of {who}")
+            }
+            _ => format!("the session that {who} was given is not taken; the mount is tried again"),
+        },
         _ => String::new(),
     }
 }
