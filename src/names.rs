@@ -1,6 +1,6 @@
 //! Alibaba Cloud's names, typed once: regions, resource names, role ARNs, and globs over them.
 
-use std::fmt;
+use std::{fmt, net::Ipv6Addr};
 
 /// A region id such as `cn-hangzhou`. It becomes part of a host name, so nothing else gets in.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -92,6 +92,14 @@ impl OidcProviderArn {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// A host as URLs have it: an IPv6 address in brackets, which may be there already.
+pub fn url_host(host: &str) -> String {
+    match host.parse::<Ipv6Addr>() {
+        Ok(address) => format!("[{address}]"),
+        Err(_) => host.to_owned(),
     }
 }
 

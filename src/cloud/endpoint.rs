@@ -1,7 +1,7 @@
 //! The hosts a signed request may go to. An `Endpoint` exists only for Alibaba Cloud's own host
 //! names and for those the operator named, so nothing signed can go anywhere else.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::Ipv6Addr, sync::Arc};
 
 use crate::{
     error::quoted,
@@ -82,11 +82,18 @@ pub struct HostTemplate(String);
 impl HostTemplate {
     pub fn parse(text: &str) -> Option<Self> {
         let example = text.replace("{region}", "cn-hangzhou");
-        let (host, port) = match example.rsplit_once(':') {
-            Some((host, port)) => (host, port.parse::<u16>().is_ok_and(|port| port > 0)),
-            None => (example.as_str(), true),
+        let is_port = |text: &str| text.parse::<u16>().is_ok_and(|port| port > 0);
+        let valid = match example.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((address, port)) => {
+                let port = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
+                port && address.parse::<Ipv6Addr>().is_ok()
+            }
+            None => match example.rsplit_once(':') {
+                Some((host, port)) => is_port(port) && is_host(host),
+                None => is_host(&example),
+            },
         };
-        (port && is_host(host)).then(|| Self(text.to_owned()))
+        valid.then(|| Self(text.to_owned()))
     }
 }
 
@@ -245,10 +252,31 @@ mod tests {
 
     #[test]
     fn an_operators_host_is_a_host() {
-        for good in ["a.example", "127.0.0.1:8443", "kms.{region}.example", "localhost:1"] {
+        for good in [
+            "a.example",
+            "127.0.0.1:8443",
+            "kms.{region}.example",
+            "localhost:1",
+            "[fd00::1]",
+            "[fd00::1]:8443",
+        ] {
             assert!(HostTemplate::parse(good).is_some(), "{good}");
         }
-        for bad in ["", "https://a", "a b", "a:0", "a:x", "a/b", "-a"] {
+        for bad in [
+            "",
+            "https://a",
+            "a b",
+            "a:0",
+            "a:x",
+            "a/b",
+            "-a",
+            "fd00::1",
+            "[fd00::1]:0",
+            "[fd00::1]8443",
+            "[a.example]",
+            "[fd00::1",
+            "[::1]@a",
+        ] {
             assert!(HostTemplate::parse(bad).is_none(), "{bad}");
         }
     }

@@ -289,7 +289,7 @@ impl Failure {
     pub(super) fn what(&self) -> String {
         let service = self.api.service().name();
         let why: Cow<'_, str> = match (self.cause, self.code()) {
-            (Cause::Broken(Broken::Connection(reason)), _) => reason.into(),
+            (Cause::Broken(Broken::Connection(error)), _) => error.reason().into(),
             (Cause::Broken(Broken::Certificate(why)), _) => match why {
                 Untrusted::Expired => "its certificate has expired",
                 Untrusted::NotYetValid => "its certificate is not valid yet",
@@ -363,8 +363,8 @@ impl Failure {
             Cause::Broken(Broken::TooLarge) => {
                 "no secret is as large: check what answers at this host".into()
             }
-            Cause::Broken(Broken::Connection(reason)) => reach::hint(&self.host, reason),
-            Cause::TimedOut => reach::hint(&self.host, ""),
+            Cause::Broken(Broken::Connection(error)) => reach::hint(&self.host, Some(error)),
+            Cause::TimedOut => reach::hint(&self.host, None),
             Cause::Clock => "set the node's clock right".into(),
             Cause::NoPlace(Full::Service(_)) => match self.api.service() {
                 Service::Kms => {

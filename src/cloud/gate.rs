@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{failure::Cause, pace::Pace};
-use crate::http::{Broken, NO_CONNECTION_IN_TIME};
+use crate::http::{Broken, ConnectionError, NameError};
 
 /// Whose turn it is: the least is served first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,7 +90,9 @@ impl Load {
             // What is not connected in time held a place for seconds, as a call without an answer.
             Cause::TimedOut
             | Cause::Server
-            | Cause::Broken(Broken::Connection(NO_CONNECTION_IN_TIME)) => Load::Overloaded,
+            | Cause::Broken(Broken::Connection(
+                ConnectionError::TimedOut | ConnectionError::Name(NameError::NoAnswer),
+            )) => Load::Overloaded,
             Cause::Broken(_) | Cause::Garbled | Cause::OnTheWay | Cause::Unsendable => {
                 Load::Unknown
             }
@@ -421,10 +423,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_host_that_cannot_be_reached_leaves_its_places_to_others() {
-        let late = Load::of(Cause::Broken(Broken::Connection(NO_CONNECTION_IN_TIME)));
+        let late = Load::of(Cause::Broken(Broken::Connection(ConnectionError::TimedOut)));
         assert_eq!(late, Load::Overloaded);
         assert_eq!(
-            Load::of(Cause::Broken(Broken::Connection("connection refused"))),
+            Load::of(Cause::Broken(Broken::Connection(ConnectionError::Refused))),
             Load::Unknown
         );
         let gate = Gate::new(16);

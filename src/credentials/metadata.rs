@@ -140,7 +140,7 @@ impl Metadata {
                 let text = text.map_err(|_| passing("the answer is not text"))?;
                 Ok((answer.status, Secret::new(text.to_owned())))
             }
-            Ok(Err(Broken::Connection(what))) => Err(passing(what)),
+            Ok(Err(Broken::Connection(error))) => Err(passing(error.reason())),
             Ok(Err(Broken::TooLarge)) => Err(passing("the answer is larger than 1 MiB")),
             Ok(Err(Broken::Certificate(_))) => {
                 Err(Failed::Lasting("it is not who it should be".into()))

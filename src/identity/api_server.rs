@@ -18,6 +18,7 @@ use crate::{
     cloud::{ask_again, passes},
     flight::lock,
     http::{self, Answer, Broken, Client},
+    names::url_host,
     secret::Secret,
 };
 
@@ -51,9 +52,8 @@ enum Failed {
 impl ApiServer {
     /// The cluster's own, with the token and CA of this pod.
     pub fn in_cluster(host: &str, port: &str) -> Self {
-        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         Self {
-            url: format!("https://{host}:{port}"),
+            url: format!("https://{}:{port}", url_host(host)),
             account: Some(ACCOUNT_DIR.into()),
             client: Mutex::default(),
         }
@@ -121,7 +121,7 @@ impl ApiServer {
             // The CA may have been replaced: it is read again for the next connection.
             *lock(&self.client) = None;
             match broken {
-                Broken::Connection(what) => Failed::Passing(what),
+                Broken::Connection(error) => Failed::Passing(error.reason()),
                 Broken::TooLarge => Failed::Lasting("its answer is larger than 1 MiB"),
                 Broken::Certificate(_) => Failed::Lasting("its certificate is not the cluster's"),
             }
@@ -279,6 +279,8 @@ pub(super) mod tests {
     fn addresses() {
         assert_eq!(ApiServer::in_cluster("10.0.0.1", "443").url, "https://10.0.0.1:443");
         assert_eq!(ApiServer::in_cluster("fd00::1", "443").url, "https://[fd00::1]:443");
+        assert_eq!(ApiServer::in_cluster("[fd00::1]", "443").url, "https://[fd00::1]:443");
+        assert!(ApiServer::at("http://[::1]:8001").is_some());
         assert!(ApiServer::at("http://127.0.0.1:8001/").is_some());
         for bad in ["127.0.0.1:8001", "ftp://x", "http://", "http://a/b", "http://u@a"] {
             assert!(ApiServer::at(bad).is_none(), "{bad}");
