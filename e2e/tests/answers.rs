@@ -34,24 +34,12 @@ impl Outcome {
     fn cells(&self) -> [String; 3] {
         let answer = match &self.answer {
             Ok(_) => "OK".to_owned(),
-            Err(status) => format!("{:?}: {}", status.code(), told(status)),
+            Err(status) => format!("{:?}: {}", status.code(), steady(status.message())),
         };
         let kept = if self.kept { "served while `--outage-grace` allows" } else { "dropped" };
         let optional = if self.forgiven { "left out" } else { "fails" };
         [answer, kept.to_owned(), optional.to_owned()]
     }
-}
-
-/// Without what differs from run to run.
-fn told(status: &Status) -> String {
-    let message = steady(status.message());
-    let mut words: Vec<&str> = message.split(' ').collect();
-    for at in 1..words.len() {
-        if words[at].starts_with("attempts") {
-            words[at - 1] = if words[at - 1].starts_with('(') { "(N" } else { "N" };
-        }
-    }
-    words.join(" ")
 }
 
 fn setup(rows: usize) -> Setup {

@@ -129,17 +129,19 @@ impl Endpoints {
 
     /// A `kmsEndpoint` of a SecretProviderClass: pod-author input. Also tells the region in its
     /// name, where it has one.
-    pub fn kms_of_object(&self, host: &str) -> Result<(Endpoint, Option<Region>), String> {
-        if host.contains("://") {
+    pub fn kms_of_object(&self, written: &str) -> Result<(Endpoint, Option<Region>), String> {
+        if written.contains("://") {
             return Err("is a URL; write the host name alone".to_owned());
         }
+        // Host names mean the same in either letter case; what is signed and kept has one.
+        let host = &*written.to_ascii_lowercase();
         if is_kms_instance(host) && is_host(host) {
             return Ok((Endpoint::new(host.to_owned()), None));
         }
         if let Some(region) = shared_gateway_region(host) {
             return Ok((Endpoint::new(host.to_owned()), Some(region)));
         }
-        let listed = self.allowed.iter().any(|glob| glob.matches(host));
+        let listed = self.allowed.iter().any(|glob| glob.matches(host) || glob.matches(written));
         if listed && HostTemplate::parse(host).is_some() && !host.contains('{') {
             return Ok((Endpoint::new(host.to_owned()), None));
         }
@@ -147,7 +149,7 @@ impl Endpoints {
             "{} is not an Alibaba Cloud KMS host (kms.REGION.aliyuncs.com, \
              kms-vpc.REGION.aliyuncs.com, INSTANCE.cryptoservice.kms.aliyuncs.com) nor one that \
              the operator listed in --allowed-endpoints",
-            quoted(host)
+            quoted(written)
         ))
     }
 }
@@ -229,6 +231,9 @@ mod tests {
         let (shared, region) = set.kms_of_object("kms.cn-beijing.aliyuncs.com").unwrap();
         assert_eq!((shared.trust(), region.unwrap().as_str()), (Trust::System, "cn-beijing"));
         assert!(set.kms_of_object("a.kms.internal:8443").is_ok());
+        let capitals = set.kms_of_object("KST-1.Cryptoservice.kms.aliyuncs.com").unwrap().0;
+        assert_eq!(capitals.host(), "kst-1.cryptoservice.kms.aliyuncs.com");
+        assert_eq!(capitals.trust(), Trust::KmsInstance);
         for bad in [
             "evil.com",
             "kms.cn-beijing.aliyuncs.com.evil.com",

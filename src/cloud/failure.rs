@@ -265,10 +265,21 @@ impl Failure {
         let fix = if own.is_empty() { fix.into() } else { own.into_owned() };
         let request = self.told.as_ref().and_then(|told| told.request_id.clone().map(Into::into));
         let (detail, code) = (self.detail().into(), self.code().map(Into::into));
-        let host = Some(self.host.clone());
-        Error { detail, code, request, host, ..Error::new(self.cause.class(), self.what()) }
-            .about(subject)
-            .fix(fix)
+        let varying = match self.attempts {
+            0 | 1 => String::new(),
+            more => format!("{more} attempts"),
+        };
+        let (varying, host) = (varying.into(), Some(self.host.clone()));
+        Error {
+            detail,
+            varying,
+            code,
+            request,
+            host,
+            ..Error::new(self.cause.class(), self.what())
+        }
+        .about(subject)
+        .fix(fix)
     }
 
     /// Whether nobody answered, or only a gateway's or the service's own trouble did.
@@ -332,9 +343,6 @@ impl Failure {
             }
             facts.push(format!("HTTP {}", told.status));
             facts.extend(told.denied.clone());
-        }
-        if self.attempts > 1 {
-            facts.push(format!("{} attempts", self.attempts));
         }
         facts.join(", ")
     }

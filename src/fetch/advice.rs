@@ -80,14 +80,12 @@ fn denied(object: &Object, identity: &Identity, who: &str, alone: bool) -> Strin
         Source::Oos(_) => "oos:GetSecretParameter and kms:GetSecretValue",
     };
     let statement = statement(object, own.unwrap_or("*"), alone);
-    let shared = match identity.mode.shared() {
-        true if object.read.cross_account_role.is_none() => format!(
-            ", or set identity: pod for the pod's own role (identity {} is one that pods share)",
-            identity.mode
-        ),
-        _ => String::new(),
+    let own = match object.read.cross_account_role {
+        None => identity.own_instead(),
+        Some(_) => String::new(),
     };
-    format!("allow {who} {allow} on it: {statement}{shared}")
+    let instead = if own.is_empty() { own } else { format!(", or {own}") };
+    format!("allow {who} {allow} on it: {statement}{instead}")
 }
 
 /// What to add to a policy of RAM.
