@@ -193,6 +193,12 @@ impl Glob {
     }
 }
 
+/// The account that an ARN of one belongs to.
+pub fn account(arn: &str) -> Option<&str> {
+    let account = arn.strip_prefix("acs:")?.split(':').nth(2)?;
+    is_account(account).then_some(account)
+}
+
 fn is_account(text: &str) -> bool {
     (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
 }

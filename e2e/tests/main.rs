@@ -15,6 +15,7 @@
 mod driver;
 mod world;
 
+mod answers;
 mod architecture;
 mod audit;
 mod basics;

@@ -16,6 +16,14 @@ pub enum Service {
 }
 
 impl Service {
+    pub fn name(self) -> &'static str {
+        match self {
+            Service::Sts => "STS",
+            Service::Kms => "KMS",
+            Service::Oos => "OOS",
+        }
+    }
+
     fn host_prefix(self) -> &'static str {
         match self {
             Service::Sts => "sts",
@@ -148,7 +156,7 @@ impl Endpoints {
 
 const INSTANCE_SUFFIX: &str = ".cryptoservice.kms.aliyuncs.com";
 
-fn is_kms_instance(host: &str) -> bool {
+pub(super) fn is_kms_instance(host: &str) -> bool {
     let name = host.split(':').next().unwrap_or_default();
     name.strip_suffix(INSTANCE_SUFFIX).is_some_and(|id| !id.is_empty() && !id.contains('.'))
         && name.len() == host.len()
@@ -157,6 +165,13 @@ fn is_kms_instance(host: &str) -> bool {
 fn shared_gateway_region(host: &str) -> Option<Region> {
     let rest = host.strip_suffix(".aliyuncs.com")?;
     Region::parse(rest.strip_prefix("kms-vpc.").or_else(|| rest.strip_prefix("kms."))?)
+}
+
+/// Service and region of a regional host as Alibaba Cloud names them, as far as it looks like one.
+pub(crate) fn regional(host: &str) -> Option<(&str, &str)> {
+    let (service, region) = host.strip_suffix(".aliyuncs.com")?.split_once('.')?;
+    let service = service.strip_suffix("-vpc").unwrap_or(service);
+    (matches!(service, "sts" | "kms" | "oos") && !region.contains('.')).then_some((service, region))
 }
 
 fn is_host(text: &str) -> bool {
