@@ -125,6 +125,8 @@ pub struct Extract {
     pub path: Expression,
     pub file: RelPath,
     pub mode: FileMode,
+    /// Of what the path finds.
+    pub encoding: Encoding,
 }
 
 impl Extract {
@@ -156,7 +158,7 @@ const FIELDS: [&str; 11] = [
     "objectVersionLabel",
     "optional",
 ];
-const EXTRACT_FIELDS: [&str; 3] = ["filePermission", "objectAlias", "path"];
+const EXTRACT_FIELDS: [&str; 4] = ["filePermission", "objectAlias", "objectEncoding", "path"];
 
 pub fn parse(text: &str, context: &Context<'_>) -> Result<Vec<Object>, Vec<Error>> {
     let whole = |what: String| vec![Error::invalid("parameter objects", what)];
@@ -282,6 +284,15 @@ impl<'a> Fields<'a> {
         })
     }
 
+    fn encoding(&self) -> Result<Encoding, Error> {
+        match self.text("objectEncoding")?.as_deref() {
+            None | Some("utf-8") => Ok(Encoding::Utf8),
+            Some("base64") => Ok(Encoding::Base64),
+            Some("hex") => Ok(Encoding::Hex),
+            Some(_) => Err(self.wrong("objectEncoding", "must be utf-8, base64 or hex")),
+        }
+    }
+
     fn path(&self, field: &str, name: &str, context: &Context<'_>) -> Result<RelPath, Error> {
         let path = context.translation.apply(name);
         path.map_err(|what| self.wrong(field, format!("as a file path {what}")))
@@ -304,14 +315,7 @@ fn object(
         return Err(fields.wrong("objectName", "is too long or holds a control character"));
     }
     let read = read(&fields, &name, context)?;
-    let encoding = match fields.text("objectEncoding")?.as_deref() {
-        None | Some("utf-8") => Encoding::Utf8,
-        Some("base64") => Encoding::Base64,
-        Some("hex") => Encoding::Hex,
-        Some(_) => {
-            return Err(fields.wrong("objectEncoding", "must be utf-8, base64 or hex"));
-        }
-    };
+    let encoding = fields.encoding()?;
     let mode = fields.mode(context.mode)?;
     let optional = fields.flag("optional")?;
     let alias = fields.text("objectAlias")?;
@@ -429,7 +433,8 @@ fn extracts(
         let path = Expression::parse(&path).map_err(|what| entry.wrong("path", what))?;
         let file = entry.path("objectAlias", &alias, context)?;
         layout.place(&file, &entry.label).map_err(|what| entry.wrong("objectAlias", what))?;
-        extracts.push(Extract { path, file, mode: entry.mode(mode)? });
+        let (mode, encoding) = (entry.mode(mode)?, entry.encoding()?);
+        extracts.push(Extract { path, file, mode, encoding });
     }
     Ok(extracts)
 }

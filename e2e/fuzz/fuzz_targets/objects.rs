@@ -29,7 +29,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     let context = Context { endpoints: &endpoints, region: &endpoints.region, translation, mode };
     let parsed = parse(text, &context);
     assert_eq!(format!("{parsed:?}"), format!("{:?}", parse(text, &context)));
-    assert_eq!(yaml::parse(text), yaml::parse(text));
+    assert_eq!(yaml::Node::parse(text), yaml::Node::parse(text));
     match parsed {
         Ok(objects) => check_objects(&objects, &endpoints),
         Err(errors) => {
