@@ -1,22 +1,29 @@
 //! Step 5: values become the volume's files: decoded, taken apart, each with its path and mode.
 
+mod document;
+mod encoding;
+mod functions;
 pub mod jmespath;
+mod json;
+mod number;
+mod path;
+mod search;
+mod value;
 
 use std::time::{Duration, Instant};
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-
 use crate::{
     cloud::kms::Value,
-    error::{Class, Error, Errors},
+    error::{Class, Error, Errors, quoted},
     fetch::Fetched,
     request::{
         file::{FileMode, RelPath},
-        objects::{Encoding, Object},
+        objects::{Extract, Object},
     },
     secret::Secret,
 };
-use jmespath::Document;
+use document::Document;
+use encoding::decode;
 
 /// The volume's whole content.
 #[derive(Debug, Default)]
@@ -118,9 +125,11 @@ fn files(
     end: Instant,
     volume: &mut Files,
 ) -> Result<(), Vec<Error>> {
-    let wrong =
-        |what: &str| Error::new(Class::Unusable, format!("its value {what}")).about(&object.label);
-    let bytes = decode(object.encoding, value.bytes.expose()).map_err(|what| vec![wrong(what)])?;
+    let wrong = |what: String| {
+        Error::new(Class::Unusable, format!("its value {what}")).about(&object.label)
+    };
+    let stored = Secret::new(value.bytes.expose().clone());
+    let bytes = decode(object.encoding, stored).map_err(|what| vec![wrong(what)])?;
     let file = |path: &RelPath, mode: FileMode, bytes: Secret<Vec<u8>>| OutFile {
         path: path.clone(),
         mode,
@@ -147,7 +156,7 @@ fn files(
             let error = Error::new(Class::Unusable, what).about(&object.label);
             return Err(vec![error.fix("give jmesPath fewer or simpler paths")]);
         }
-        match extract.path.search(&document) {
+        match extracted(extract, &document, end) {
             Ok(bytes) => volume.add(file(&extract.file, extract.mode, bytes)),
             Err(what) => errors.push(
                 Error::new(Class::Unusable, format!("its path {what}"))
@@ -158,26 +167,15 @@ fn files(
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
-fn decode(encoding: Encoding, stored: &[u8]) -> Result<Secret<Vec<u8>>, &'static str> {
-    let bytes = match encoding {
-        Encoding::Utf8 => stored.to_vec(),
-        Encoding::Base64 => STANDARD
-            .decode(stored.trim_ascii())
-            .map_err(|_| "is not base64, as objectEncoding says")?,
-        Encoding::Hex => {
-            unhex(stored.trim_ascii()).ok_or("is not hexadecimal, as objectEncoding says")?
-        }
-    };
-    Ok(Secret::new(bytes))
-}
-
-fn unhex(text: &[u8]) -> Option<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    let pairs = text.chunks(2).map(|pair| match *pair {
-        [high, low] => u8::try_from(digit(high)? * 16 + digit(low)?).ok(),
-        _ => None,
-    });
-    pairs.collect()
+fn extracted(
+    extract: &Extract,
+    document: &Document,
+    end: Instant,
+) -> Result<Secret<Vec<u8>>, String> {
+    let path = quoted(&extract.path.to_string());
+    let found = extract.path.search(document, end);
+    let found = found.map_err(|what| format!("{path} {what}"))?;
+    decode(extract.encoding, found).map_err(|what| format!("{path} finds what {what}"))
 }
 
 #[cfg(test)]
@@ -229,20 +227,5 @@ mod tests {
         assert_eq!(of([MOST_BYTES - 1, 1, 0]), Ok(3));
         let told = of([MOST_BYTES, 1, 1]).unwrap_err().message();
         assert!(told.starts_with("the first 2 files make an answer of 4194305 bytes"), "{told}");
-    }
-
-    #[test]
-    fn encodings() {
-        for (encoding, stored, expected) in [
-            (Encoding::Utf8, &b" a\n"[..], Some(&b" a\n"[..])),
-            (Encoding::Base64, b"AAH/\n", Some(&[0, 1, 255])),
-            (Encoding::Base64, b"AAH", None),
-            (Encoding::Hex, b"00fF\n", Some(&[0, 255])),
-            (Encoding::Hex, b"0", None),
-            (Encoding::Hex, b"0g", None),
-        ] {
-            let decoded = decode(encoding, stored).ok();
-            assert_eq!(decoded.as_ref().map(|d| d.expose().as_slice()), expected);
-        }
     }
 }

@@ -73,7 +73,13 @@ impl fmt::Display for Malformed {
 impl Node {
     /// The one document of a text. A text without any is null.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
-        compose::document(text)
+        compose::document(text, false)
+    }
+
+    /// For a text that may be broken JSON: every scalar is on one line, where nothing is folded, and
+    /// none without quotes holds what looks like the next key or quote.
+    pub fn parse_strict_flow(text: &str) -> Result<Self, Malformed> {
+        compose::document(text, true)
     }
 
     pub fn scalar(&self) -> Option<&Scalar> {

@@ -73,6 +73,12 @@ async fn every_field_has_an_accepted_and_a_refused_example() {
             "- {objectName: web/db, jmesPath: [{path: user, objectAlias: a, filePermission: '0999'}]}",
         ),
         (
+            "jmesPath[].objectEncoding",
+            "- objectName: web/keystore\n  jmesPath:\n  - {path: store, objectAlias: store, objectEncoding: base64}",
+            ("store", "planted-bytes"),
+            "- {objectName: web/db, jmesPath: [{path: user, objectAlias: a, objectEncoding: rot13}]}",
+        ),
+        (
             "kmsEndpoint",
             "- {objectName: web/instance, objectAlias: a, kmsEndpoint: kst-hzz0001.cryptoservice.kms.aliyuncs.com}",
             ("a", "planted-value-of-the-instance"),

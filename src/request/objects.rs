@@ -129,6 +129,8 @@ pub struct Extract {
     pub path: Expression,
     pub file: RelPath,
     pub mode: FileMode,
+    /// Of what the path finds.
+    pub encoding: Encoding,
 }
 
 impl Extract {
@@ -161,7 +163,7 @@ pub const FIELDS: [&str; 11] = [
     "objectVersionLabel",
     "optional",
 ];
-const EXTRACT_FIELDS: [&str; 3] = ["filePermission", "objectAlias", "path"];
+const EXTRACT_FIELDS: [&str; 4] = ["filePermission", "objectAlias", "objectEncoding", "path"];
 
 pub fn parse(text: &str, context: &Context<'_>) -> Result<Vec<Object>, Errors> {
     let whole = |what: String| Error::invalid("parameter objects", what);
@@ -348,8 +350,9 @@ fn extracts(
             entry.file("objectAlias", alias, context.translation, layout, mistakes)
         });
         let mode = entry.mode(mode, mistakes);
-        if let (Some(path), Some(file), Some(mode)) = (path, file, mode) {
-            extracts.push(Extract { path, file, mode });
+        let encoding = encoding(entry, mistakes);
+        if let (Some(path), Some(file), Some(mode), Some(encoding)) = (path, file, mode, encoding) {
+            extracts.push(Extract { path, file, mode, encoding });
         }
     }
     (extracts.len() == items.len()).then_some(extracts)

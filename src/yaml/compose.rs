@@ -15,12 +15,13 @@ const MAX_BYTES: usize = 1 << 20;
 
 const TOO_LARGE: &str = "too large, too deeply nested, or too many aliases";
 
-pub(super) fn document(text: &str) -> Result<Node, Malformed> {
+pub(super) fn document(text: &str, strict: bool) -> Result<Node, Malformed> {
     if text.len() > MAX_BYTES {
         return Err(Malformed { reason: TOO_LARGE, at: Position { line: 1, column: 1 } });
     }
     let events = Parser::new_from_str_with_options(text, options());
-    let mut composer = Composer { text, events, anchors: BTreeMap::new(), nodes: 0, bytes: 0 };
+    let mut composer =
+        Composer { text, events, strict, anchors: BTreeMap::new(), nodes: 0, bytes: 0 };
     let mut found: Option<Node> = None;
     loop {
         match composer.next()? {
@@ -59,6 +60,7 @@ fn options() -> Options {
 struct Composer<'a> {
     text: &'a str,
     events: Parser<'a, StrInput<'a>>,
+    strict: bool,
     /// `None` while the node itself is being read.
     anchors: BTreeMap<usize, Option<Node>>,
     nodes: usize,
@@ -84,6 +86,10 @@ impl<'a> Composer<'a> {
         let (node, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 self.spend(0, text.len(), depth, at)?;
+                if self.strict && !is_certain(&text, style, span) {
+                    let reason = "not valid JSON, and as YAML not certain";
+                    return Err(Malformed { reason, at });
+                }
                 let plain = style == ScalarStyle::Plain && !means_text(tag.as_deref(), span)?;
                 // The parser writes ~ for what is not there.
                 let text = if plain && span.is_empty() { String::new() } else { text.into_owned() };
@@ -180,6 +186,18 @@ impl<'a> Composer<'a> {
             return Err(Malformed { reason: TOO_LARGE, at });
         }
         Ok(())
+    }
+}
+
+fn is_certain(text: &str, style: ScalarStyle, span: &Span) -> bool {
+    let one_line = span.start.line() == span.end.line();
+    match style {
+        ScalarStyle::Literal | ScalarStyle::Folded => true,
+        ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => one_line,
+        ScalarStyle::Plain => {
+            let next_key = text.contains(':') && text.contains([' ', '\t']);
+            one_line && !next_key && !text.contains(['"', '\''])
+        }
     }
 }
 

@@ -46,7 +46,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     let path = path.to_owned();
     let search = move || match Expression::parse(&path) {
         Err(what) => {
-            assert!(what.len() < 200, "{what}");
+            assert!(what.len() < 400, "{what}");
             None
         }
         Ok(path) => {
@@ -85,7 +85,7 @@ fn object(encoding: Encoding, path: Expression) -> Object {
         mode,
         encoding,
         optional: false,
-        extracts: vec![Extract { path, file: file("part"), mode }],
+        extracts: vec![Extract { path, file: file("part"), mode, encoding: Encoding::Utf8 }],
     }
 }
 

@@ -1,0 +1,62 @@
+//! Document: a secret's JSON or YAML, read once for all its extracts. A text whose meaning is not
+//! certain is refused with the reason and the place, never with any of it.
+
+use super::{
+    json,
+    value::{Shared, Value},
+};
+use crate::yaml::{Malformed, Node};
+
+pub(super) struct Document(Shared);
+
+impl Document {
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let text = text(bytes)?;
+        let root = match text.trim_start().chars().next() {
+            Some('{' | '[' | '"') => json_or_flow(text)?,
+            _ => Value::of_yaml(Node::parse(text).map_err(neither)?),
+        };
+        match root {
+            Value::List(_) | Value::Map(_) => Ok(Self(root.into())),
+            // A password is YAML too, but nothing can be found in it.
+            _ => Err("is not a JSON or YAML document: it is a single text".to_owned()),
+        }
+    }
+
+    pub(super) fn root(&self) -> &Shared {
+        &self.0
+    }
+}
+
+fn text(bytes: &[u8]) -> Result<&str, String> {
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err("is UTF-16, where JSON and YAML are read as UTF-8".to_owned());
+    }
+    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+    std::str::from_utf8(bytes).map_err(|error| {
+        format!("is not text: byte {} is not UTF-8", error.valid_up_to().saturating_add(1))
+    })
+}
+
+/// A text that starts as JSON is JSON. What only YAML can write, such as keys without quotes, is read
+/// as YAML if no value goes over several lines: YAML would fold them, and what was broken JSON, such
+/// as a key pasted with its line breaks, would become another value.
+fn json_or_flow(text: &str) -> Result<Value, String> {
+    let wrong = match json::parse(text) {
+        Ok(value) => return Ok(value),
+        Err(wrong) => wrong,
+    };
+    if wrong.reason != json::TWICE
+        && let Ok(node) = Node::parse_strict_flow(text)
+    {
+        return Ok(Value::of_yaml(node));
+    }
+    Err(format!("is not valid JSON: {wrong}"))
+}
+
+fn neither(wrong: Malformed) -> String {
+    format!("is not a JSON or YAML document: {wrong}")
+}
+
+#[cfg(test)]
+mod tests;

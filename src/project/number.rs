@@ -1,0 +1,241 @@
+//! Numbers as decimal text: compared and computed exactly, or not at all.
+
+use std::cmp::Ordering;
+
+/// As JSON writes them: no plus, no leading zero, no bare point.
+pub(super) fn is_number(text: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
+        None => (text, None),
+    };
+    let mantissa = mantissa.strip_prefix('-').unwrap_or(mantissa);
+    let (whole, fraction) = match mantissa.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (mantissa, None),
+    };
+    digits(whole)
+        && (whole == "0" || !whole.starts_with('0'))
+        && fraction.is_none_or(digits)
+        && exponent.is_none_or(|text| digits(text.strip_prefix(['+', '-']).unwrap_or(text)))
+}
+
+/// 0.`digits` times ten to the power of `exponent`; no digits for zero.
+struct Decimal {
+    negative: bool,
+    digits: String,
+    exponent: i64,
+}
+
+impl Decimal {
+    /// `None` if its exponent has no place in 64 bits.
+    fn of(text: &str) -> Option<Self> {
+        let negative = text.starts_with('-');
+        let text = text.strip_prefix('-').unwrap_or(text);
+        let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let all = format!("{whole}{fraction}");
+        let significant = all.trim_start_matches('0');
+        let zeros = all.len() - significant.len();
+        let digits = significant.trim_end_matches('0').to_owned();
+        if digits.is_empty() {
+            return Some(Self { negative: false, digits, exponent: 0 });
+        }
+        let point = i64::try_from(whole.len()).ok()?.checked_sub(i64::try_from(zeros).ok()?)?;
+        let exponent = exponent.parse::<i64>().ok()?.checked_add(point)?;
+        Some(Self { negative, digits, exponent })
+    }
+
+    /// As a whole number of 10^-`scale`.
+    fn scaled(&self, scale: i64) -> Option<i128> {
+        if self.digits.is_empty() {
+            return Some(0);
+        }
+        let digits = i64::try_from(self.digits.len()).ok()?;
+        let zeros = self.exponent.checked_add(scale)?.checked_sub(digits)?;
+        let factor = 10_i128.checked_pow(u32::try_from(zeros).ok()?)?;
+        let value = self.digits.parse::<i128>().ok()?.checked_mul(factor)?;
+        Some(if self.negative { -value } else { value })
+    }
+
+    /// How many decimal places it has.
+    fn places(&self) -> Option<i64> {
+        let digits = i64::try_from(self.digits.len()).ok()?;
+        Some(digits.checked_sub(self.exponent)?.max(0))
+    }
+}
+
+/// `None` if an exponent is beyond all bounds.
+pub(super) fn compare(a: &str, b: &str) -> Option<Ordering> {
+    let (a, b) = (Decimal::of(a)?, Decimal::of(b)?);
+    let sign = |number: &Decimal| match (number.digits.is_empty(), number.negative) {
+        (true, _) => 0,
+        (false, true) => -1,
+        (false, false) => 1,
+    };
+    // Without trailing zeros the digits of fractions compare as texts do.
+    let size = a.exponent.cmp(&b.exponent).then_with(|| a.digits.cmp(&b.digits));
+    Some(match sign(&a).cmp(&sign(&b)) {
+        Ordering::Equal if sign(&a) < 0 => size.reverse(),
+        Ordering::Equal if sign(&a) == 0 => Ordering::Equal,
+        Ordering::Equal => size,
+        differ => differ,
+    })
+}
+
+pub(super) fn abs(text: &str) -> &str {
+    text.strip_prefix('-').unwrap_or(text)
+}
+
+/// The whole number next to it, downwards or upwards.
+pub(super) fn round(text: &str, up: bool) -> Option<String> {
+    if !text.contains(['.', 'e', 'E']) {
+        return Some(text.to_owned());
+    }
+    let number = Decimal::of(text)?;
+    let places = number.places()?;
+    // A fraction this small is no more than that there is one.
+    let (value, unit) = if number.exponent <= 0 && !number.digits.is_empty() {
+        (if number.negative { -1 } else { 1 }, 2)
+    } else {
+        (number.scaled(places)?, 10_i128.checked_pow(u32::try_from(places).ok()?)?)
+    };
+    let below = value.div_euclid(unit);
+    let exact = value.rem_euclid(unit) == 0;
+    Some((if up && !exact { below.checked_add(1)? } else { below }).to_string())
+}
+
+/// Exact, or `None` if it has more than 38 digits.
+pub(super) fn sum<'a>(texts: impl Iterator<Item = &'a str>) -> Option<String> {
+    let (total, scale, _) = total(texts)?;
+    Some(decimal(total, scale))
+}
+
+/// Exact if its digits end, otherwise the double next to it, as JMESPath has it.
+pub(super) fn average<'a>(texts: impl Iterator<Item = &'a str>) -> Option<String> {
+    const MORE_PLACES: u32 = 12;
+    let (total, scale, count) = total(texts)?;
+    let count = i128::try_from(count).ok()?;
+    let longer = total.checked_mul(10_i128.checked_pow(MORE_PLACES)?)?;
+    if longer.checked_rem(count)? == 0 {
+        return Some(decimal(longer.checked_div(count)?, scale + i64::from(MORE_PLACES)));
+    }
+    let total: f64 = decimal(total, scale).parse().ok()?;
+    let count: f64 = count.to_string().parse().ok()?;
+    Some((total / count).to_string())
+}
+
+fn total<'a>(texts: impl Iterator<Item = &'a str>) -> Option<(i128, i64, usize)> {
+    let numbers: Vec<Decimal> = texts.map(Decimal::of).collect::<Option<_>>()?;
+    let places: Vec<i64> = numbers.iter().map(Decimal::places).collect::<Option<_>>()?;
+    let scale = places.into_iter().max().unwrap_or(0);
+    let total = numbers
+        .iter()
+        .try_fold(0_i128, |total, number| total.checked_add(number.scaled(scale)?))?;
+    Some((total, scale, numbers.len()))
+}
+
+/// `value` times 10^-`scale`, without zeros at the end of a fraction.
+fn decimal(value: i128, scale: i64) -> String {
+    let places = usize::try_from(scale).unwrap_or(0);
+    let digits = format!("{:0>width$}", value.unsigned_abs().to_string(), width = places + 1);
+    let (whole, fraction) = digits.split_at_checked(digits.len() - places).unwrap_or((&digits, ""));
+    let fraction = fraction.trim_end_matches('0');
+    let sign = if value < 0 { "-" } else { "" };
+    if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_what_json_writes() {
+        for text in
+            ["0", "-0", "12", "0.10", "100.00", "1e5", "1E+5", "-1.5e-7", "1234567890123456789012"]
+        {
+            assert!(is_number(text), "{text}");
+        }
+        for text in [
+            "", "-", "+1", "01", "1.", ".5", "0x1", "1e", "1e+", "1_0", "inf", "1 ", "--1", "1.e5",
+            "٣",
+        ] {
+            assert!(!is_number(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn comparison_is_exact() {
+        let rising = [
+            "-1e400",
+            "-20",
+            "-3",
+            "-2.5",
+            "-1e-400",
+            "0",
+            "1e-400",
+            "0.1",
+            "0.11",
+            "1",
+            "1.5",
+            "2",
+            "10",
+            "89860012345678901234",
+            "89860012345678901235",
+            "1e400",
+        ];
+        for (i, a) in rising.iter().enumerate() {
+            for (j, b) in rising.iter().enumerate() {
+                assert_eq!(compare(a, b), Some(i.cmp(&j)), "{a} {b}");
+            }
+        }
+        for (a, b) in [("1", "1.0"), ("100", "1e2"), ("0", "-0.00"), ("0.05", "5e-2"), ("0e9", "0")]
+        {
+            assert_eq!(compare(a, b), Some(Ordering::Equal), "{a} {b}");
+        }
+        assert_eq!(compare("1e99999999999999999999", "1"), None);
+    }
+
+    #[test]
+    fn results_are_exact_or_missing() {
+        for (text, floor, ceil) in [
+            ("1.10", "1", "2"),
+            ("-1.10", "-2", "-1"),
+            ("0.0001", "0", "1"),
+            ("-1e-400", "-1", "0"),
+            ("2.000", "2", "2"),
+            ("0.0", "0", "0"),
+            ("1e5", "100000", "100000"),
+            (
+                "123456789012345678901234567890",
+                "123456789012345678901234567890",
+                "123456789012345678901234567890",
+            ),
+            ("1.00000000000000000001", "1", "2"),
+        ] {
+            assert_eq!(round(text, false).as_deref(), Some(floor), "{text}");
+            assert_eq!(round(text, true).as_deref(), Some(ceil), "{text}");
+        }
+        assert_eq!(round("1e400", true), None);
+        for (texts, expected) in [
+            (&["0.1", "0.2"][..], Some("0.3")),
+            (&["1", "2"], Some("3")),
+            (&["1.50", "-1.5"], Some("0")),
+            (&["-0.05"], Some("-0.05")),
+            (&["9007199254740993", "1"], Some("9007199254740994")),
+            (&["1e3", "1e-3"], Some("1000.001")),
+            (&[], Some("0")),
+            (&["1e40"], None),
+        ] {
+            assert_eq!(sum(texts.iter().copied()).as_deref(), expected, "{texts:?}");
+        }
+        for (texts, expected) in [
+            (&["1", "2"][..], Some("1.5")),
+            (&["1", "2", "3"], Some("2")),
+            (&["1", "1", "2"], Some("1.3333333333333333")),
+            (&[], None),
+        ] {
+            assert_eq!(average(texts.iter().copied()).as_deref(), expected, "{texts:?}");
+        }
+    }
+}
