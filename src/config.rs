@@ -108,6 +108,8 @@ pub struct MetadataOptions {
 /// The driver asks for every volume again about every 72 s (csi-contract: rotation); one answer in
 /// five then comes from the cloud.
 const DEFAULT_REFRESH: Duration = Duration::from_secs(300);
+/// Twice as long as managed secrets are served from the cache with the default interval.
+const DEFAULT_MAX_REFRESH: Duration = Duration::from_secs(3600);
 
 /// Below the two minutes that kubelet gives a volume.
 const LONGEST_MOUNT_SECONDS: u64 = 110;
@@ -182,10 +184,7 @@ impl Settings<'_> {
                     "a number of seconds from 1 to 110",
                 )
                 .unwrap_or(Duration::from_secs(90)),
-            freshness: Freshness {
-                default: self.interval("refresh-interval").unwrap_or(DEFAULT_REFRESH),
-                least: self.interval("min-refresh-interval").unwrap_or_default(),
-            },
+            freshness: self.freshness(),
             value_cache_bytes: self.count("value-cache-mib", 0, 16) << 20,
             outage_grace: self.outage_grace(),
             kms_batch: self
@@ -205,6 +204,19 @@ impl Settings<'_> {
             warnings: Vec::new(),
             policy,
         }
+    }
+
+    fn freshness(&mut self) -> Freshness {
+        let default = self.interval("refresh-interval").unwrap_or(DEFAULT_REFRESH);
+        let least = self.interval("min-refresh-interval").unwrap_or_default();
+        let most = self.interval("max-refresh-interval");
+        for (flag, other) in [("refresh-interval", default), ("min-refresh-interval", least)] {
+            if most.is_some_and(|most| most < other) {
+                self.wrong(format!("--max-refresh-interval is less than --{flag}"));
+            }
+        }
+        let most = most.unwrap_or(DEFAULT_MAX_REFRESH.max(default).max(least));
+        Freshness { default, least, most }
     }
 
     fn outage_grace(&mut self) -> Duration {

@@ -3,9 +3,16 @@
 //! An error holds facts (names, codes, request ids) and what to do about it, never input that could
 //! be a value or a token, and never a library's or the cloud's own sentence.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
-use tonic::{Code, Status};
+use tonic::Code;
+
+pub use crate::text::{identifier, quoted};
+
+use crate::{
+    digest::Parts,
+    text::{cut, shown},
+};
 
 /// The driver adds about 200 characters of its own and an Event's text ends near 1 KiB
 /// (csi-contract: reporting errors).
@@ -52,6 +59,9 @@ pub struct Error {
     pub what: Box<str>,
     /// Facts beside it, such as an HTTP status.
     pub detail: Box<str>,
+    /// Facts that differ from one try to the next, such as the number of attempts or a time: a failure
+    /// that differs in these alone is the same failure.
+    pub varying: Box<str>,
     /// The cloud's error code, which `what` holds too.
     pub code: Option<Box<str>>,
     /// The cloud's id of the request, by which its support finds it.
@@ -68,6 +78,7 @@ impl Error {
             subject: Box::default(),
             what: what.into().into_boxed_str(),
             detail: Box::default(),
+            varying: Box::default(),
             code: None,
             request: None,
             host: None,
@@ -79,7 +90,7 @@ impl Error {
         Self::new(Class::Invalid, what).about(subject)
     }
 
-    /// But for whom it concerns, and which request it was.
+    /// But for whom it concerns, and which try it was.
     fn says_the_same(&self, other: &Self) -> bool {
         (&self.what, &self.detail, &self.fix) == (&other.what, &other.detail, &other.fix)
     }
@@ -95,20 +106,22 @@ impl Error {
     }
 }
 
+/// Subject, what happened, facts in parentheses, and after a semicolon what to do. Whatever is
+/// foreign in any of these is escaped here, if it was not before.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.subject.is_empty() {
-            write!(f, "{}: ", self.subject)?;
+            write!(f, "{}: ", shown(&self.subject))?;
         }
-        f.write_str(&self.what)?;
-        match (&*self.detail, &self.request) {
-            ("", None) => {}
-            ("", Some(request)) => write!(f, " (request {request})")?,
-            (detail, None) => write!(f, " ({detail})")?,
-            (detail, Some(request)) => write!(f, " ({detail}, request {request})")?,
+        f.write_str(&shown(&self.what))?;
+        let request = self.request.as_ref().map(|id| Cow::from(format!("request {id}")));
+        let facts = [Some(Cow::from(&*self.detail)), Some(Cow::from(&*self.varying)), request];
+        let facts: Vec<_> = facts.into_iter().flatten().filter(|fact| !fact.is_empty()).collect();
+        if !facts.is_empty() {
+            write!(f, " ({})", shown(&facts.join(", ")))?;
         }
         if !self.fix.is_empty() {
-            write!(f, "; {}", self.fix)?;
+            write!(f, "; {}", shown(&self.fix))?;
         }
         Ok(())
     }
@@ -116,153 +129,130 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// All failures of one mount.
+/// All failures of one mount, and how many more there are of which only the number is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Errors(Vec<Error>);
+pub struct Errors {
+    kept: Vec<Error>,
+    more: usize,
+}
 
 impl Errors {
     /// `None` when there is nothing to report.
     pub fn of(errors: Vec<Error>) -> Option<Self> {
-        (!errors.is_empty()).then_some(Self(errors))
+        (!errors.is_empty()).then_some(Self { kept: errors, more: 0 })
+    }
+
+    /// With so many more that are counted only.
+    pub fn and_more(self, more: usize) -> Self {
+        Self { more: self.more + more, ..self }
+    }
+
+    /// How many are counted only.
+    pub fn more(&self) -> usize {
+        self.more
     }
 
     /// The class that decides the code: what the pod's author can mend comes before what passes.
     pub fn class(&self) -> Class {
-        self.0.iter().map(|error| error.class).min().unwrap_or(Class::Internal)
+        self.kept.iter().map(|error| error.class).min().unwrap_or(Class::Internal)
     }
 
-    /// But for the requests that were made.
-    pub fn say_the_same(&self, other: &Self) -> bool {
-        let same = |(a, b): (&Error, &Error)| {
-            (a.class, &a.subject) == (b.class, &b.subject) && a.says_the_same(b)
-        };
-        self.0.len() == other.0.len() && self.0.iter().zip(&other.0).all(same)
-    }
-
+    /// Those that are kept.
     pub fn iter(&self) -> impl Iterator<Item = &Error> {
-        self.0.iter()
+        self.kept.iter()
+    }
+
+    /// What these failures are, without what differs from try to try: request ids, numbers of
+    /// attempts, times.
+    pub fn cause(&self, parts: &mut Parts) {
+        parts.part(&self.more.to_string());
+        for error in &self.kept {
+            let Error { class, subject, what, detail, code, fix, .. } = error;
+            let code = code.as_deref().unwrap_or_default();
+            for part in [&format!("{class:?}"), &**subject, what, detail, code, fix] {
+                parts.part(part);
+            }
+        }
     }
 
     /// As many failures as fit; those with the same cause share one sentence.
     pub fn message(&self) -> String {
-        let mut told: Vec<(Error, Vec<&str>)> = Vec::new();
-        for error in &self.0 {
-            match told.iter_mut().find(|(t, _)| t.says_the_same(error)) {
-                Some((_, subjects)) if !error.subject.is_empty() => subjects.push(&error.subject),
-                Some(_) => {}
-                None => told.push((error.clone(), vec![&error.subject])),
+        self.message_within(MAX_MESSAGE_BYTES)
+    }
+
+    /// The same, for a message that something else stands in front of.
+    pub fn message_after(&self, prefix: &str) -> String {
+        let left = MAX_MESSAGE_BYTES.saturating_sub(prefix.len());
+        [prefix, &self.message_within(left)].concat()
+    }
+
+    fn message_within(&self, most: usize) -> String {
+        let mut groups = self.groups();
+        let total = self.kept.len() + self.more;
+        let all = joined(&groups, most);
+        if all.1 == total {
+            return all.0;
+        }
+        // What the code is made of comes first where not everything has room.
+        groups.sort_by_key(|(error, _)| error.class);
+        let kind = if self.class() == Class::Invalid { "mistakes" } else { "failures" };
+        let head = |shown: usize| format!("{total} {kind}; the first {shown}: ");
+        let tail = |shown: usize| format!(" | and {} more", total - shown);
+        let room = head(total).len() + tail(0).len();
+        let (text, shown) = joined(&groups, most.saturating_sub(room));
+        [head(shown), text, tail(shown)].concat()
+    }
+
+    /// Errors that say the same, with their subjects.
+    fn groups(&self) -> Vec<(&Error, Vec<&str>)> {
+        let mut groups: Vec<(&Error, Vec<&str>)> = Vec::new();
+        for error in &self.kept {
+            match groups.iter_mut().find(|(first, _)| first.says_the_same(error)) {
+                Some((_, subjects)) => subjects.push(&error.subject),
+                None => groups.push((error, vec![&error.subject])),
             }
         }
-        let mut message = String::new();
-        let (mut shown, total) = (0, self.0.len());
-        for (error, subjects) in &told {
-            let subject = match subjects.as_slice() {
-                [] => String::new(),
-                [first, rest @ ..] if rest.len() > 3 => format!("{first} and {} more", rest.len()),
-                some => some.join(", "),
-            };
-            let sentence = error.clone().about(subject).to_string();
-            let separator = if message.is_empty() { "" } else { " | " };
-            let left = MAX_MESSAGE_BYTES.saturating_sub(message.len() + separator.len() + 24);
-            if sentence.len() > left && !message.is_empty() {
-                break;
-            }
-            message.push_str(separator);
-            message.push_str(cut(&sentence, left));
-            shown += subjects.len().max(1);
+        groups
+    }
+}
+
+/// As many sentences as fit, at least one even if it has to be cut; and of how many errors they are.
+fn joined(groups: &[(&Error, Vec<&str>)], most: usize) -> (String, usize) {
+    let mut text = String::new();
+    let mut errors = 0;
+    for (error, subjects) in groups {
+        let subject = match subjects.as_slice() {
+            [first, rest @ ..] if rest.len() > 3 => format!("{first} and {} more", rest.len()),
+            some => some.join(", "),
+        };
+        let sentence = (*error).clone().about(subject).to_string();
+        let separator = if text.is_empty() { "" } else { " | " };
+        let left = most.saturating_sub(text.len() + separator.len());
+        if sentence.len() > left && !text.is_empty() {
+            break;
         }
-        if shown < total {
-            message.push_str(&format!(" | and {} more", total - shown));
-        }
-        message
+        text.push_str(separator);
+        text.push_str(cut(&sentence, left));
+        errors += subjects.len();
+    }
+    (text, errors)
+}
+
+impl IntoIterator for Errors {
+    type Item = Error;
+    type IntoIter = std::vec::IntoIter<Error>;
+
+    /// Those that are kept.
+    fn into_iter(self) -> Self::IntoIter {
+        self.kept.into_iter()
     }
 }
 
 impl From<Error> for Errors {
     fn from(error: Error) -> Self {
-        Self(vec![error])
+        Self { kept: vec![error], more: 0 }
     }
-}
-
-impl From<Errors> for Status {
-    fn from(errors: Errors) -> Self {
-        Status::new(errors.class().code(), errors.message())
-    }
-}
-
-/// A name as its author wrote it, short and on one line, for use in an error.
-pub fn quoted(name: &str) -> String {
-    const LONGEST: usize = 80;
-    let clean: String = name.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
-    let short = cut(&clean, LONGEST);
-    if short.len() < clean.len() { format!("\"{short}...\"") } else { format!("\"{short}\"") }
-}
-
-/// An identifier that came from outside, such as a cloud's error code: only what such a thing can
-/// look like gets through, so that nothing can be smuggled into an error by way of it.
-pub fn identifier(text: &str) -> Option<&str> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '*');
-    (!text.is_empty() && text.len() <= 64 && text.chars().all(plain)).then_some(text)
-}
-
-fn cut(text: &str, longest: usize) -> &str {
-    let end = (0..=longest.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
-    text.get(..end.unwrap_or(0)).unwrap_or_default()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_class_becomes_one_of_the_five_codes_that_start_a_pod_empty() {
-        use Class::*;
-        for class in [Invalid, Denied, Unauthenticated, NotFound, Unusable, Internal] {
-            assert!(
-                !matches!(
-                    class.code(),
-                    Code::Unavailable
-                        | Code::DeadlineExceeded
-                        | Code::ResourceExhausted
-                        | Code::Aborted
-                        | Code::Cancelled
-                ),
-                "{class:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn failures_with_one_cause_share_a_sentence() {
-        let of = |name: &str| Error::new(Class::NotFound, "no such secret").about(name);
-        let other = Error::new(Class::Denied, "forbidden").about("c").fix("grant it");
-        let errors = Errors::of(vec![of("a"), other, of("b")]).unwrap();
-        assert_eq!(errors.message(), "a, b: no such secret | c: forbidden; grant it");
-        assert_eq!(errors.class(), Class::Denied);
-        let of = |name: &str| Error { request: Some(format!("id-of-{name}").into()), ..of(name) };
-        let errors = Errors::of(vec![of("a"), of("b")]).unwrap();
-        assert_eq!(errors.message(), "a, b: no such secret (request id-of-a)");
-    }
-
-    #[test]
-    fn a_long_list_is_cut_between_failures_and_counted() {
-        let one = |n: usize| {
-            Error::new(Class::NotFound, format!("{n} {}", "x".repeat(200))).about(format!("o{n}"))
-        };
-        let message = Errors::of((0..9).map(one).collect()).unwrap().message();
-        assert!(message.len() <= 900, "{}", message.len());
-        assert!(message.ends_with("| and 5 more"), "{message}");
-        let long = Errors::from(Error::new(Class::Internal, "é".repeat(900)));
-        assert!(long.message().len() <= 900);
-    }
-
-    #[test]
-    fn foreign_identifiers_pass_only_if_they_look_like_one() {
-        assert_eq!(identifier("Forbidden.NoPermission"), Some("Forbidden.NoPermission"));
-        for bad in ["", "a b", "x/y", &"a".repeat(65), "<html>", "é"] {
-            assert_eq!(identifier(bad), None, "{bad}");
-        }
-        assert_eq!(quoted("a\nb"), "\"a?b\"");
-        assert!(quoted(&"é".repeat(99)).len() < 90);
-    }
-}
+mod tests;

@@ -1,88 +1,105 @@
 //! What kubelet makes of a mount that fails again and again. It writes an Event for each message it
-//! has not seen and counts those it has, so a failure that repeats is told in the words of its first
-//! time, with the request id of then. The log has each request's own.
+//! has not seen and counts those it has, so a failure that repeats is reported in the words of its
+//! first time, with the request id of then. The log has each request's own.
 
-use std::{collections::HashMap, sync::Mutex, time::Duration};
+use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::{error::Errors, flight::lock};
+use crate::{digest::Digest, flight::lock};
 
 /// How long the API server keeps an Event (kube-apiserver: `--event-ttl`).
 const EVENT_LIFETIME: Duration = Duration::from_secs(3600);
 
-/// Far beyond the pods of a node; a volume that is gone for good is never heard of again.
+/// Far beyond the pods of a node, with about 1 KiB for each; a volume that is gone for good is never
+/// heard of again.
 const MOST: usize = 1024;
 
-/// The failures that were told, by the volume's path.
+/// The messages of failures, by volume and cause: a volume that fails in two ways by turns has two
+/// Events.
 #[derive(Debug, Default)]
-pub struct Events(Mutex<HashMap<String, Told>>);
+pub struct Events(Mutex<BTreeMap<(Digest, Digest), Reported>>);
 
 #[derive(Debug)]
-struct Told {
+struct Reported {
     at: Instant,
-    errors: Errors,
+    message: String,
 }
 
 impl Events {
-    /// What to say of this failure.
-    pub fn failed(&self, volume: String, errors: Errors) -> Errors {
-        let mut told = lock(&self.0);
+    /// The message for this failure: of its first time, where that was not long ago. `cause` is the
+    /// digest of all that makes it another failure, so that none is reported with another's facts.
+    pub fn failed(&self, volume: Digest, cause: Digest, message: String) -> String {
+        let mut reported = lock(&self.0);
         let now = Instant::now();
-        if let Some(before) = told.get(&volume)
+        if let Some(before) = reported.get(&(volume, cause))
             && now.duration_since(before.at) < EVENT_LIFETIME
-            && before.errors.say_the_same(&errors)
         {
-            return before.errors.clone();
+            return before.message.clone();
         }
-        if told.len() >= MOST
+        if reported.len() >= MOST
             && let Some(oldest) =
-                told.iter().min_by_key(|(_, told)| told.at).map(|(v, _)| v.clone())
+                reported.iter().min_by_key(|(_, before)| before.at).map(|(key, _)| *key)
         {
-            told.remove(&oldest);
+            reported.remove(&oldest);
         }
-        told.insert(volume, Told { at: now, errors: errors.clone() });
-        errors
+        reported.insert((volume, cause), Reported { at: now, message: message.clone() });
+        message
     }
 
-    pub fn mounted(&self, volume: &str) {
-        lock(&self.0).remove(volume);
+    /// What it failed with before is over.
+    pub fn mounted(&self, volume: Digest) {
+        let mut reported = lock(&self.0);
+        let of = (volume, [u8::MIN; 32])..=(volume, [u8::MAX; 32]);
+        while let Some(key) = reported.range(of.clone()).next().map(|(key, _)| *key) {
+            reported.remove(&key);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{Class, Error};
 
-    fn failure(what: &str, request: &str) -> Errors {
-        let error = Error::new(Class::Denied, what).about("object 1");
-        Error { request: Some(request.into()), ..error }.into()
+    const A: Digest = [1; 32];
+    const B: Digest = [2; 32];
+    const DENIED: Digest = [7; 32];
+    const THROTTLED: Digest = [8; 32];
+
+    #[tokio::test(start_paused = true)]
+    async fn failure_that_repeats_keeps_its_message_for_as_long_as_its_event_lives() {
+        let events = Events::default();
+        let said = |volume, cause, message: &str| events.failed(volume, cause, message.to_owned());
+        assert_eq!(said(A, DENIED, "request 1"), "request 1");
+        assert_eq!(said(A, DENIED, "request 2"), "request 1");
+        assert_eq!(said(B, DENIED, "request 3"), "request 3");
+        assert_eq!(said(A, THROTTLED, "request 4"), "request 4");
+        // Two failures by turns are two Events.
+        assert_eq!(said(A, DENIED, "request 5"), "request 1");
+        assert_eq!(said(A, THROTTLED, "request 6"), "request 4");
+        events.mounted(A);
+        assert_eq!(said(A, DENIED, "request 7"), "request 7");
+        assert_eq!(said(A, THROTTLED, "request 8"), "request 8");
+        assert_eq!(said(B, DENIED, "request 9"), "request 3");
+        tokio::time::advance(EVENT_LIFETIME).await;
+        assert_eq!(said(A, DENIED, "request 10"), "request 10");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_failure_that_repeats_keeps_its_words_for_as_long_as_its_event_lives() {
+    async fn failures_beyond_the_bound_replace_the_oldest() {
         let events = Events::default();
-        let said = |volume: &str, what, request| {
-            events.failed(volume.to_owned(), failure(what, request)).message()
+        let volume = |n: usize| {
+            let mut volume = [0; 32];
+            volume[..8].copy_from_slice(&n.to_le_bytes());
+            volume
         };
-        let first = said("a", "no", "1");
-        assert_eq!(said("a", "no", "2"), first);
-        assert_ne!(said("b", "no", "3"), first);
-        assert_ne!(said("a", "throttled", "4"), first);
-        assert_ne!(said("a", "no", "5"), first);
-        events.mounted("a");
-        assert!(said("a", "no", "6").contains("request 6"));
-        tokio::time::advance(EVENT_LIFETIME).await;
-        assert!(said("a", "no", "7").contains("request 7"));
-    }
-
-    #[test]
-    fn volumes_that_are_gone_are_forgotten() {
-        let events = Events::default();
         for n in 0..2 * MOST {
-            events.failed(n.to_string(), failure("no", "1"));
+            events.failed(volume(n), DENIED, String::new());
+            tokio::time::advance(Duration::from_millis(1)).await;
         }
-        assert_eq!(lock(&events.0).len(), MOST);
+        let reported = lock(&events.0);
+        assert_eq!(reported.len(), MOST);
+        assert!(reported.contains_key(&(volume(2 * MOST - 1), DENIED)));
+        assert!(!reported.contains_key(&(volume(MOST - 1), DENIED)));
     }
 }

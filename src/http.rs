@@ -16,7 +16,7 @@ use hyper::{HeaderMap, Request};
 
 pub use client::Client;
 pub use dns::NameError;
-pub use tls::{certificates, trust};
+pub use tls::{Untrusted, certificates, trust};
 
 use crate::{names::Glob, secret::Secret};
 
@@ -48,7 +48,9 @@ pub enum Broken {
     /// The host could not be reached, or the connection broke.
     Connection(ConnectionError),
     /// The host is not who it should be: asking again will not help.
-    Certificate,
+    Certificate(Untrusted),
+    /// The answer is larger than any that is wanted.
+    TooLarge,
 }
 
 /// What went wrong with a connection.
@@ -63,7 +65,6 @@ pub enum ConnectionError {
     NoRoute,
     BrokeBeforeAnswer,
     BrokeWithinAnswer,
-    AnswerTooLarge,
     Other,
 }
 
@@ -78,7 +79,6 @@ impl ConnectionError {
             Self::NoRoute => "no route to the host",
             Self::BrokeBeforeAnswer => "the connection broke before the answer",
             Self::BrokeWithinAnswer => "the connection broke within the answer",
-            Self::AnswerTooLarge => "the answer is larger than 1 MiB",
             Self::Other => "no connection",
         }
     }

@@ -15,7 +15,7 @@ use crate::{
     credentials::{Keyed, Login},
     error::{Class, Error, Errors, quoted},
     names::{Glob, OidcProviderArn, RoleArn},
-    request::{Mount, NodePublishKeys, Pod, STS_AUDIENCE, TokenInput, Wish},
+    request::{Mount, NodePublishKeys, Pod, STS_AUDIENCE, TokenInput, Wish, caller::Via},
     secret::Secret,
 };
 use kubernetes::ServiceAccounts;
@@ -62,7 +62,7 @@ impl Mode {
     }
 
     /// Whether pods that use it are one and the same to the cloud.
-    fn shared(self) -> bool {
+    pub fn shared(self) -> bool {
         !matches!(self, Mode::Pod | Mode::NodePublishSecret)
     }
 }
@@ -141,10 +141,41 @@ impl Policy {
 
 const OIDC_PROVIDER: &str = "--oidc-provider-arn (or --account-id and --cluster-id)";
 
+/// By whom the mode of a mount was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChosenBy {
+    /// The SecretProviderClass, or the pod, whose attributes win over it.
+    SecretProviderClass,
+    OperatorDefault,
+    /// `--default-identity=auto`.
+    Auto,
+}
+
+impl ChosenBy {
+    fn of(wish: Wish, default: DefaultMode) -> Self {
+        match (wish, default) {
+            (Wish::Mode(_), _) => ChosenBy::SecretProviderClass,
+            (Wish::Unsaid | Wish::AnyButPod, DefaultMode::Mode(_)) => ChosenBy::OperatorDefault,
+            (Wish::Unsaid | Wish::AnyButPod, DefaultMode::Auto) => ChosenBy::Auto,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            ChosenBy::SecretProviderClass => "secretproviderclass",
+            ChosenBy::OperatorDefault => "operator-default",
+            ChosenBy::Auto => "auto",
+        }
+    }
+}
+
 /// A mount's one identity.
 #[derive(Debug)]
 pub struct Identity {
     pub mode: Mode,
+    pub chosen_by: ChosenBy,
+    /// Whether the operator lets pods have identities of their own.
+    pub own_allowed: bool,
     pub login: Keyed,
     /// The name under which sessions of this mount show up in ActionTrail.
     pub session_name: String,
@@ -161,6 +192,7 @@ pub async fn choose(
     service_accounts: &ServiceAccounts,
 ) -> Result<Identity, Errors> {
     let mode = mode(mount, policy)?;
+    let chosen_by = ChosenBy::of(mount.identity, policy.default);
     if mode != Mode::Pod && mount.role.is_some() {
         return Err(Error::invalid(
             "parameter roleArn",
@@ -177,7 +209,7 @@ pub async fn choose(
     let login = match mode {
         Mode::Pod => {
             let provider = oidc_provider(policy, mode)?;
-            let token = pod_token(&mount.token)?;
+            let token = pod_token(&mount.token, mount.via)?;
             let subject = subject(&mount.pod);
             if shared {
                 check_subject(&token, &subject)?;
@@ -206,20 +238,58 @@ pub async fn choose(
             lifetime: policy.session_lifetime,
         },
         Mode::RamRole => Login::Assume {
-            base: Keyed::new(Login::Keys(needed(&policy.keys, mode, "ACCESS_KEY_ID")?.clone())),
+            base: Keyed::new(Login::Keys(operator_keys(policy, mode)?)),
             role: needed(&policy.role, mode, "--role-arn")?.clone(),
             name: operator_name(),
             lifetime: policy.session_lifetime,
         },
-        Mode::AccessKey => Login::Keys(needed(&policy.keys, mode, "ACCESS_KEY_ID")?.clone()),
+        Mode::AccessKey => Login::Keys(operator_keys(policy, mode)?),
         Mode::NodePublishSecret => Login::Keys(published_keys(&mount.node_publish_keys)?),
         Mode::EcsRole if policy.ecs_metadata => Login::EcsRole,
         Mode::EcsRole => return Err(unusable(mode, "instance metadata is disabled here").into()),
     };
-    Ok(Identity { mode, login: Keyed::new(login), session_name: own_name, trust_fix })
+    let own_allowed = policy.allowed.contains(&Mode::Pod) && policy.oidc_provider.is_some();
+    let (login, session_name) = (Keyed::new(login), own_name);
+    Ok(Identity { mode, chosen_by, own_allowed, login, session_name, trust_fix })
 }
 
 impl Identity {
+    /// The mode and by whom it was chosen, such as "identity access-key, the operator's default".
+    pub fn described(&self) -> String {
+        let chosen = match self.chosen_by {
+            ChosenBy::SecretProviderClass => "set in the SecretProviderClass",
+            ChosenBy::OperatorDefault => "the operator's default",
+            ChosenBy::Auto => "the first that the operator set up",
+        };
+        format!("identity {}, {chosen}", self.mode)
+    }
+
+    /// For a mount that a shared identity cannot serve: how it can have one of its own. Empty where
+    /// it has one.
+    pub fn own_instead(&self) -> String {
+        match (self.mode.shared(), self.own_allowed) {
+            (false, _) => String::new(),
+            (true, true) => "set identity: pod in the SecretProviderClass for the role of the \
+                             pod's own ServiceAccount"
+                .to_owned(),
+            (true, false) => "have the operator allow identity pod for the role of the pod's own \
+                              ServiceAccount"
+                .to_owned(),
+        }
+    }
+
+    /// A refusal of the cloud says whom it refused, unless that is the pod itself: its role is in
+    /// the error already.
+    pub fn named_in(&self, mut error: Error) -> Error {
+        let refusal = matches!(error.class, Class::Denied | Class::Unauthenticated);
+        if refusal && error.host.is_some() && self.mode != Mode::Pod {
+            let facts = [&*error.detail, &self.described()];
+            let facts: Vec<&str> = facts.into_iter().filter(|fact| !fact.is_empty()).collect();
+            error.detail = facts.join(", ").into();
+        }
+        error
+    }
+
     /// An error of this identity's login, with what only the mount knows about trust.
     pub fn mended(&self, error: Error) -> Error {
         match (error.fix.is_empty(), &*self.login) {
@@ -271,7 +341,9 @@ fn mode(mount: &Mount, policy: &Policy) -> Result<Mode, Error> {
 fn first_configured(mount: &Mount, policy: &Policy) -> Result<Mode, Error> {
     let configured = |mode: &Mode| match mode {
         Mode::Pod => false,
-        Mode::NodePublishSecret => !matches!(mount.node_publish_keys, NodePublishKeys::Absent),
+        Mode::NodePublishSecret => {
+            !matches!(mount.node_publish_keys, NodePublishKeys::Absent | NodePublishKeys::Others(_))
+        }
         mode => policy.lacks(*mode).is_empty(),
     };
     Mode::ALL.into_iter().find(configured).ok_or_else(|| {
@@ -305,32 +377,59 @@ fn oidc_provider(policy: &Policy, mode: Mode) -> Result<&OidcProviderArn, Error>
     needed(&policy.oidc_provider, mode, OIDC_PROVIDER)
 }
 
+/// Swapped, the secret would go to the cloud as an id, in clear.
+fn operator_keys(policy: &Policy, mode: Mode) -> Result<Arc<Keys>, Error> {
+    let keys = needed(&policy.keys, mode, "ACCESS_KEY_ID")?;
+    let is_id = |text: &str| text.starts_with("LTAI");
+    if is_id(keys.secret.expose()) && !is_id(&keys.id) {
+        let what = "SECRET_ACCESS_KEY holds the id of an access key, and ACCESS_KEY_ID does not";
+        return Err(unusable(mode, what).fix("the operator must look whether they are swapped"));
+    }
+    Ok(keys.clone())
+}
+
 fn unusable(mode: Mode, what: &str) -> Error {
     Error::new(Class::Unusable, format!("identity {mode} cannot be used: {what}"))
 }
 
-fn pod_token(input: &TokenInput) -> Result<Arc<Secret<String>>, Error> {
+fn pod_token(input: &TokenInput, via: Via) -> Result<Arc<Secret<String>>, Error> {
     let unproven = |what: String| {
         Error::new(Class::Unauthenticated, format!("identity pod cannot be used: {what}"))
     };
-    let enable = format!(
-        "the CSIDriver object must list {STS_AUDIENCE} in tokenRequests (driver chart: \
-         tokenRequests[0].audience)"
-    );
+    let (sender, enable) = match via {
+        Via::Driver => (
+            "driver",
+            format!(
+                "the CSIDriver object must list {STS_AUDIENCE} in tokenRequests (driver chart: \
+                 tokenRequests[0].audience)"
+            ),
+        ),
+        Via::SyncController => (
+            "sync controller",
+            format!(
+                "the sync controller must ask for {STS_AUDIENCE} (its chart: \
+                 tokenRequestAudience[0].audience)"
+            ),
+        ),
+    };
     match input {
         TokenInput::Absent => {
-            Err(unproven("the driver sent no ServiceAccount token".to_owned()).fix(enable))
+            Err(unproven(format!("the {sender} sent no ServiceAccount token")).fix(enable))
         }
         TokenInput::OtherAudiences(audiences) => {
             let list: Vec<_> = audiences.iter().map(|audience| quoted(audience)).collect();
-            let what = format!("the driver sent tokens for {} only", list.join(", "));
+            let what = format!("the {sender} sent tokens for {} only", list.join(", "));
             Err(unproven(what).fix(enable))
         }
         TokenInput::Token(token) => match token.expires {
-            Some(expires) if expires <= jiff::Timestamp::now() => Err(unproven(format!(
-                "the pod's token expired at {expires}"
-            ))
-            .fix("kubelet renews it; if this stays, check the clocks of node and API server")),
+            Some(expires) if expires <= jiff::Timestamp::now() => {
+                let error = unproven("the pod's token has expired".to_owned());
+                // The next token has another time.
+                let error = Error { varying: format!("at {expires}").into(), ..error };
+                let fix =
+                    "kubelet renews it; if this stays, check the clocks of node and API server";
+                Err(error.fix(fix))
+            }
             _ => Ok(token.jwt.clone()),
         },
     }
@@ -355,7 +454,8 @@ fn check_subject(token: &Secret<String>, subject: &str) -> Result<(), Error> {
         return Ok(());
     }
     let what = format!("identity pod cannot be used: the pod's token is not one of {subject}");
-    Err(Error::new(Class::Unauthenticated, what))
+    Err(Error::new(Class::Unauthenticated, what)
+        .fix("kubelet sends the token: remove any from the volume's attributes and Secret"))
 }
 
 /// Read at each mount: kubelet replaces the file as it renews the token.
@@ -376,8 +476,8 @@ fn published_keys(keys: &NodePublishKeys) -> Result<Arc<Keys>, Error> {
     match keys {
         NodePublishKeys::Keys(keys) => Ok(keys.clone()),
         NodePublishKeys::Absent => Err(unusable(mode, "the mount brought no Secret").fix(fix)),
-        NodePublishKeys::Lacks(entry) => {
-            Err(unusable(mode, &format!("the Secret has no entry {entry}")).fix(fix))
+        NodePublishKeys::Others(what) | NodePublishKeys::Unusable(what) => {
+            Err(unusable(mode, what).fix(fix))
         }
     }
 }
@@ -387,7 +487,8 @@ fn published_keys(keys: &NodePublishKeys) -> Result<Arc<Keys>, Error> {
 /// for by a hash.
 fn session_name(pod: &Pod, shared: bool) -> String {
     const LONGEST: usize = 64;
-    const HASH: usize = 10;
+    /// 80 bits: no two pods have one name by chance, nor by trying.
+    const HASH: usize = 20;
     let Pod { namespace, service_account, name, .. } = pod;
     let full = match shared {
         true => format!("{namespace}@{service_account}"),

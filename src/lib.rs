@@ -32,6 +32,7 @@ pub mod secret;
 pub mod server;
 pub mod standing;
 pub mod telemetry;
+pub mod text;
 pub mod values;
 pub mod yaml;
 

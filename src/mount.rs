@@ -2,6 +2,7 @@
 //! calls the steps in order, keeps the mount's time, and tells the outcome; it decides nothing.
 
 mod account;
+mod seen;
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +15,7 @@ use crate::{
     cloud::endpoint::Endpoints,
     error::{Class, Error, Errors},
     events::Events,
-    fetch::{Fetcher, Origin, ReadEnd, whole},
+    fetch::{Fetcher, Origin, whole},
     identity::{self, Policy, kubernetes::ServiceAccounts},
     pb::{self, csi_driver_provider_server::CsiDriverProvider},
     project::{self, project},
@@ -25,6 +26,7 @@ use crate::{
     values::Freshness,
 };
 use account::Account;
+use seen::Seen;
 
 #[derive(Debug)]
 pub struct Provider {
@@ -50,7 +52,7 @@ impl Provider {
         &self,
         request: pb::MountRequest,
         deadline: Instant,
-        seen: &mut Seen,
+        seen: &mut Seen<'_>,
         account: &mut Account<'_>,
     ) -> Result<pb::MountResponse, Errors> {
         if seen.unread {
@@ -59,20 +61,26 @@ impl Provider {
             return Err(error.fix("shorten the SecretProviderClass's parameters").into());
         }
         let bytes = request.attributes.len();
-        let parse = || request::parse(request, &self.endpoints, &self.known, &mut seen.pod);
+        let parse = || request::parse(request, &self.endpoints, &self.known, &mut seen.caller);
         let parsed = self.aside.run(bytes, deadline, parse).await?;
-        seen.pod.iter().for_each(|pod| account.pod(pod));
+        account.caller(&seen.caller);
         let mount = parsed?;
+        account.requested(mount.identity);
+        seen.objects = Some(mount.objects.clone());
         let identity = identity::choose(&mount, &self.policy, &self.service_accounts).await?;
-        seen.identity = identity.mode.name();
+        seen.identity(&identity);
         account.identity(&identity);
         let interval = self.freshness.of(mount.refresh);
-        let ends = self.fetcher.fetch(&identity, &mount, interval, deadline).await?;
+        let ends = self.fetcher.fetch(&identity, &mount, interval, deadline).await;
+        let mut ends = ends.map_err(|error| identity.named_in(error))?;
+        for end in &mut ends {
+            end.error = end.error.take().map(|error| identity.named_in(error));
+        }
         account.reads(&mount, &identity, &ends);
         let values = whole(&mount.objects, &ends)?;
         seen.from = Origin::of(&ends).map_or(seen.from, Origin::name);
         self.metrics.answered(seen.from);
-        tell_of_grace(seen, &ends);
+        seen.log_stale(&ends);
         let bytes = project::to_search(&mount.objects, &values);
         let projection =
             self.aside.run(bytes, deadline, || project(&mount.objects, &values)).await??;
@@ -87,26 +95,6 @@ impl Provider {
             let left = caller.saturating_duration_since(now);
             own.min(now + left.saturating_sub(KEPT_BACK.min(left / 5)))
         })
-    }
-}
-
-/// What is known of a mount by the time it is told about.
-#[derive(Debug)]
-struct Seen {
-    /// It was too large to be looked at.
-    unread: bool,
-    pod: Option<request::Pod>,
-    identity: &'static str,
-    /// Where the values came from.
-    from: &'static str,
-}
-
-impl Seen {
-    /// Namespace, name, uid and ServiceAccount, as far as they could be read.
-    fn pod(&self) -> [&str; 4] {
-        self.pod
-            .as_ref()
-            .map_or([""; 4], |pod| [&pod.namespace, &pod.name, &pod.uid, &pod.service_account])
     }
 }
 
@@ -127,14 +115,12 @@ impl CsiDriverProvider for Provider {
         &self,
         request: Request<pb::MountRequest>,
     ) -> Result<Response<pb::MountResponse>, Status> {
-        let started = Instant::now();
         let _in_flight = self.metrics.mount_in_flight();
         let deadline = self.deadline(request.extensions().get::<Deadline>().map(|d| d.0));
         let unread = request.extensions().get::<LeftUnread>().is_some();
-        let mut seen = Seen { unread, pod: None, identity: "undecided", from: "nowhere" };
         // Each step keeps the deadline by itself and says what it waited for; this is the belt.
         let request = request.into_inner();
-        let volume = request.target_path.clone();
+        let mut seen = Seen::of(&request, unread, &self.metrics);
         let mut account = Account::open(&self.audit);
         let answer = self.answer(request, deadline, &mut seen, &mut account);
         let outcome = match timeout_at(deadline, answer).await {
@@ -150,78 +136,18 @@ impl CsiDriverProvider for Provider {
                 Err(errors)
             }
         };
-        let took = started.elapsed();
-        self.tell(&seen, &outcome, took);
+        seen.ended(&outcome);
         match outcome {
             Ok(response) => {
-                self.events.mounted(&volume);
+                self.events.mounted(seen.volume());
                 Ok(Response::new(response))
             }
-            Err(errors) => Err(self.events.failed(volume, errors).into()),
-        }
-    }
-}
-
-impl Provider {
-    fn tell(&self, seen: &Seen, outcome: &Result<pb::MountResponse, Errors>, took: Duration) {
-        let [namespace, pod, uid, service_account] = seen.pod();
-        let Seen { identity, from, .. } = seen;
-        let took_ms = took.as_millis();
-        let code = match outcome {
-            Ok(response) => {
-                let files = response.files.len();
-                tracing::info!(
-                    namespace,
-                    pod,
-                    uid,
-                    service_account,
-                    identity,
-                    from,
-                    files,
-                    took_ms,
-                    "mounted"
-                );
-                "OK"
-            }
             Err(errors) => {
-                let code = code_name(errors.class().code());
-                let error = errors.message();
-                tracing::warn!(
-                    namespace,
-                    pod,
-                    uid,
-                    service_account,
-                    identity,
-                    code,
-                    took_ms,
-                    error,
-                    "mount failed"
-                );
-                code
+                let message = errors.message_after(&seen.caller.prefix());
+                let message = self.events.failed(seen.volume(), seen.cause(&errors), message);
+                Err(Status::new(errors.class().code(), message))
             }
-        };
-        self.metrics.mount(identity, code, took);
-    }
-}
-
-fn tell_of_grace(seen: &Seen, ends: &[ReadEnd]) {
-    let grace = |end: &ReadEnd| match end.origin {
-        Origin::Grace(age) => Some((age, end.error.clone())),
-        Origin::Cloud | Origin::Memory => None,
-    };
-    let last: Vec<_> = ends.iter().filter_map(grace).collect();
-    if let Some((age, error)) = last.iter().max_by_key(|(age, _)| *age) {
-        let [namespace, pod, uid, service_account] = seen.pod();
-        tracing::warn!(
-            namespace,
-            pod,
-            uid,
-            service_account,
-            objects = last.len(),
-            oldest_s = age.as_secs(),
-            error = error.as_ref().map(ToString::to_string),
-            "the cloud does not answer: last values stand in"
-        );
+        }
     }
 }
 

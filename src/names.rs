@@ -12,8 +12,47 @@ impl Region {
         let plain = |part: &&str| {
             !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
         };
-        (text.len() <= 40 && parts.len() >= 2 && parts.iter().all(plain))
-            .then(|| Self(text.to_owned()))
+        let valid = text.len() <= 40 && parts.len() >= 2 && parts.iter().all(plain);
+        (valid && Self::of_zone(text).is_none()).then(|| Self(text.to_owned()))
+    }
+
+    /// Zones are a letter behind their region: `cn-hangzhou-b`, `ap-southeast-1a`.
+    pub fn of_zone(text: &str) -> Option<&str> {
+        let (rest, last) = text.split_at_checked(text.len().checked_sub(1)?)?;
+        let region = match rest.strip_suffix('-') {
+            Some(region) => region,
+            None => {
+                let digits = rest.rsplit('-').next().unwrap_or_default();
+                let number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+                number.then_some(rest)?
+            }
+        };
+        (last.bytes().all(|b| b.is_ascii_lowercase()) && region.contains('-')).then_some(region)
+    }
+
+    /// The region that a text without one was meant to name, as far as that is certain.
+    pub fn meant(text: &str) -> Option<Self> {
+        const CITIES: [&str; 14] = [
+            "beijing",
+            "chengdu",
+            "fuzhou",
+            "guangzhou",
+            "hangzhou",
+            "heyuan",
+            "hongkong",
+            "huhehaote",
+            "nanjing",
+            "qingdao",
+            "shanghai",
+            "shenzhen",
+            "wulanchabu",
+            "zhangjiakou",
+        ];
+        let plain = text.trim().to_ascii_lowercase().replace(['_', ' '], "-");
+        match CITIES.contains(&plain.as_str()) {
+            true => Self::parse(&format!("cn-{plain}")),
+            false => Self::parse(Self::of_zone(&plain).unwrap_or(&plain)),
+        }
     }
 
     pub fn as_str(&self) -> &str {
@@ -56,6 +95,23 @@ impl RoleArn {
 
     pub fn of(account: &str, name: &str) -> Option<Self> {
         Self::parse(&format!("acs:ram::{account}:role/{name}"))
+    }
+
+    /// Why a text is not one.
+    pub fn problem(text: &str) -> &'static str {
+        let Some(rest) = text.strip_prefix("acs:ram:") else {
+            return match text.split_once(':') {
+                None => "it is a role's name alone",
+                Some(("arn", _)) => "it is an ARN of another cloud",
+                Some(_) => "it is no ARN of RAM",
+            };
+        };
+        match rest.strip_prefix(':').and_then(|rest| rest.split_once(':')) {
+            None => "its account is not where it belongs",
+            Some((account, _)) if !is_account(account) => "its account is not a number",
+            Some((_, resource)) if !resource.starts_with("role/") => "it is no role's",
+            Some(_) => "its role's name is empty, too long, or holds a character that no name has",
+        }
     }
 
     pub fn as_str(&self) -> &str {
@@ -137,6 +193,12 @@ impl Glob {
     }
 }
 
+/// The account that an ARN of one belongs to.
+pub fn account(arn: &str) -> Option<&str> {
+    let account = arn.strip_prefix("acs:")?.split(':').nth(2)?;
+    is_account(account).then_some(account)
+}
+
 fn is_account(text: &str) -> bool {
     (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
 }
@@ -159,6 +221,47 @@ mod tests {
         let long = "cn-".repeat(20);
         for bad in ["", "cn", "cn-", "-cn", "CN-hangzhou", "cn-a.evil.com", "cn-a/", &long] {
             assert_eq!(Region::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn zones_and_near_regions_name_the_region_that_was_meant() {
+        for (text, meant) in [
+            ("cn-hangzhou-b", Some("cn-hangzhou")),
+            ("ap-southeast-1a", Some("ap-southeast-1")),
+            ("CN-Hangzhou", Some("cn-hangzhou")),
+            ("cn_hangzhou", Some("cn-hangzhou")),
+            ("cn-beijing ", Some("cn-beijing")),
+            ("Hangzhou", Some("cn-hangzhou")),
+            ("__ACK_REGION_ID__", None),
+            ("here", None),
+            ("", None),
+        ] {
+            assert_eq!(Region::parse(text), None, "{text}");
+            assert_eq!(Region::meant(text).as_ref().map(Region::as_str), meant, "{text}");
+        }
+        for region in ["cn-wuhan-lr", "cn-north-2-gov-1", "us-west-1", "cn-hangzhou-finance"] {
+            assert!(Region::parse(region).is_some(), "{region}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_role_says_why() {
+        for (text, why) in [
+            ("web", "it is a role's name alone"),
+            ("role/web", "it is a role's name alone"),
+            ("arn:aws:iam::1:role/web", "it is an ARN of another cloud"),
+            ("acs:kms::1:role/web", "it is no ARN of RAM"),
+            ("acs:ram:1:role/web", "its account is not where it belongs"),
+            ("acs:ram::<account>:role/web", "its account is not a number"),
+            ("acs:ram::1:user/web", "it is no role's"),
+            (
+                "acs:ram::1:role/a b",
+                "its role's name is empty, too long, or holds a character that no name has",
+            ),
+        ] {
+            assert_eq!(RoleArn::parse(text), None, "{text}");
+            assert_eq!(RoleArn::problem(text), why, "{text}");
         }
     }
 

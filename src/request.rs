@@ -1,31 +1,43 @@
 //! Step 1: the driver's request becomes a `Mount`, in which everything is typed and nothing is left
 //! to check. Every parameter is pod-author input: whoever writes a pod can override it.
 
+pub mod accident;
+mod attributes;
+pub mod caller;
 pub mod file;
+pub mod hints;
 pub mod known;
+pub mod mistakes;
 pub mod objects;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use serde::Deserialize;
-use zeroize::Zeroize;
 
 use crate::{
     cloud::{endpoint::Endpoints, sign::Keys},
-    error::{Error, Errors, quoted},
+    error::{Class, Error, Errors, quoted},
     identity::Mode,
     names::{Region, RoleArn},
     pb,
     secret::Secret,
 };
+use attributes::{
+    Attributes, CLASS, Names, PARAMETERS, POD_NAME, POD_NAMESPACE, POD_UID, SERVICE_ACCOUNT,
+    Secrets, TOKENS,
+};
+use caller::{Caller, Via};
 use file::{FileMode, PathTranslation};
+use hints::Kind;
 use known::Known;
+use mistakes::Mistakes;
 use objects::Object;
 
 /// What a pod asks for.
 #[derive(Debug)]
 pub struct Mount {
     pub pod: Pod,
+    pub via: Via,
     /// What the SecretProviderClass says about identity.
     pub identity: Wish,
     /// Parameter `roleArn`.
@@ -80,70 +92,58 @@ pub struct PodToken {
 #[derive(Debug)]
 pub enum NodePublishKeys {
     Absent,
-    /// One of the two entries is missing.
-    Lacks(&'static str),
+    /// There is a Secret, and what it has instead of the two entries.
+    Others(String),
+    /// What is wrong with the entries.
+    Unusable(String),
     Keys(Arc<Keys>),
 }
 
 /// The client id that ACK registers with RAM for pod tokens.
 pub const STS_AUDIENCE: &str = "sts.aliyuncs.com";
 
-const TOKENS: &str = "csi.storage.k8s.io/serviceAccount.tokens";
-const POD_NAMESPACE: &str = "csi.storage.k8s.io/pod.namespace";
-const POD_NAME: &str = "csi.storage.k8s.io/pod.name";
-const POD_UID: &str = "csi.storage.k8s.io/pod.uid";
-const SERVICE_ACCOUNT: &str = "csi.storage.k8s.io/serviceAccount.name";
-
-const PARAMETERS: [&str; 7] = [
-    "identity",
-    "objects",
-    "pathTranslation",
-    "refreshInterval",
-    "region",
-    "roleArn",
-    "usePodServiceAccountToken",
-];
-
-type Attributes = BTreeMap<String, Secret<String>>;
-
-/// Mistakes are reported together, as far as each can be seen on its own. `who` hears whose request
-/// it is, whatever else is wrong with it.
+/// Mistakes are reported together, as far as each can be seen on its own. `caller` is set to
+/// whose request it is, whatever else is wrong with it.
 pub fn parse(
     mut request: pb::MountRequest,
     endpoints: &Endpoints,
     known: &Known,
-    who: &mut Option<Pod>,
+    caller: &mut Caller,
 ) -> Result<Mount, Errors> {
-    let attributes = strings("attributes", &mut request.attributes)?.unwrap_or_default();
-    let secrets = strings("secrets", &mut request.secrets)?.unwrap_or_default();
-    let mut errors = Vec::new();
+    let attributes = Attributes::read(&mut request.attributes)?;
+    *caller = Caller::of(attributes.get(CLASS), &request.target_path);
+    let secrets = Secrets::read(&mut request.secrets)?;
+    let mut mistakes = Mistakes::default();
 
-    check_known(&attributes, &mut errors);
-    let pod = keep(pod(&attributes), &mut errors);
-    who.clone_from(&pod);
-    let identity = keep(wish(&attributes), &mut errors);
-    let role = keep(role(&attributes), &mut errors);
-    let token = keep(token(&attributes, &secrets), &mut errors);
-    let node_publish_keys = keep(node_publish_keys(secrets), &mut errors);
-    let mode = keep(default_mode(&request.permission), &mut errors);
-    let translation = keep(
-        PathTranslation::parse(parameter(&attributes, "pathTranslation"))
+    check_known(&attributes.unknown, &mut mistakes);
+    let pod = mistakes.keep(pod(&attributes));
+    caller.pod.clone_from(&pod);
+    let identity = mistakes.keep(wish(&attributes));
+    let role = mistakes.keep(role(&attributes));
+    let token = mistakes.keep(token(&attributes, &secrets));
+    let node_publish_keys = mistakes.keep(node_publish_keys(secrets));
+    let mode = mistakes.keep(default_mode(&request.permission));
+    let translation = mistakes.keep(
+        PathTranslation::parse(attributes.get("pathTranslation"))
             .map_err(|what| Error::invalid("parameter pathTranslation", what)),
-        &mut errors,
     );
-    let region = keep(region(&attributes, endpoints), &mut errors);
-    let refresh = keep(refresh(&attributes), &mut errors);
-    let objects = match (mode, translation, region) {
-        (Some(mode), Some(translation), Some(region)) => {
-            let text = parameter(&attributes, "objects").unwrap_or_default();
-            let context = objects::Context { endpoints, region: &region, translation, mode };
-            known
-                .or_parse(text, &context, || objects::parse(text, &context))
-                .map_err(|found| errors.extend(found))
-                .ok()
-        }
-        _ => None,
+    let region = mistakes.keep(region(&attributes, endpoints));
+    let refresh = mistakes.keep(refresh(&attributes));
+    // Mistakes in the objects do not depend on these three, but what they become does.
+    let context = objects::Context {
+        endpoints,
+        region: region.as_ref().unwrap_or(&endpoints.region),
+        translation: translation.unwrap_or_default(),
+        mode: mode.unwrap_or_default(),
     };
+    let text = attributes.get("objects").unwrap_or_default();
+    let objects = known
+        .or_parse(text, &context, || objects::parse(text, &context))
+        .map_err(|found| mistakes.append(found))
+        .ok();
+    if let Some(errors) = mistakes.into_errors() {
+        return Err(errors);
+    }
     match (pod, identity, role, token, node_publish_keys, objects, refresh) {
         (
             Some(pod),
@@ -153,89 +153,27 @@ pub fn parse(
             Some(node_publish_keys),
             Some(objects),
             Some(refresh),
-        ) if errors.is_empty() => {
-            Ok(Mount { pod, identity, role, token, node_publish_keys, objects, refresh })
+        ) => {
+            let via = caller.via.unwrap_or(Via::Driver);
+            Ok(Mount { pod, via, identity, role, token, node_publish_keys, objects, refresh })
         }
-        _ => Err(Errors::of(errors).unwrap_or_else(|| {
-            Errors::from(Error::new(crate::error::Class::Internal, "the request was not parsed"))
-        })),
+        _ => Err(Error::new(Class::Internal, "the request was not parsed").into()),
     }
 }
 
-fn keep<T>(parsed: Result<T, Error>, errors: &mut Vec<Error>) -> Option<T> {
-    parsed.map_err(|error| errors.push(error)).ok()
-}
-
-/// A JSON object of strings. The driver sends `null` where it has none, old ones an empty text.
-fn strings(field: &str, text: &mut String) -> Result<Option<Attributes>, Error> {
-    let parsed = match text.trim() {
-        "" => Ok(None),
-        text => serde_json::from_str(text).map_err(|error| {
-            let at = format!("line {}, column {}", error.line(), error.column());
-            Error::invalid(field, format!("is not a JSON object of strings ({at})"))
-        }),
-    };
-    text.zeroize();
-    parsed
-}
-
-fn parameter<'a>(attributes: &'a Attributes, name: &str) -> Option<&'a str> {
-    attributes.get(name).map(|value| value.expose().as_str()).filter(|value| !value.is_empty())
-}
-
-/// Kubernetes' own keys have a slash; what else is not ours is a mistake that would go unnoticed.
-/// Classes copied from the official provider's tests carry `env_auth_mode`, which nothing ever read.
-fn check_known(attributes: &Attributes, errors: &mut Vec<Error>) {
-    for name in attributes.keys() {
-        let foreign = name.contains('/')
-            || matches!(&**name, "secretProviderClass" | "providerName" | "env_auth_mode");
-        if !foreign && !PARAMETERS.contains(&name.as_str()) {
-            errors.push(Error::invalid(
-                format!("parameter {}", quoted(name)),
-                unknown("parameter", name, &PARAMETERS),
-            ));
-        }
+fn check_known(unknown: &Names, mistakes: &mut Mistakes) {
+    for name in &unknown.first {
+        mistakes.push(|| {
+            let (what, _) = hints::unknown(Kind::Parameter, name, &PARAMETERS);
+            Error::invalid(format!("parameter {}", quoted(name)), what)
+        });
     }
-}
-
-/// What to say of a field that does not exist.
-pub fn unknown(kind: &str, name: &str, known: &[&str]) -> String {
-    let squashed = name.to_ascii_lowercase();
-    let near = known.iter().find(|known| {
-        let known = known.to_ascii_lowercase();
-        edits(&known, &squashed) <= 3 || known.starts_with(&squashed)
-    });
-    match near {
-        Some(near) => format!("is not a {kind}; did you mean {near}?"),
-        None => format!("is not a {kind}; there are {}", known.join(", ")),
-    }
-}
-
-/// Levenshtein distance of two short names.
-pub(crate) fn edits(a: &str, b: &str) -> usize {
-    if b.len() > 64 {
-        return usize::MAX;
-    }
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        if let Some(first) = row.first_mut() {
-            *first = left;
-        }
-        for (y, cell) in b.bytes().zip(row.iter_mut().skip(1)) {
-            let substituted = diagonal + usize::from(x != y);
-            diagonal = *cell;
-            left = substituted.min(left + 1).min(*cell + 1);
-            *cell = left;
-        }
-    }
-    row.last().copied().unwrap_or(usize::MAX)
+    mistakes.count(unknown.more);
 }
 
 fn pod(attributes: &Attributes) -> Result<Pod, Error> {
     let needed = |key: &str| {
-        parameter(attributes, key).map(str::to_owned).ok_or_else(|| {
+        attributes.get(key).map(str::to_owned).ok_or_else(|| {
             Error::invalid(key, "is missing")
                 .fix("the CSIDriver object must have podInfoOnMount: true")
         })
@@ -243,27 +181,34 @@ fn pod(attributes: &Attributes) -> Result<Pod, Error> {
     // Without pod info from kubelet these would be pod-author input; they end up in a URL.
     let named = |key: &str| {
         let name = needed(key)?;
-        let plain =
-            |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
-        let valid = name.len() <= 253 && name.bytes().all(plain) && !name.starts_with('.');
+        let valid = caller::is_name(&name);
         if valid { Ok(name) } else { Err(Error::invalid(key, "is not a Kubernetes name")) }
     };
     Ok(Pod {
         namespace: named(POD_NAMESPACE)?,
         name: named(POD_NAME)?,
-        uid: parameter(attributes, POD_UID).unwrap_or_default().to_owned(),
+        uid: uid(attributes)?,
         service_account: named(SERVICE_ACCOUNT)?,
     })
 }
 
+/// A UUID, or what kubelet makes of the file of a static pod.
+fn uid(attributes: &Attributes) -> Result<String, Error> {
+    let uid = attributes.get(POD_UID).unwrap_or_default();
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
+    let valid = uid.len() <= 128 && uid.bytes().all(plain);
+    if valid { Ok(uid.to_owned()) } else { Err(Error::invalid(POD_UID, "is not a pod's uid")) }
+}
+
 fn wish(attributes: &Attributes) -> Result<Wish, Error> {
-    let named = match parameter(attributes, "identity") {
+    let named = match attributes.get("identity") {
         None => None,
         Some(text) => Some(Mode::parse(text).ok_or_else(|| {
-            Error::invalid("parameter identity", format!("must be one of {}", Mode::list()))
+            let what = format!("is {}; it must be one of {}", quoted(text), Mode::list());
+            Error::invalid("parameter identity", what)
         })?),
     };
-    let use_pod = match parameter(attributes, "usePodServiceAccountToken") {
+    let use_pod = match attributes.get("usePodServiceAccountToken") {
         None => None,
         Some(text) if text.eq_ignore_ascii_case("true") => Some(true),
         Some(text) if text.eq_ignore_ascii_case("false") => Some(false),
@@ -289,26 +234,46 @@ fn wish(attributes: &Attributes) -> Result<Wish, Error> {
 }
 
 fn role(attributes: &Attributes) -> Result<Option<RoleArn>, Error> {
-    parameter(attributes, "roleArn")
-        .map(|text| {
-            RoleArn::parse(text).ok_or_else(|| {
-                Error::invalid("parameter roleArn", format!("is not of the form {}", RoleArn::FORM))
-            })
-        })
-        .transpose()
+    let role = attributes
+        .get("roleArn")
+        .map(|text| parse_role(text).map_err(|what| Error::invalid("parameter roleArn", what)));
+    role.transpose()
+}
+
+/// Of a parameter or a field.
+fn parse_role(text: &str) -> Result<RoleArn, String> {
+    RoleArn::parse(text).ok_or_else(|| {
+        let form = RoleArn::FORM;
+        match accident::placeholder(text) {
+            Some(placeholder) => format!("is not of the form {form}: it {placeholder}"),
+            None => format!("is not of the form {form}: {}", RoleArn::problem(text)),
+        }
+    })
 }
 
 fn region(attributes: &Attributes, endpoints: &Endpoints) -> Result<Region, Error> {
-    match parameter(attributes, "region") {
-        None => Ok(endpoints.region.clone()),
-        Some(text) => Region::parse(text).ok_or_else(|| {
-            Error::invalid("parameter region", "is not a region id such as cn-hangzhou")
-        }),
-    }
+    let Some(text) = attributes.get("region") else { return Ok(endpoints.region.clone()) };
+    Region::parse(text).ok_or_else(|| {
+        let name = quoted(text);
+        let what = match (accident::placeholder(text), Region::of_zone(text)) {
+            (Some(placeholder), _) => format!("{name} {placeholder}"),
+            _ if text.starts_with("__") => {
+                format!("{name} is a placeholder that is to be replaced")
+            }
+            (None, Some(region)) => format!("{name} is a zone; its region is {region}"),
+            (None, None) => format!("{name} is not a region id such as cn-hangzhou"),
+        };
+        let error = Error::invalid("parameter region", what);
+        match Region::meant(text) {
+            Some(meant) if Region::of_zone(text).is_none() => error.fix(format!("write {meant}")),
+            _ => error,
+        }
+    })
 }
 
 fn refresh(attributes: &Attributes) -> Result<Option<Duration>, Error> {
-    parameter(attributes, "refreshInterval")
+    attributes
+        .get("refreshInterval")
         .map(|text| {
             parse_interval(text).ok_or_else(|| {
                 Error::invalid("parameter refreshInterval", "must be 0, or such as 30s, 5m, 1h")
@@ -349,11 +314,22 @@ struct RawToken {
     expires: Option<String>,
 }
 
-/// Drivers from 1.6.0 copy the tokens into the attributes; looking in both places serves all.
-fn token(attributes: &Attributes, secrets: &Attributes) -> Result<TokenInput, Error> {
-    let text = match parameter(attributes, TOKENS).or_else(|| parameter(secrets, TOKENS)) {
-        None => return Ok(TokenInput::Absent),
-        Some(text) => text,
+/// Drivers from 1.6.0 copy the tokens of the secrets into the attributes; looking in both places
+/// serves all. Tokens that differ are not both kubelet's: a pod's author can write either place.
+fn token(attributes: &Attributes, secrets: &Secrets) -> Result<TokenInput, Error> {
+    let in_secrets = secrets.tokens.as_ref().map(|tokens| tokens.expose().as_str());
+    let in_secrets = in_secrets.filter(|tokens| !tokens.is_empty());
+    let text = match (attributes.get(TOKENS), in_secrets) {
+        (None, None) => return Ok(TokenInput::Absent),
+        (Some(text), None) | (None, Some(text)) => text,
+        (Some(text), Some(same)) if text == same => text,
+        (Some(_), Some(_)) => {
+            return Err(Error::invalid(
+                TOKENS,
+                "differs in the volume's attributes and its Secret",
+            )
+            .fix("remove it from volumeAttributes or from the Secret: kubelet sends the tokens"));
+        }
     };
     let malformed = |at: String| Error::invalid(TOKENS, format!("is not a list of tokens{at}"));
     let mut tokens: BTreeMap<String, RawToken> = serde_json::from_str(text)
@@ -377,31 +353,61 @@ fn token(attributes: &Attributes, secrets: &Attributes) -> Result<TokenInput, Er
     }))
 }
 
-fn node_publish_keys(secrets: Attributes) -> Result<NodePublishKeys, Error> {
-    let (mut id, mut secret) = (None, None);
-    for (name, value) in secrets {
-        let place = match name.to_ascii_lowercase().as_str() {
-            "access_key" => &mut id,
-            "access_secret" => &mut secret,
-            _ => continue,
-        };
-        if place.replace(value).is_some() {
-            return Err(Error::invalid(
-                format!("nodePublishSecretRef entry {}", name.to_ascii_lowercase()),
-                "is there twice, in different letter case",
-            ));
-        }
+fn node_publish_keys(secrets: Secrets) -> Result<NodePublishKeys, Error> {
+    if let Some(entry) = secrets.twice {
+        return Err(Error::invalid(
+            format!("nodePublishSecretRef entry {entry}"),
+            "is there twice, in different letter case",
+        ));
     }
-    Ok(match (id, secret) {
-        (None, None) => NodePublishKeys::Absent,
-        (Some(_), None) => NodePublishKeys::Lacks("access_secret"),
-        (None, Some(_)) => NodePublishKeys::Lacks("access_key"),
-        (Some(id), Some(secret)) => NodePublishKeys::Keys(Arc::new(Keys {
-            id: id.expose().trim().to_owned(),
-            secret: Secret::new(secret.expose().trim().to_owned()),
-            token: None,
-        })),
-    })
+    if secrets.is_empty() {
+        return Ok(NodePublishKeys::Absent);
+    }
+    let text = |entry: Option<Secret<String>>| {
+        entry.map(|entry| Secret::new(entry.expose().trim().to_owned()))
+    };
+    let others = names(&secrets.others);
+    let (id, secret) = match (text(secrets.access_key), text(secrets.access_secret)) {
+        (Some(id), Some(secret)) => (id, secret),
+        (None, None) => {
+            return Ok(NodePublishKeys::Others(format!("the Secret has other entries: {others}")));
+        }
+        (id, _) => {
+            let (has, lacks) = match id {
+                Some(_) => ("access_key", "access_secret"),
+                None => ("access_secret", "access_key"),
+            };
+            let others = if others.is_empty() { others } else { format!(" (but {others})") };
+            let what = format!("the Secret has {has}, and no entry {lacks}{others}");
+            return Ok(NodePublishKeys::Unusable(what));
+        }
+    };
+    // The ids of access keys begin with it, their secrets do not.
+    let is_id = |text: &Secret<String>| text.expose().starts_with("LTAI");
+    let unusable = match (&id, &secret) {
+        (id, _) if id.expose().is_empty() => "the Secret's entry access_key is empty",
+        (_, secret) if secret.expose().is_empty() => "the Secret's entry access_secret is empty",
+        (id, secret) if is_id(secret) && !is_id(id) => {
+            "the Secret's entry access_secret holds the id of an access key, and access_key does not: \
+             are they swapped?"
+        }
+        _ => {
+            let id = id.expose().clone();
+            return Ok(NodePublishKeys::Keys(Arc::new(Keys { id, secret, token: None })));
+        }
+    };
+    Ok(NodePublishKeys::Unusable(unusable.to_owned()))
+}
+
+/// The first few, and how many there are.
+fn names(names: &Names) -> String {
+    const SHOWN: usize = 5;
+    let shown: Vec<String> = names.first.iter().take(SHOWN).map(|name| quoted(name)).collect();
+    let more = names.first.len().saturating_sub(SHOWN) + names.more;
+    match more {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use prometheus_client::{
 const SECONDS: [f64; 12] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 20.0, 90.0];
 
+/// Without the SecretProviderClass: pod authors name these, so there is no bound on their number.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct MountLabels {
     identity: &'static str,
@@ -78,7 +79,7 @@ impl Metrics {
         metrics.registered()
     }
 
-    /// `outcome` is "OK" or a gRPC code's name.
+    /// `outcome` is "OK", a gRPC code's name, or "CALLER_GONE" or "PANIC" for a mount without an answer.
     pub fn mount(&self, identity: &'static str, outcome: &'static str, took: Duration) {
         self.mounts.get_or_create(&MountLabels { identity, outcome }).inc();
         self.mount_seconds.observe(took.as_secs_f64());
@@ -143,7 +144,7 @@ impl Metrics {
         );
         registry.register(
             "mounts",
-            "Mounts answered, by identity mode and outcome",
+            "Mounts that ended, by identity mode and outcome",
             self.mounts.clone(),
         );
         registry.register(

@@ -1,121 +1,159 @@
-//! YAML (and so JSON) into a plain tree, within a budget, and with errors that say where but never
-//! what: a document that does not parse may be a secret.
+//! YAML tree: every scalar keeps its text as written, and every error says where and why but never
+//! what, since a document that does not parse may be a secret.
+//!
+//! The events come from granit-parser. Numbers, dates and the like are not resolved here, because a
+//! value that went through a number is not the one its author wrote.
+
+mod compose;
+mod reason;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
-use serde_json::Value;
-use serde_saphyr::{Error, MergeKeyPolicy, Options};
+use serde_json::Value as Json;
 
-/// Deep enough for any document that a person wrote.
-const MAX_DEPTH: usize = 32;
-const MAX_NODES: usize = 20_000;
-const MAX_ALIASES: usize = 100;
-const MAX_BYTES: usize = 1 << 20;
+/// One value of a document and where it starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    pub at: Position,
+    pub value: Value,
+}
 
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    Scalar(Scalar),
+    Sequence(Vec<Node>),
+    /// In the order of the document; no key is there twice.
+    Mapping(Vec<Entry>),
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub struct Scalar {
+    /// Without quotes, escapes and line folding; nothing else is changed.
+    pub text: Box<str>,
+    /// Neither quoted nor a block nor tagged as a text, so that it may mean null or a boolean.
+    pub plain: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub key: Box<str>,
+    /// Of the key.
+    pub at: Position,
+    pub value: Node,
+}
+
+/// In the text given, both counted from 1; columns are characters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    pub line: u32,
+    pub column: u32,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}", self.line, self.column)
+    }
+}
+
+/// Why a text is not a document, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed {
-    reason: &'static str,
-    line: u64,
-    column: u64,
+    pub reason: &'static str,
+    pub at: Position,
 }
 
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (line {}, column {})", self.reason, self.line, self.column)
+        write!(f, "{} ({})", self.reason, self.at)
     }
 }
 
-/// Numbers with a leading zero or underscores stay text: `0400` is a file mode, not 256 or 400.
-pub fn parse(text: &str) -> Result<Value, Malformed> {
-    serde_saphyr::from_str_with_options(text, options()).map_err(|error| {
-        let mut cause = &error;
-        while let Error::AliasError { error, .. } | Error::WithSnippet { error, .. } = cause {
-            cause = error;
+impl Node {
+    /// The one document of a text. A text without any is null.
+    pub fn parse(text: &str) -> Result<Self, Malformed> {
+        compose::document(text)
+    }
+
+    pub fn scalar(&self) -> Option<&Scalar> {
+        match &self.value {
+            Value::Scalar(scalar) => Some(scalar),
+            Value::Sequence(_) | Value::Mapping(_) => None,
         }
-        let reason = match cause {
-            Error::Budget { .. }
-            | Error::AliasExpansionLimitExceeded { .. }
-            | Error::AliasReplayLimitExceeded { .. }
-            | Error::AliasReplayStackDepthExceeded { .. }
-            | Error::AliasReplayCounterOverflow { .. } => {
-                "too large, too deeply nested, or too many aliases"
-            }
-            Error::DuplicateMappingKey { .. } => "the same key twice",
-            Error::MergeKeyNotAllowed { .. } => "merge keys (<<) are not accepted",
-            Error::MultipleDocuments { .. } => "more than one YAML document",
-            _ => "not valid YAML",
-        };
-        let at = error.location();
-        Malformed {
-            reason,
-            line: at.map_or(0, |at| at.line()),
-            column: at.map_or(0, |at| at.column()),
+    }
+
+    pub fn items(&self) -> Option<&[Node]> {
+        match &self.value {
+            Value::Sequence(items) => Some(items),
+            Value::Scalar(_) | Value::Mapping(_) => None,
         }
-    })
+    }
+
+    pub fn entries(&self) -> Option<&[Entry]> {
+        match &self.value {
+            Value::Mapping(entries) => Some(entries),
+            Value::Scalar(_) | Value::Sequence(_) => None,
+        }
+    }
+
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        let mut entries = self.entries()?.iter();
+        entries.find(|entry| &*entry.key == key).map(|entry| &entry.value)
+    }
+
+    /// The text of any scalar but null.
+    pub fn text(&self) -> Option<&str> {
+        self.scalar().filter(|scalar| !scalar.is_null()).map(|scalar| &*scalar.text)
+    }
+
+    pub fn is_null(&self) -> bool {
+        self.scalar().is_some_and(Scalar::is_null)
+    }
+
+    pub fn as_bool(&self) -> Option<bool> {
+        self.scalar()?.as_bool()
+    }
 }
 
-fn options() -> Options {
-    let mut options = Options::default();
-    options.with_snippet = false;
-    options.strict_booleans = true;
-    options.leading_zero_numbers_as_strings = true;
-    options.underscored_numbers_as_strings = true;
-    options.merge_keys = MergeKeyPolicy::Error;
-    if let Some(budget) = &mut options.budget {
-        budget.max_reader_input_bytes = Some(MAX_BYTES);
-        budget.max_depth = MAX_DEPTH;
-        budget.flow_nesting_limit = MAX_DEPTH + 8;
-        budget.max_nodes = MAX_NODES;
-        budget.max_aliases = MAX_ALIASES;
-        // One more than is accepted, so that the reader says what is wrong.
-        budget.max_documents = 2;
-        budget.max_total_scalar_bytes = MAX_BYTES;
+impl Scalar {
+    pub fn is_null(&self) -> bool {
+        self.plain && matches!(&*self.text, "" | "~" | "null" | "Null" | "NULL")
     }
-    options
+
+    /// `yes` and `on` are texts, as in YAML 1.2.
+    pub fn as_bool(&self) -> Option<bool> {
+        match &*self.text {
+            "true" | "True" | "TRUE" if self.plain => Some(true),
+            "false" | "False" | "FALSE" if self.plain => Some(false),
+            _ => None,
+        }
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn scalars_keep_the_meaning_their_author_saw() {
-        let tree = parse("a: 0400\nb: 1_000\nc: yes\nd: 3\ne: true\nf: 1.5\ng:\n").unwrap();
-        assert_eq!(
-            tree,
-            json!({"a": "0400", "b": "1_000", "c": "yes", "d": 3, "e": true, "f": 1.5, "g": null})
-        );
+/// Without the text: it may be a secret.
+impl fmt::Debug for Scalar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scalar").field("plain", &self.plain).finish_non_exhaustive()
     }
+}
 
-    #[test]
-    fn errors_say_where_and_never_what() {
-        for (text, part) in [
-            ("a: hunter2\na: hunter2", "the same key twice"),
-            ("a: [hunter2", "not valid YAML"),
-            ("a: &x {b: hunter2}\nc:\n  <<: *x", "merge keys"),
-            ("a: hunter2\n---\nb: hunter2", "more than one"),
-        ] {
-            let error = parse(text).unwrap_err().to_string();
-            assert!(error.contains(part), "{error}");
-            assert!(!error.contains("hunter2"), "{error}");
-        }
-    }
+/// For what still works on JSON. Only what JSON writes in the same way becomes a number.
+pub fn parse(text: &str) -> Result<Json, Malformed> {
+    Node::parse(text).map(json)
+}
 
-    #[test]
-    fn bombs_are_refused() {
-        let laughs = (1..9).fold("a0: &a0 [x,x,x,x,x,x,x,x,x]\n".to_owned(), |text, n| {
-            let aliases = vec![format!("*a{}", n - 1); 9].join(",");
-            format!("{text}a{n}: &a{n} [{aliases}]\n")
-        });
-        let deep = format!("{}x", "- ".repeat(MAX_DEPTH + 1));
-        let wide = "- x\n".repeat(MAX_NODES + 1);
-        for bomb in [laughs, deep, wide] {
-            let error = parse(&bomb).unwrap_err();
-            assert!(error.to_string().starts_with("too large"), "{error}");
+fn json(node: Node) -> Json {
+    match node.value {
+        Value::Sequence(items) => Json::Array(items.into_iter().map(json).collect()),
+        Value::Mapping(entries) => {
+            entries.into_iter().map(|entry| (String::from(entry.key), json(entry.value))).collect()
         }
-        // The reader's own guard comes first.
-        assert!(parse(&"[".repeat(2_000)).is_err());
+        Value::Scalar(scalar) if scalar.is_null() => Json::Null,
+        Value::Scalar(scalar) => {
+            let number = || scalar.plain.then(|| scalar.text.parse().ok()).flatten();
+            let plain = scalar.as_bool().map(Json::Bool).or_else(|| number().map(Json::Number));
+            plain.unwrap_or_else(|| Json::String(String::from(scalar.text)))
+        }
     }
 }

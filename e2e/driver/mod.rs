@@ -33,6 +33,8 @@ pub struct PodVolume {
     pub secrets: Option<BTreeMap<String, String>>,
     /// kubelet gives a volume two minutes.
     pub timeout: Duration,
+    /// Not the driver but secrets-store-sync-controller asks; pod and uid are its own.
+    pub sync_controller: bool,
 }
 
 impl PodVolume {
@@ -47,6 +49,7 @@ impl PodVolume {
             tokens: None,
             secrets: None,
             timeout: Duration::from_secs(120),
+            sync_controller: false,
         }
     }
 
@@ -75,7 +78,11 @@ impl PodVolume {
         self
     }
 
-    /// As driver 1.6.0 sends it.
+    pub fn by_sync_controller(self) -> Self {
+        Self { sync_controller: true, ..self }
+    }
+
+    /// As driver 1.6.0 sends it, or secrets-store-sync-controller 0.0.4.
     pub fn request(&self) -> pb::MountRequest {
         let mut attributes = self.parameters.clone();
         attributes.extend(self.attributes.clone());
@@ -87,22 +94,28 @@ impl PodVolume {
             ("csi.storage.k8s.io/pod.uid", &self.uid),
             ("csi.storage.k8s.io/serviceAccount.name", &self.service_account),
         ];
-        attributes.extend(kubelet.map(|(k, v)| (k.to_owned(), v.to_owned())));
+        let class = |key: &str| key == "secretProviderClass" || key.ends_with("/ephemeral");
+        let sent = kubelet.into_iter().filter(|(key, _)| !self.sync_controller || !class(key));
+        attributes.extend(sent.map(|(k, v)| (k.to_owned(), v.to_owned())));
         if let Some(tokens) = &self.tokens {
             let key = "csi.storage.k8s.io/serviceAccount.tokens".to_owned();
             attributes.insert(key, tokens.to_string());
         }
         pb::MountRequest {
             attributes: json!(attributes).to_string(),
-            // A Go map that is nil.
-            secrets: self
-                .secrets
-                .as_ref()
-                .map_or_else(|| "null".to_owned(), |s| json!(s).to_string()),
-            target_path: format!(
-                "/var/lib/kubelet/pods/{}/volumes/kubernetes.io~csi/secrets/mount",
-                self.uid
-            ),
+            secrets: match &self.secrets {
+                _ if self.sync_controller => "{}".to_owned(),
+                // A Go map that is nil.
+                None => "null".to_owned(),
+                Some(secrets) => json!(secrets).to_string(),
+            },
+            target_path: match self.sync_controller {
+                true => "/mnt/secrets-store".to_owned(),
+                false => format!(
+                    "/var/lib/kubelet/pods/{}/volumes/kubernetes.io~csi/secrets/mount",
+                    self.uid
+                ),
+            },
             permission: "420".to_owned(),
             current_object_version: Vec::new(),
         }

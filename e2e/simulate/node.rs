@@ -110,7 +110,8 @@ impl Cluster {
             permission: "420".to_owned(),
             ..Default::default()
         };
-        let parsed = request::parse(request, &self.endpoints, &Known::default(), &mut None);
+        let parsed =
+            request::parse(request, &self.endpoints, &Known::default(), &mut Default::default());
         Ok(parsed.map_err(|errors| errors.message())?)
     }
 

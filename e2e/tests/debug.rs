@@ -80,7 +80,7 @@ async fn debug_output_shows_nothing_secret_of_a_mount() {
             .parameter("identity", mode)
             .secret("access_key", "LTAI5tEXAMPLEKEYID000002")
             .secret("access_SECRET", "planted-access-key-secret-0002");
-        let mut who = None;
+        let mut who = Default::default();
         let mount =
             request::parse(volume.request(), &endpoints, &Default::default(), &mut who).unwrap();
         shown.push(format!("{who:?} {who:#?} {mount:?} {mount:#?}"));
@@ -165,6 +165,7 @@ const HOLD_NONE: &[&str] = &[
     "Broken",
     "Deadline",
     "Fact",
+    "Full",
     "LeftUnread",
     "Load",
     "Malformed",
@@ -173,12 +174,15 @@ const HOLD_NONE: &[&str] = &[
     "Report",
     "Turn",
     "UnderWay",
+    "Untrusted",
     // Names, places and errors without their input.
     "AdminState",
     "BindError",
     "Context",
     "HostTemplate",
+    "Key",
     "Layout",
+    "NoSession",
     "ParameterRef",
     "Place",
     "Queued",

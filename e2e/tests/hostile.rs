@@ -49,7 +49,12 @@ fn absurd(emulator: &Emulator) -> Vec<Absurd> {
     vec![
         ("size", volume(&size), code, too_large),
         ("count", volume(&"- {}\n".repeat(200_000)), code, too_large),
-        ("depth", volume(&"[".repeat(1 << 20)), code, "parameter objects: not valid YAML"),
+        (
+            "depth",
+            volume(&"[".repeat(1 << 20)),
+            code,
+            "parameter objects: too large, too deeply nested",
+        ),
         ("paths", volume(&paths), Code::FailedPrecondition, "paths take more than"),
     ]
 }

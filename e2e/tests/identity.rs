@@ -78,7 +78,8 @@ async fn every_mode_works_or_is_refused_or_fails_by_itself() {
     ];
     let mut table = Table::new(
         "# Identity modes and their answers\n\nFor each mode: set up and allowed; set up but not \
-         allowed by `--allowed-identities`; allowed but set up wrongly. A test makes this table.",
+         allowed by `--allowed-identities`; allowed but set up wrongly. The SecretProviderClass's \
+         name, with which a message begins, is left out. A test makes this table.",
         &["identity", "works", "refused by policy", "configured but failing"],
     );
     for (mode, principal) in principals {
@@ -114,7 +115,8 @@ async fn every_mode_works_or_is_refused_or_fails_by_itself() {
 async fn a_pod_that_cannot_prove_itself_is_told_why_and_reads_nothing() {
     let mut table = Table::new(
         "# When a pod cannot prove itself\n\nIdentity `pod`. In none of these cases is a secret \
-         asked for, or another identity tried. A test makes this table.",
+         asked for, or another identity tried. The SecretProviderClass's name, with which a message \
+         begins, is left out. A test makes this table.",
         &["situation", "answer"],
     );
     let world = World::start().await;

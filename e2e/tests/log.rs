@@ -9,7 +9,8 @@ use std::{
 };
 
 use tracing_subscriber::{
-    filter::Targets, fmt::MakeWriter, layer::SubscriberExt, registry, util::SubscriberInitExt,
+    Layer, Registry, filter::Targets, fmt::MakeWriter, layer::SubscriberExt, registry,
+    util::SubscriberInitExt,
 };
 
 pub type Log = Arc<Mutex<Vec<u8>>>;
@@ -67,9 +68,36 @@ pub fn capture() -> usize {
     captured().lock().unwrap().len()
 }
 
+/// As `apart`, written as `--log-format=json` does, and so without the escapes of the text format.
+pub fn apart_in_json<T, F>(filter: &str, work: impl FnOnce() -> F + Send + 'static) -> JoinHandle<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T>,
+{
+    let layer = |log| {
+        let layer = tracing_subscriber::fmt::layer().json().flatten_event(true);
+        layer.with_writer(Capture(log)).boxed()
+    };
+    apart_with(filter, layer, work)
+}
+
 /// Worlds that make thousands of mounts: on a thread and a runtime of their own, so that their tasks
 /// can be counted and other tests need not search what they log. `filter` is what they log.
 pub fn apart<T, F>(filter: &str, work: impl FnOnce() -> F + Send + 'static) -> JoinHandle<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T>,
+{
+    let layer =
+        |log| tracing_subscriber::fmt::layer().with_ansi(false).with_writer(Capture(log)).boxed();
+    apart_with(filter, layer, work)
+}
+
+fn apart_with<T, F>(
+    filter: &str,
+    layer: fn(Log) -> Box<dyn Layer<Registry> + Send + Sync>,
+    work: impl FnOnce() -> F + Send + 'static,
+) -> JoinHandle<T>
 where
     T: Send + 'static,
     F: Future<Output = T>,
@@ -80,8 +108,7 @@ where
     let work = move || {
         let log = Log::default();
         OWN_LOG.set(Some((log.clone(), text)));
-        let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(Capture(log));
-        let _logging = registry().with(filter).with(layer).set_default();
+        let _logging = registry().with(layer(log).with_filter(filter)).set_default();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.unwrap().block_on(work())
     };

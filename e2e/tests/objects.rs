@@ -40,7 +40,7 @@ async fn every_field_has_an_accepted_and_a_refused_example() {
             "objectVersion (kms)",
             "- {objectName: web/versions, objectVersion: ver-old}",
             ("web_versions", "planted-value-version-old"),
-            "- {objectName: web/versions, objectVersion: 1.10}",
+            "- {objectName: web/versions, objectVersion: yes}",
         ),
         (
             "objectVersion (oos)",
@@ -112,7 +112,8 @@ async fn every_field_has_an_accepted_and_a_refused_example() {
     let world = World::start().await;
     let mut table = Table::new(
         "# Fields of an object\n\nOne accepted and one refused example of each, with the message \
-         that `kubectl describe pod` shows after the driver's own words. A test makes this table.",
+         that `kubectl describe pod` shows after the driver's own words and the SecretProviderClass's \
+         name. A test makes this table.",
         &["field", "accepted", "file", "refused", "message"],
     );
     for (field, accepted, (file, text), refused) in rows {
@@ -120,9 +121,9 @@ async fn every_field_has_an_accepted_and_a_refused_example() {
         assert_eq!(volume.text(file), text, "{field}");
         let status = world.web(refused).await.unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument, "{field}: {status:?}");
-        assert!(status.message().starts_with("object 1"), "{}", status.message());
-        let code = |yaml: &str| format!("`{}`", yaml.replace('\n', "`\n`"));
         let message = steady(status.message());
+        assert!(message.starts_with("object 1"), "{message}");
+        let code = |yaml: &str| format!("`{}`", yaml.replace('\n', "`\n`"));
         table.row(&[field, &code(accepted), &format!("`{file}`"), &code(refused), &message]);
     }
     table.holds("objects.md");
@@ -250,7 +251,7 @@ async fn input_of_any_shape_is_refused_by_name() {
     for (objects, part) in [
         ("", "parameter objects: is missing or empty"),
         ("[]", "empty list"),
-        ("objectName: a", "not a YAML list"),
+        ("objectName: a", "is not a YAML list but the fields of one object"),
         ("- objectName: a\n-\n", "object 2: is null"),
         ("- a", "object 1: is not a mapping"),
         ("- objectName: [a]", "field objectName: is not a text"),
@@ -260,13 +261,12 @@ async fn input_of_any_shape_is_refused_by_name() {
             "- {objectName: a, jmesPath: [{path: x, objectAlias: a}]}",
             "jmesPath 1, field objectAlias: writes the same file",
         ),
-        ("- {objectName: a, jmesPath: []}", "jmesPath: is an empty list"),
         ("- {objectName: a, jmesPath: [null]}", "jmesPath 1: is null"),
         (
             "- {objectName: a, jmesPath: [{path: x, objectAlias: b, mode: 1}]}",
-            "\"mode\": is not a field",
+            "\"mode\": is a field of the Google Cloud provider; here it is filePermission",
         ),
-        ("- objectName: \"a\\nb\"", "control character"),
+        ("- objectName: \"a\\nb\"", "holds a control character (U+000A)"),
         ("- {objectName: ., objectAlias: '.'}", "element \".\""),
         ("- {objectName: 'acs:oos:cn-hangzhou:1:parameter/x'}", "ARN of another service"),
         (
@@ -275,7 +275,7 @@ async fn input_of_any_shape_is_refused_by_name() {
         ),
         ("- {objectName: a, kmsEndpoint: 169.254.169.254}", "not an Alibaba Cloud KMS host"),
         ("- {objectName: a, objectName: b}", "the same key twice"),
-        ("- {objectName: a", "not valid YAML"),
+        ("- {objectName: a", "not valid YAML: a [ or { is not closed"),
         ("- objectName: a\n---\n- objectName: b", "more than one YAML document"),
         (&many, "501 objects; 500 are the most"),
         (&laughs, "too large, too deeply nested"),

@@ -1,7 +1,24 @@
 //! Tables in `docs/` that say what the provider answers. A test makes each anew and fails where the
 //! document differs; `UPDATE_DOCS=1` writes it.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
+
+/// What messages about the driver double's volumes begin with.
+pub const CLASS: &str = "SecretProviderClass shop/secrets: ";
+
+/// A document with a table for each of its sections, which tests of their own make.
+pub struct Document {
+    pub name: &'static str,
+    pub intro: &'static str,
+    pub sections: &'static [&'static str],
+}
+
+/// Tests run side by side, and each writes its section.
+static WRITING: Mutex<()> = Mutex::new(());
 
 pub struct Table {
     text: String,
@@ -28,8 +45,37 @@ impl Table {
         self.text.push_str(&format!("| {} |\n", cells.join(" | ")));
     }
 
+    pub fn holds_section(&self, document: &Document, section: &str) {
+        let _one = WRITING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let path = path(document.name);
+        let mut committed = fs::read_to_string(&path).unwrap_or_default();
+        let table = self.text.trim_start();
+        let heading = |section: &str| format!("\n## {section}\n\n");
+        let of = |text: &str, section: &str| {
+            let (_, after) = text.split_once(&heading(section))?;
+            Some(after.split("\n## ").next().unwrap_or_default().to_owned())
+        };
+        assert!(document.sections.contains(&section), "{section} has no place");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            let sections = document.sections.iter().map(|name| {
+                let old = || of(&committed, name).unwrap_or_default();
+                let text = if *name == section { table.to_owned() } else { old() };
+                heading(name) + &text
+            });
+            committed = document.intro.to_owned() + &sections.collect::<String>();
+            fs::write(&path, &committed).unwrap();
+        }
+        assert!(committed.starts_with(document.intro), "another intro of docs/{}", document.name);
+        assert!(
+            of(&committed, section).as_deref() == Some(table),
+            "docs/{}, section {section}, is not what the provider answers; UPDATE_DOCS=1 writes \
+             this:\n{table}",
+            document.name,
+        );
+    }
+
     pub fn holds(&self, document: &str) {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(document);
+        let path = path(document);
         if std::env::var_os("UPDATE_DOCS").is_some() {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(&path, &self.text).unwrap();
@@ -43,8 +89,40 @@ impl Table {
     }
 }
 
-/// Request ids differ from run to run.
+fn path(document: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(document)
+}
+
+/// Without the SecretProviderClass in front, which is the same in all of them, and without what differs
+/// from run to run: request ids, numbers of attempts, and ports of this machine.
 pub fn steady(message: &str) -> String {
+    let mut text = without_request_ids(message.strip_prefix(CLASS).unwrap_or(message));
+    for (before, after, name) in [("127.0.0.1:", "", "PORT"), ("", " attempts", "N")] {
+        text = without_number(&text, before, after, name);
+    }
+    text
+}
+
+/// `name` in place of each number that stands between these two texts, one of which may be empty.
+fn without_number(text: &str, before: &str, after: &str, name: &str) -> String {
+    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+    let mut out = String::new();
+    let mut at = 0;
+    while let Some(c) = text[at..].chars().next() {
+        let number = digits(&text[at..]);
+        if number > 0 && out.ends_with(before) && text[at + number..].starts_with(after) {
+            out.push_str(name);
+            at += number;
+        } else {
+            let plain = number.max(c.len_utf8());
+            out.push_str(&text[at..at + plain]);
+            at += plain;
+        }
+    }
+    out
+}
+
+fn without_request_ids(message: &str) -> String {
     let mut out = String::new();
     let mut rest = message;
     while let Some((before, after)) = rest.split_once("request ") {

@@ -4,11 +4,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::chain::Hash;
+use crate::text::{cut, shown};
 
 /// Raised when a field changes its meaning or goes; new fields do not raise it.
 const SCHEMA: u32 = 1;
 
-/// Names have limits of their own; this is for what has none, such as a uid that a driver sends.
+/// Names have limits of their own; this is for what has none, such as what the cloud calls a version.
 const LONGEST_TEXT: usize = 1024;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,7 +34,14 @@ pub struct Record {
     pub pod: String,
     pub uid: String,
     pub service_account: String,
+    pub secret_provider_class: String,
+    /// "driver" or "sync-controller".
+    pub via: &'static str,
     pub identity: String,
+    /// What the SecretProviderClass asks for.
+    pub identity_requested: &'static str,
+    /// "secretproviderclass", "operator-default" or "auto".
+    pub identity_chosen_by: &'static str,
     pub role: String,
     pub session: String,
     /// Of a long-lived key, where no role was assumed.
@@ -53,10 +61,28 @@ pub struct Record {
 }
 
 impl Record {
-    fn bound(&mut self) {
-        for text in [&mut self.uid, &mut self.object, &mut self.version, &mut self.reason] {
-            let end = (0..=LONGEST_TEXT).rev().find(|at| text.is_char_boundary(*at));
-            text.truncate(end.unwrap_or_default());
+    /// Bounds and escapes every text, wherever it came from.
+    fn clean(&mut self) {
+        for text in [
+            &mut self.namespace,
+            &mut self.pod,
+            &mut self.uid,
+            &mut self.service_account,
+            &mut self.secret_provider_class,
+            &mut self.role,
+            &mut self.session,
+            &mut self.access_key_id,
+            &mut self.object,
+            &mut self.version,
+            &mut self.endpoint,
+            &mut self.code,
+            &mut self.request_id,
+            &mut self.reason,
+        ] {
+            let bounded = cut(text, LONGEST_TEXT);
+            if bounded.len() < text.len() || shown(bounded) != bounded {
+                *text = cut(&shown(bounded), LONGEST_TEXT).to_owned();
+            }
         }
     }
 }
@@ -93,7 +119,7 @@ pub(super) enum Body {
 
 impl Body {
     pub(super) fn of(mut record: Record) -> Self {
-        record.bound();
+        record.clean();
         Body::Record(Box::new(record))
     }
 

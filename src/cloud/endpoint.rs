@@ -16,6 +16,14 @@ pub enum Service {
 }
 
 impl Service {
+    pub fn name(self) -> &'static str {
+        match self {
+            Service::Sts => "STS",
+            Service::Kms => "KMS",
+            Service::Oos => "OOS",
+        }
+    }
+
     fn host_prefix(self) -> &'static str {
         match self {
             Service::Sts => "sts",
@@ -121,17 +129,19 @@ impl Endpoints {
 
     /// A `kmsEndpoint` of a SecretProviderClass: pod-author input. Also tells the region in its
     /// name, where it has one.
-    pub fn kms_of_object(&self, host: &str) -> Result<(Endpoint, Option<Region>), String> {
-        if host.contains("://") {
+    pub fn kms_of_object(&self, written: &str) -> Result<(Endpoint, Option<Region>), String> {
+        if written.contains("://") {
             return Err("is a URL; write the host name alone".to_owned());
         }
+        // Host names mean the same in either letter case; what is signed and kept has one.
+        let host = &*written.to_ascii_lowercase();
         if is_kms_instance(host) && is_host(host) {
             return Ok((Endpoint::new(host.to_owned()), None));
         }
         if let Some(region) = shared_gateway_region(host) {
             return Ok((Endpoint::new(host.to_owned()), Some(region)));
         }
-        let listed = self.allowed.iter().any(|glob| glob.matches(host));
+        let listed = self.allowed.iter().any(|glob| glob.matches(host) || glob.matches(written));
         if listed && HostTemplate::parse(host).is_some() && !host.contains('{') {
             return Ok((Endpoint::new(host.to_owned()), None));
         }
@@ -139,14 +149,14 @@ impl Endpoints {
             "{} is not an Alibaba Cloud KMS host (kms.REGION.aliyuncs.com, \
              kms-vpc.REGION.aliyuncs.com, INSTANCE.cryptoservice.kms.aliyuncs.com) nor one that \
              the operator listed in --allowed-endpoints",
-            quoted(host)
+            quoted(written)
         ))
     }
 }
 
 const INSTANCE_SUFFIX: &str = ".cryptoservice.kms.aliyuncs.com";
 
-fn is_kms_instance(host: &str) -> bool {
+pub(super) fn is_kms_instance(host: &str) -> bool {
     let name = host.split(':').next().unwrap_or_default();
     name.strip_suffix(INSTANCE_SUFFIX).is_some_and(|id| !id.is_empty() && !id.contains('.'))
         && name.len() == host.len()
@@ -155,6 +165,13 @@ fn is_kms_instance(host: &str) -> bool {
 fn shared_gateway_region(host: &str) -> Option<Region> {
     let rest = host.strip_suffix(".aliyuncs.com")?;
     Region::parse(rest.strip_prefix("kms-vpc.").or_else(|| rest.strip_prefix("kms."))?)
+}
+
+/// Service and region of a regional host as Alibaba Cloud names them, as far as it looks like one.
+pub(crate) fn regional(host: &str) -> Option<(&str, &str)> {
+    let (service, region) = host.strip_suffix(".aliyuncs.com")?.split_once('.')?;
+    let service = service.strip_suffix("-vpc").unwrap_or(service);
+    (matches!(service, "sts" | "kms" | "oos") && !region.contains('.')).then_some((service, region))
 }
 
 fn is_host(text: &str) -> bool {
@@ -214,6 +231,9 @@ mod tests {
         let (shared, region) = set.kms_of_object("kms.cn-beijing.aliyuncs.com").unwrap();
         assert_eq!((shared.trust(), region.unwrap().as_str()), (Trust::System, "cn-beijing"));
         assert!(set.kms_of_object("a.kms.internal:8443").is_ok());
+        let capitals = set.kms_of_object("KST-1.Cryptoservice.kms.aliyuncs.com").unwrap().0;
+        assert_eq!(capitals.host(), "kst-1.cryptoservice.kms.aliyuncs.com");
+        assert_eq!(capitals.trust(), Trust::KmsInstance);
         for bad in [
             "evil.com",
             "kms.cn-beijing.aliyuncs.com.evil.com",

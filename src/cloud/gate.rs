@@ -93,10 +93,21 @@ impl Load {
             | Cause::Broken(Broken::Connection(
                 ConnectionError::TimedOut | ConnectionError::Name(NameError::NoAnswer),
             )) => Load::Overloaded,
-            Cause::Broken(_) | Cause::Garbled | Cause::Unsendable => Load::Unknown,
+            Cause::Broken(_) | Cause::Garbled | Cause::OnTheWay | Cause::Unsendable => {
+                Load::Unknown
+            }
             _ => Load::Answered,
         }
     }
+}
+
+/// Which limit on calls at once was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// The operator's, over all hosts of a service.
+    Service(usize),
+    /// That of one host, which was overloaded.
+    Host(usize),
 }
 
 /// Leave to make one call; the next has it when this is dropped.
@@ -160,6 +171,17 @@ impl Gate {
         entry.turns.entry(turn).or_default().push_back(give);
         self.wake(&host, entry);
         Err(Queued(take))
+    }
+
+    /// What a call to this host waits for: a place, or a turn at a host that has throttled.
+    pub(super) fn awaited(&self, host: &str) -> Cause {
+        let state = self.lock();
+        let limit = state.hosts.get(host).filter(|host| !host.is_below_its_limit());
+        match limit {
+            _ if state.taken >= state.most => Cause::NoPlace(Full::Service(state.most)),
+            Some(host) => Cause::NoPlace(Full::Host(host.taken)),
+            None => Cause::Throttled,
+        }
     }
 
     /// Looks again when the pace allows the next call: until then nothing else might.
@@ -259,8 +281,11 @@ impl Host {
     }
 
     fn has_room(&self, turn: Turn) -> bool {
+        self.is_below_its_limit() && self.pace.next(turn.can_wait()) <= Instant::now()
+    }
+
+    fn is_below_its_limit(&self) -> bool {
         f64::from(u32::try_from(self.taken).unwrap_or(u32::MAX)) + 1.0 <= self.limit
-            && self.pace.next(turn.can_wait()) <= Instant::now()
     }
 
     fn take(&mut self) {

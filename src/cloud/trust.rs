@@ -16,7 +16,7 @@ use rustls::{
 };
 
 use super::endpoint::Trust;
-use crate::http::{self, Answer, Broken, Client, FixedAddresses, Transport};
+use crate::http::{self, Answer, Broken, Client, FixedAddresses, Transport, Untrusted};
 
 /// How hosts are found and trusted, beyond the defaults.
 #[derive(Debug, Default)]
@@ -126,7 +126,7 @@ impl Transport for Later {
     fn send(&self, request: Request<Full<Bytes>>) -> BoxFuture<'_, Result<Answer, Broken>> {
         match &*self.0 {
             Ok(client) => Transport::send(client, request),
-            Err(_) => Box::pin(async { Err(Broken::Certificate) }),
+            Err(_) => Box::pin(async { Err(Broken::Certificate(Untrusted::Otherwise)) }),
         }
     }
 

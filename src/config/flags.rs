@@ -260,7 +260,16 @@ const FLAGS: &[Flag] = &[
         FRESHNESS,
         "min-refresh-interval",
         "INTERVAL",
-        "The shortest refreshInterval that a SecretProviderClass can ask for [default: 0]",
+        "The least that a SecretProviderClass can ask for with refreshInterval, and the least of \
+         --refresh-interval [default: 0]",
+    ),
+    flag(
+        FRESHNESS,
+        "max-refresh-interval",
+        "INTERVAL",
+        "The most that a SecretProviderClass can ask for with refreshInterval, and the longest that \
+         any value is served from the cache: a right that was taken back is noticed by then \
+         [default: 1h, or --refresh-interval if that is longer]",
     ),
     flag(
         FRESHNESS,

@@ -17,9 +17,10 @@ use crate::{
     },
     fetch::Fetcher,
     http::{Answer, Broken, Transport},
-    identity::{Identity, Mode},
+    identity::{ChosenBy, Identity, Mode},
     request::{
         Mount, NodePublishKeys, Pod, TokenInput, Wish,
+        caller::Via,
         file::{FileMode, PathTranslation},
         objects,
     },
@@ -174,6 +175,8 @@ impl Node {
     ) -> Result<String, Error> {
         let identity = Identity {
             mode: Mode::Pod,
+            chosen_by: ChosenBy::OperatorDefault,
+            own_allowed: true,
             login: Keyed::new(login.clone()),
             session_name: "s".to_owned(),
             trust_fix: "mend the trust".to_owned(),
@@ -216,6 +219,7 @@ fn mount() -> Mount {
     let (namespace, name, service_account) = (own("shop"), own("web-1"), own("web"));
     Mount {
         pod: Pod { namespace, name, uid: String::new(), service_account },
+        via: Via::Driver,
         identity: Wish::Unsaid,
         role: None,
         token: TokenInput::Absent,

@@ -74,7 +74,7 @@ impl Client {
         let (head, body) = response.into_parts();
         let body = Limited::new(body, MAX_BODY_BYTES).collect().await.map_err(|error| {
             if error.is::<http_body_util::LengthLimitError>() {
-                return Broken::Connection(ConnectionError::AnswerTooLarge);
+                return Broken::TooLarge;
             }
             Broken::Connection(ConnectionError::BrokeWithinAnswer)
         })?;

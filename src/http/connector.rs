@@ -16,7 +16,9 @@ use rustls::ClientConfig;
 use tokio::time::{Instant, sleep, timeout};
 use tower::{Service as _, ServiceExt as _};
 
-use super::{Broken, ConnectionError, FixedAddresses, IDLE_TIMEOUT, NameError, resolver::Resolver};
+use super::{
+    Broken, ConnectionError, FixedAddresses, IDLE_TIMEOUT, NameError, Untrusted, resolver::Resolver,
+};
 use crate::flight::lock;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -162,8 +164,8 @@ pub(super) fn reason(error: &(dyn StdError + 'static)) -> Broken {
         if let Some(NotConnected(broken)) = cause.downcast_ref() {
             return *broken;
         }
-        if let Some(rustls::Error::InvalidCertificate(_)) = tls_error(cause) {
-            return Broken::Certificate;
+        if let Some(rustls::Error::InvalidCertificate(why)) = tls_error(cause) {
+            return Broken::Certificate(Untrusted::of(why));
         }
         if let Some(io) = cause.downcast_ref::<std::io::Error>() {
             use std::io::ErrorKind::*;

@@ -3,9 +3,33 @@
 use std::sync::Arc;
 
 use rustls::{
-    ClientConfig, RootCertStore,
+    CertificateError, ClientConfig, RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
 };
+
+/// What is wrong with a host's certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Untrusted {
+    Expired,
+    NotYetValid,
+    UnknownIssuer,
+    OtherName,
+    /// Or it was not checked, since nothing is trusted.
+    Otherwise,
+}
+
+impl Untrusted {
+    pub(super) fn of(error: &CertificateError) -> Self {
+        use CertificateError::*;
+        match error {
+            Expired | ExpiredContext { .. } => Self::Expired,
+            NotValidYet | NotValidYetContext { .. } => Self::NotYetValid,
+            UnknownIssuer => Self::UnknownIssuer,
+            NotValidForName | NotValidForNameContext { .. } => Self::OtherName,
+            _ => Self::Otherwise,
+        }
+    }
+}
 
 /// Certificates of a PEM file; at least one.
 pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {

@@ -36,7 +36,7 @@ fn session_names_tell_the_pod_and_stay_apart() {
     // As long as STS takes it, and one more.
     assert_eq!(name(64 - 9), format!("shop@web@{}", "x".repeat(64 - 9)));
     let cut = name(64 - 8);
-    assert!(cut.len() == 64 && cut.chars().nth(53) == Some('_'), "{cut}");
+    assert!(cut.len() == 64 && cut.chars().nth(43) == Some('_'), "{cut}");
     let odd = session_name(pod("shöp", "w b", "p"));
     assert!(odd.chars().all(|c| c.is_ascii_alphanumeric() || "@.-_".contains(c)), "{odd}");
     assert_ne!(odd, session_name(pod("shäp", "w b", "p")));
@@ -80,6 +80,7 @@ fn mount(identity: Wish, fields: &str) -> Mount {
     };
     Mount {
         pod: pod("shop", "web", "web-1"),
+        via: Via::Driver,
         identity,
         role: (identity == Wish::Mode(Mode::Pod)).then(|| role(ROLE)),
         token: token(&token_of("shop", "web"), None),
@@ -184,7 +185,11 @@ async fn a_mode_that_is_not_set_up_is_refused_and_no_other_is_tried() {
     let mut mount = mount(Wish::Mode(Mode::NodePublishSecret), "");
     for (keys, what) in [
         (NodePublishKeys::Absent, "the mount brought no Secret"),
-        (NodePublishKeys::Lacks("access_key"), "the Secret has no entry access_key"),
+        (
+            NodePublishKeys::Others("the Secret has other entries".into()),
+            "has other entries; the pod",
+        ),
+        (NodePublishKeys::Unusable("no entry access_key".into()), "used: no entry access_key;"),
     ] {
         mount.node_publish_keys = keys;
         let (class, told) = refused(&mount, &policy()).await;
@@ -311,13 +316,18 @@ async fn a_pod_proves_itself_with_a_token_that_is_its_own_and_not_over() {
             TokenInput::OtherAudiences(vec!["vault".to_owned(), "a\nb".to_owned()]),
             "the driver sent tokens for \"vault\", ",
         ),
-        (token("a.b.c", past), "the pod's token expired at 2020-01-01T00:00:00Z"),
+        (token("a.b.c", past), "the pod's token has expired (at 2020-01-01T00:00:00Z)"),
     ] {
         mount.token = input;
         let (class, told) = refused(&mount, &policy()).await;
         assert_eq!(class, Class::Unauthenticated);
         assert!(told.starts_with(&format!("identity pod cannot be used: {what}")), "{told}");
     }
+    mount.token = TokenInput::Absent;
+    mount.via = Via::SyncController;
+    let (_, told) = refused(&mount, &policy()).await;
+    assert!(told.contains("the sync controller sent no") && told.contains("tokenRequestAudience"));
+    mount.via = Via::Driver;
     for expires in [None, future] {
         mount.token = token("a.b.c", expires);
         let login = chosen(&mount, &policy()).await.unwrap().login;
@@ -345,7 +355,7 @@ async fn where_pods_share_a_session_each_still_has_a_token_of_the_service_accoun
         mount.token = token(&jwt, None);
         let (class, told) = refused(&mount, &policy).await;
         assert_eq!(class, Class::Unauthenticated);
-        assert!(told.ends_with("is not one of system:serviceaccount:shop:web"), "{told}");
+        assert!(told.contains("is not one of system:serviceaccount:shop:web; kubelet"), "{told}");
     }
     // No other mode is a ServiceAccount's.
     let identity = chosen(&self::mount(Wish::Mode(Mode::RamRole), ""), &policy).await.unwrap();
@@ -366,4 +376,31 @@ async fn what_would_mend_the_trust_is_said_where_nothing_else_is() {
     );
     assert_eq!(mended(Mode::Pod, error().fix("try")).await, "try");
     assert_eq!(mended(Mode::EcsRole, error()).await, "");
+}
+
+#[tokio::test]
+async fn identity_says_by_whom_it_was_chosen_and_how_a_pod_can_have_its_own() {
+    let identity = async |wish: Wish, policy: &Policy| {
+        let mount = Mount { role: None, ..mount(wish, "") };
+        chosen(&mount, policy).await.unwrap()
+    };
+    let keys = || Policy { default: DefaultMode::Mode(Mode::AccessKey), ..policy() };
+    let shared = identity(Wish::Unsaid, &keys()).await;
+    assert_eq!(shared.described(), "identity access-key, the operator's default");
+    assert!(shared.own_instead().starts_with("set identity: pod in the SecretProviderClass"));
+    let none = Policy { allowed: [Mode::AccessKey].into(), ..keys() };
+    let shared = identity(Wish::Unsaid, &none).await;
+    assert!(shared.own_instead().starts_with("have the operator allow identity pod"));
+    let auto = Policy { default: DefaultMode::Auto, ..policy() };
+    let first = identity(Wish::AnyButPod, &auto).await;
+    assert_eq!(first.described(), "identity ram-role, the first that the operator set up");
+    let asked = identity(Wish::Mode(Mode::NodePublishSecret), &policy()).await;
+    let described = "identity node-publish-secret, set in the SecretProviderClass";
+    assert_eq!((asked.described().as_str(), asked.own_instead().as_str()), (described, ""));
+
+    let host = Some("kms.example".into());
+    let error = Error { host, ..Error::new(Class::Denied, "no") };
+    assert_eq!(asked.named_in(error.clone()).to_string(), format!("no ({described})"));
+    let passing = Error { class: Class::Internal, ..error };
+    assert_eq!(asked.named_in(passing.clone()), passing);
 }

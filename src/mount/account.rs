@@ -11,7 +11,8 @@ use crate::{
     fetch::{Origin, ReadEnd},
     identity::Identity,
     request::{
-        Mount, Pod,
+        Mount, Pod, Wish,
+        caller::{Caller, Via},
         objects::{Object, Source},
     },
 };
@@ -32,12 +33,24 @@ impl<'a> Account<'a> {
         Self { audit, base, reads: Vec::new(), closed: !audit.is_on() }
     }
 
-    pub(super) fn pod(&mut self, pod: &Pod) {
-        let Pod { namespace, name, uid, service_account } = pod.clone();
-        self.base = Record { namespace, pod: name, uid, service_account, ..self.base.clone() };
+    pub(super) fn caller(&mut self, caller: &Caller) {
+        self.base.via = caller.via.map_or("", Via::name);
+        self.base.secret_provider_class = caller.class.clone().unwrap_or_default();
+        if let Some(Pod { namespace, name, uid, service_account }) = caller.pod.clone() {
+            self.base = Record { namespace, pod: name, uid, service_account, ..self.base.clone() };
+        }
+    }
+
+    pub(super) fn requested(&mut self, wish: Wish) {
+        self.base.identity_requested = match wish {
+            Wish::Unsaid => "",
+            Wish::Mode(mode) => mode.name(),
+            Wish::AnyButPod => "not-pod",
+        };
     }
 
     pub(super) fn identity(&mut self, identity: &Identity) {
+        self.base.identity_chosen_by = identity.chosen_by.name();
         self.base.identity = identity.mode.name().to_owned();
         logged_in(&mut self.base, &identity.login);
     }

@@ -3,6 +3,8 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use crate::text::{is_invisible, quoted};
+
 /// A file's path inside the volume.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RelPath(String);
@@ -24,6 +26,10 @@ impl RelPath {
         }
         if path.chars().any(char::is_control) {
             return Err("holds a control character");
+        }
+        // The driver takes them; nobody could type such a name, or see it right in a list.
+        if path.chars().any(is_invisible) {
+            return Err("holds an invisible character");
         }
         if path.starts_with("..") {
             return Err("starts with \"..\"");
@@ -57,6 +63,13 @@ impl fmt::Display for RelPath {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileMode(u16);
 
+/// The driver's own (csi-contract: `permission`).
+impl Default for FileMode {
+    fn default() -> Self {
+        Self(0o644)
+    }
+}
+
 impl FileMode {
     /// The bits as the driver's `permission` gives them: a decimal number.
     pub fn from_bits(bits: u32) -> Option<Self> {
@@ -77,20 +90,25 @@ impl FileMode {
 /// How a name becomes a path: `pathTranslation`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PathTranslation {
-    /// Each `/` becomes this character, so that all files lie side by side.
+    /// Each `/` becomes this character, so that all files lie side by side; `/` itself changes nothing.
     Slash(char),
     /// Slashes make directories; leading ones are dropped.
     Off,
 }
 
+impl Default for PathTranslation {
+    fn default() -> Self {
+        Self::Slash('_')
+    }
+}
+
 impl PathTranslation {
     pub fn parse(text: Option<&str>) -> Result<Self, &'static str> {
         match text.unwrap_or_default() {
-            "" => Ok(Self::Slash('_')),
+            "" => Ok(Self::default()),
             off if off.eq_ignore_ascii_case("false") => Ok(Self::Off),
-            "/" => Err("\"/\" would change nothing; write \"False\" to keep directories"),
             one => match one.as_bytes() {
-                [byte] if byte.is_ascii_graphic() => Ok(Self::Slash(char::from(*byte))),
+                [byte @ b' '..=b'~'] => Ok(Self::Slash(char::from(*byte))),
                 _ => Err("must be \"False\" or one printable ASCII character"),
             },
         }
@@ -115,21 +133,21 @@ impl Layout {
     /// to be.
     pub fn place(&mut self, path: &RelPath, owner: &str) -> Result<(), String> {
         if let Some(first) = self.taken.get(path) {
-            return Err(format!("writes the same file \"{path}\" as {first}"));
+            return Err(format!("writes the same file {} as {first}", quoted(&path.0)));
         }
         let parents = path.as_str().match_indices('/').filter_map(|(at, _)| path.0.get(..at));
         for parent in parents {
             if let Some(first) = self.taken.get(&RelPath(parent.to_owned())) {
-                return Err(format!(
-                    "needs \"{parent}\" as a directory; {first} writes it as a file"
-                ));
+                let parent = quoted(parent);
+                return Err(format!("needs {parent} as a directory; {first} writes it as a file"));
             }
         }
         let inside = RelPath(format!("{path}/"));
         if let Some((below, first)) = self.taken.range(inside.clone()..).next()
             && below.0.starts_with(&inside.0)
         {
-            return Err(format!("writes the file \"{path}\"; {first} needs it as a directory"));
+            let path = quoted(&path.0);
+            return Err(format!("writes the file {path}; {first} needs it as a directory"));
         }
         self.taken.insert(path.clone(), owner.to_owned());
         Ok(())
@@ -153,8 +171,25 @@ mod tests {
         let long = "x".repeat(256);
         let deep = format!("{}x", "a/".repeat(2100));
         for bad in [
-            "", "/a", "..", "../a", "a/../b", "..data", "..foo", "./a", "a//b", "a/", "a/./b", ".",
-            "a\0b", "a\nb", &long, &deep,
+            "",
+            "/a",
+            "..",
+            "../a",
+            "a/../b",
+            "..data",
+            "..foo",
+            "./a",
+            "a//b",
+            "a/",
+            "a/./b",
+            ".",
+            "a\0b",
+            "a\nb",
+            "a\u{200b}b",
+            "a\u{202e}b",
+            "a\u{2028}",
+            &long,
+            &deep,
         ] {
             assert!(RelPath::parse(bad).is_err(), "{bad}");
         }
@@ -190,7 +225,10 @@ mod tests {
         assert_eq!(apply(Some("-"), "a/b").unwrap(), "a-b");
         assert_eq!(apply(Some("fAlse"), "//a/b").unwrap(), "a/b");
         assert!(apply(Some("."), "//a").is_err());
-        for bad in ["/", "ab", "é", " ", "true"] {
+        assert_eq!(apply(Some(" "), "a/b").unwrap(), "a b");
+        assert_eq!(apply(Some("/"), "a/b").unwrap(), "a/b");
+        assert_eq!(apply(Some("/"), "/a/b"), Err("is an absolute path"));
+        for bad in ["ab", "é", "\t", "\u{7f}", "true"] {
             assert!(PathTranslation::parse(Some(bad)).is_err(), "{bad}");
         }
     }

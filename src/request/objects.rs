@@ -1,33 +1,37 @@
 //! The `objects` parameter: YAML that a person wrote becomes typed objects, and every mistake in it
-//! is told with its item and field.
+//! is reported with its object and field.
+
+mod fields;
+mod kms;
+mod oos;
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
-
 use super::{
     file::{FileMode, Layout, PathTranslation, RelPath},
-    unknown,
+    hints,
+    mistakes::Mistakes,
+    parse_role,
 };
 use crate::{
     cloud::{
-        endpoint::{Endpoint, Endpoints, Service},
+        endpoint::{Endpoint, Endpoints},
         kms::SecretRef,
         oos::ParameterRef,
     },
     digest::{Digest, Parts},
-    error::{Error, quoted},
-    names::{Region, RoleArn, secret_arn_region},
+    error::{Error, Errors, quoted},
+    names::{Region, RoleArn},
     project::jmespath::Expression,
-    yaml,
+    yaml::{Node, Value},
 };
+use fields::{Fields, Reported, find};
 
 pub const MAX_OBJECTS: usize = 500;
 /// Objects and their extracts together.
 const MAX_FILES: usize = 2_000;
 /// Of all paths of a mount together: compiled they take dozens of times as much.
 const MAX_PATH_BYTES: usize = 64 << 10;
-const MAX_ERRORS: usize = 20;
 
 /// One secret and the files it becomes.
 #[derive(Debug)]
@@ -143,7 +147,8 @@ pub struct Context<'a> {
     pub mode: FileMode,
 }
 
-const FIELDS: [&str; 11] = [
+/// All fields of an object.
+pub const FIELDS: [&str; 11] = [
     "crossAccountRoleArn",
     "filePermission",
     "jmesPath",
@@ -158,44 +163,58 @@ const FIELDS: [&str; 11] = [
 ];
 const EXTRACT_FIELDS: [&str; 3] = ["filePermission", "objectAlias", "path"];
 
-pub fn parse(text: &str, context: &Context<'_>) -> Result<Vec<Object>, Vec<Error>> {
-    let whole = |what: String| vec![Error::invalid("parameter objects", what)];
-    if text.trim().is_empty() {
-        return Err(whole("is missing or empty: it lists what to mount".to_owned()));
-    }
-    let items = match yaml::parse(text) {
-        Ok(Value::Array(items)) => items,
-        Ok(_) => return Err(whole("is not a YAML list; start each object with \"- \"".to_owned())),
-        Err(malformed) => return Err(whole(malformed.to_string())),
+pub fn parse(text: &str, context: &Context<'_>) -> Result<Vec<Object>, Errors> {
+    let whole = |what: String| Error::invalid("parameter objects", what);
+    let document = Node::parse(text).map_err(|malformed| {
+        whole(malformed.to_string()).fix("line 1 is the first line of objects")
+    })?;
+    let items = match &document.value {
+        Value::Sequence(items) if items.is_empty() => {
+            return Err(whole("is an empty list: it lists what to mount".to_owned()).into());
+        }
+        Value::Sequence(items) => items,
+        _ if document.is_null() => {
+            return Err(whole("is missing or empty: it lists what to mount".to_owned()).into());
+        }
+        Value::Scalar(_) | Value::Mapping(_) => return Err(not_a_list(&document).into()),
     };
-    if items.is_empty() {
-        return Err(whole("is an empty list".to_owned()));
-    }
     if items.len() > MAX_OBJECTS {
-        return Err(whole(format!("has {} objects; {MAX_OBJECTS} are the most", items.len())));
+        let what = format!("has {} objects; {MAX_OBJECTS} are the most", items.len());
+        return Err(whole(what).into());
     }
-    bounded(&items).map_err(|error| vec![error])?;
+    bounded(items)?;
     let mut layout = Layout::default();
+    let mut mistakes = Mistakes::default();
     let mut objects = Vec::with_capacity(items.len());
-    let mut errors = Vec::new();
     for (index, item) in items.iter().enumerate() {
-        match object(index + 1, item, context, &mut layout) {
-            Ok(object) => objects.push(object),
-            Err(error) => errors.push(error),
-        }
-        if errors.len() == MAX_ERRORS {
-            break;
-        }
+        objects.extend(object(index + 1, item, context, &mut layout, &mut mistakes));
     }
-    if errors.is_empty() { Ok(objects) } else { Err(errors) }
+    mistakes.into_errors().map_or(Ok(objects), Err)
+}
+
+fn not_a_list(document: &Node) -> Error {
+    let error = |what: &str| Error::invalid("parameter objects", what);
+    let write = "start each object with \"- \", such as - objectName: NAME";
+    if find(document, "array").is_some() {
+        error("is the Azure provider's form (array: with a block of text for each object)").fix(
+            "write a plain list: no array:, no \"- |\", and each object as - objectName: NAME with \
+             its other fields below objectName",
+        )
+    } else if find(document, "objects").is_some() {
+        error("has objects: once more inside").fix("remove that line: the list comes at once")
+    } else if document.entries().is_some() {
+        error("is not a YAML list but the fields of one object").fix(write)
+    } else {
+        error("is not a YAML list but a text").fix(write)
+    }
 }
 
 /// How many files there are to be and how long their paths are, before any of these is compiled.
-fn bounded(items: &[Value]) -> Result<(), Error> {
-    let extracts = |item: &Value| {
-        let list = item.get("jmesPath").and_then(Value::as_array);
+fn bounded(items: &[Node]) -> Result<(), Error> {
+    let extracts = |item: &Node| {
+        let list = find(item, "jmesPath").and_then(Node::items);
         list.map_or((0, 0), |list| {
-            let paths = list.iter().filter_map(|extract| extract.get("path")?.as_str());
+            let paths = list.iter().filter_map(|extract| find(extract, "path")?.text());
             (list.len(), paths.map(str::len).sum::<usize>())
         })
     };
@@ -209,8 +228,7 @@ fn bounded(items: &[Value]) -> Result<(), Error> {
     for (index, (item, (_, more))) in items.iter().zip(extracts).enumerate() {
         bytes += more;
         if bytes > MAX_PATH_BYTES {
-            let name = item.get("objectName").and_then(Value::as_str).unwrap_or_default();
-            let subject = format!("object {} {}, field jmesPath", index + 1, quoted(name));
+            let subject = format!("{}, field jmesPath", label(index + 1, item));
             let what = format!(
                 "with its paths, those of the mount are longer than {MAX_PATH_BYTES} bytes together"
             );
@@ -221,185 +239,85 @@ fn bounded(items: &[Value]) -> Result<(), Error> {
     Ok(())
 }
 
-/// The fields of one item, with the label that its errors carry.
-struct Fields<'a> {
-    label: String,
-    map: &'a Map<String, Value>,
-}
-
-impl<'a> Fields<'a> {
-    fn of(label: String, value: &'a Value, known: &[&str]) -> Result<Self, Error> {
-        let map = match value {
-            Value::Object(map) => map,
-            Value::Null => return Err(Error::invalid(label, "is null: remove the lone \"-\"")),
-            _ => return Err(Error::invalid(label, "is not a mapping of fields")),
-        };
-        let fields = Self { label, map };
-        match map.keys().find(|name| !known.contains(&name.as_str())) {
-            Some(name) => Err(fields.wrong(&quoted(name), unknown("field", name, known))),
-            None => Ok(fields),
-        }
-    }
-
-    fn wrong(&self, field: &str, what: impl Into<String>) -> Error {
-        Error::invalid(format!("{}, field {field}", self.label), what)
-    }
-
-    /// A text, or a whole number as its author wrote it. Null and "" are as good as absent, as in
-    /// the official provider.
-    fn text(&self, field: &str) -> Result<Option<String>, Error> {
-        match self.map.get(field) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) if text.is_empty() => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(Value::Number(number)) if number.is_u64() => Ok(Some(number.to_string())),
-            Some(Value::Bool(_) | Value::Number(_)) => {
-                Err(self.wrong(field, "is not a text; put it in quotes"))
-            }
-            Some(_) => Err(self.wrong(field, "is not a text")),
-        }
-    }
-
-    fn flag(&self, field: &str) -> Result<bool, Error> {
-        match self.map.get(field) {
-            None | Some(Value::Null) => Ok(false),
-            Some(Value::Bool(flag)) => Ok(*flag),
-            Some(Value::String(text)) if text == "true" => Ok(true),
-            Some(Value::String(text)) if text == "false" => Ok(false),
-            Some(_) => Err(self.wrong(field, "must be true or false")),
-        }
-    }
-
-    fn mode(&self, default: FileMode) -> Result<FileMode, Error> {
-        let mode = match self.map.get("filePermission") {
-            None | Some(Value::Null) => Some(default),
-            Some(Value::String(text)) => FileMode::parse_octal(text),
-            // 400 without quotes may be meant as 0400 or as the number.
-            Some(_) => None,
-        };
-        mode.ok_or_else(|| {
-            self.wrong("filePermission", "must be an octal mode in quotes, such as \"0400\"")
-        })
-    }
-
-    fn path(&self, field: &str, name: &str, context: &Context<'_>) -> Result<RelPath, Error> {
-        let path = context.translation.apply(name);
-        path.map_err(|what| self.wrong(field, format!("as a file path {what}")))
+fn label(number: usize, item: &Node) -> String {
+    match find(item, "objectName").and_then(Node::text) {
+        None | Some("") => format!("object {number}"),
+        Some(name) => format!("object {number} {}", quoted(name)),
     }
 }
 
+/// All fields are looked at before the first mistake ends it, so that all mistakes are reported.
 fn object(
     number: usize,
-    item: &Value,
+    item: &Node,
     context: &Context<'_>,
     layout: &mut Layout,
-) -> Result<Object, Error> {
-    let mut fields = Fields::of(format!("object {number}"), item, &FIELDS)?;
-    let Some(name) = fields.text("objectName")? else {
-        return Err(fields.wrong("objectName", "is missing"));
-    };
-    fields.label = format!("object {number} {}", quoted(&name));
-    // Names have up to 192 characters; an ARN adds its prefix (alibaba-cloud-api: KMS).
-    if name.len() > 300 || name.chars().any(char::is_control) {
-        return Err(fields.wrong("objectName", "is too long or holds a control character"));
-    }
-    let read = read(&fields, &name, context)?;
-    let encoding = match fields.text("objectEncoding")?.as_deref() {
-        None | Some("utf-8") => Encoding::Utf8,
-        Some("base64") => Encoding::Base64,
-        Some("hex") => Encoding::Hex,
-        Some(_) => {
-            return Err(fields.wrong("objectEncoding", "must be utf-8, base64 or hex"));
-        }
-    };
-    let mode = fields.mode(context.mode)?;
-    let optional = fields.flag("optional")?;
-    let alias = fields.text("objectAlias")?;
-    let named_by = if alias.is_some() { "objectAlias" } else { "objectName" };
-    let file = fields.path(named_by, alias.as_deref().unwrap_or(&name), context)?;
-    layout
-        .place(&file, &fields.label)
-        .map_err(|what| fields.wrong(named_by, what).fix("give it another objectAlias"))?;
-    let extracts = extracts(&fields, mode, context, layout)?;
-    Ok(Object { label: fields.label, read, file, mode, encoding, optional, extracts })
-}
-
-fn read(fields: &Fields<'_>, name: &str, context: &Context<'_>) -> Result<Arc<Read>, Error> {
-    let cross_account_role = fields
-        .text("crossAccountRoleArn")?
-        .map(|arn| {
-            RoleArn::parse(&arn).ok_or_else(|| {
-                let form = format!("is not of the form {}", RoleArn::FORM);
-                fields.wrong("crossAccountRoleArn", form)
-            })
-        })
-        .transpose()?;
-    let (endpoint, source) = match fields.text("objectType")?.as_deref() {
-        None | Some("kms") => kms(fields, name, context)?,
-        Some("oos") => oos(fields, name, context)?,
-        Some(_) => return Err(fields.wrong("objectType", "must be kms or oos")),
-    };
-    Ok(Read::new(endpoint, source, cross_account_role))
-}
-
-fn kms(
-    fields: &Fields<'_>,
-    name: &str,
-    context: &Context<'_>,
-) -> Result<(Endpoint, Source), Error> {
-    let arn_region = if name.starts_with("acs:") {
-        Some(secret_arn_region(name).map_err(|what| fields.wrong("objectName", what))?)
-    } else {
-        None
-    };
-    let endpoint = match fields.text("kmsEndpoint")? {
-        None => context.endpoints.of(Service::Kms, arn_region.as_ref().unwrap_or(context.region)),
-        Some(host) => {
-            let (endpoint, host_region) = context
-                .endpoints
-                .kms_of_object(&host)
-                .map_err(|what| fields.wrong("kmsEndpoint", what))?;
-            if let (Some(arn), Some(host)) = (&arn_region, &host_region)
-                && arn != host
-            {
-                let what = format!("is in {host}, the ARN in objectName in {arn}");
-                return Err(fields.wrong("kmsEndpoint", what));
+    mistakes: &mut Mistakes,
+) -> Option<Object> {
+    let fields = &Fields::of(label(number, item), item, &FIELDS, mistakes)?;
+    let name = fields.required("objectName", mistakes);
+    let read = read(fields, name, context, mistakes);
+    let encoding = encoding(fields, mistakes);
+    let mode = fields.mode(context.mode, mistakes);
+    let optional = fields.flag("optional", mistakes);
+    let file = match fields.text("objectAlias", mistakes) {
+        Ok(Some(alias)) => fields.file("objectAlias", alias, context.translation, layout, mistakes),
+        // A name that cannot be right makes no file worth a second mistake.
+        Ok(None) => match (name, &read) {
+            (Some(name), Some(_)) => {
+                fields.file("objectName", name, context.translation, layout, mistakes)
             }
-            endpoint
-        }
+            _ => None,
+        },
+        Err(Reported) => None,
     };
-    let secret = SecretRef {
-        name: name.to_owned(),
-        version_id: fields.text("objectVersion")?,
-        stage: fields.text("objectVersionLabel")?,
-    };
-    Ok((endpoint, Source::Kms(secret)))
+    let extracts = extracts(fields, mode.unwrap_or(context.mode), context, layout, mistakes);
+    Some(Object {
+        label: fields.label.clone(),
+        read: read?,
+        file: file?,
+        mode: mode?,
+        encoding: encoding?,
+        optional: optional?,
+        extracts: extracts?,
+    })
 }
 
-fn oos(
-    fields: &Fields<'_>,
-    name: &str,
-    context: &Context<'_>,
-) -> Result<(Endpoint, Source), Error> {
-    if name.starts_with("acs:") {
-        return Err(fields.wrong("objectName", "of an OOS parameter is its name, not an ARN"));
-    }
-    for field in ["kmsEndpoint", "objectVersionLabel"] {
-        if fields.text(field)?.is_some() {
-            return Err(fields.wrong(field, "has no meaning for objectType oos"));
+fn encoding(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Option<Encoding> {
+    match fields.text("objectEncoding", mistakes).ok()? {
+        None | Some("utf-8") => Some(Encoding::Utf8),
+        Some("base64") => Some(Encoding::Base64),
+        Some("hex") => Some(Encoding::Hex),
+        Some(_) => {
+            fields.wrong("objectEncoding", mistakes, || "must be utf-8, base64 or hex".to_owned());
+            None
         }
     }
-    let version = fields
-        .text("objectVersion")?
-        .map(|text| {
-            text.parse().ok().filter(|version| *version > 0).ok_or_else(|| {
-                fields.wrong("objectVersion", "of an OOS parameter is a number from 1")
-            })
-        })
-        .transpose()?;
-    let endpoint = context.endpoints.of(Service::Oos, context.region);
-    let region = context.region.clone();
-    Ok((endpoint, Source::Oos(ParameterRef { region, name: name.to_owned(), version })))
+}
+
+fn read(
+    fields: &Fields<'_>,
+    name: Option<&str>,
+    context: &Context<'_>,
+    mistakes: &mut Mistakes,
+) -> Option<Arc<Read>> {
+    let source = match fields.text("objectType", mistakes) {
+        Ok(None | Some("kms")) => kms::read(fields, name, context, mistakes),
+        Ok(Some("oos")) => oos::read(fields, name, context, mistakes),
+        Ok(Some(other)) => {
+            // Names of OOS have fewer characters.
+            kms::named(fields, name, mistakes);
+            fields.wrong("objectType", mistakes, || hints::object_type(other));
+            None
+        }
+        Err(Reported) => None,
+    };
+    let cross_account_role = match fields.text("crossAccountRoleArn", mistakes).ok()? {
+        None => None,
+        Some(arn) => Some(fields.keep("crossAccountRoleArn", parse_role(arn), mistakes)?),
+    };
+    let (endpoint, source) = source?;
+    Some(Read::new(endpoint, source, cross_account_role))
 }
 
 fn extracts(
@@ -407,280 +325,35 @@ fn extracts(
     mode: FileMode,
     context: &Context<'_>,
     layout: &mut Layout,
-) -> Result<Vec<Extract>, Error> {
-    let items = match fields.map.get("jmesPath") {
-        None | Some(Value::Null) => return Ok(Vec::new()),
-        Some(Value::Array(items)) if items.is_empty() => {
-            return Err(fields.wrong("jmesPath", "is an empty list"));
-        }
-        Some(Value::Array(items)) => items,
-        Some(_) => return Err(fields.wrong("jmesPath", "is not a list of path and objectAlias")),
+    mistakes: &mut Mistakes,
+) -> Option<Vec<Extract>> {
+    let list = match fields.get("jmesPath") {
+        Some(list) if !list.is_null() => list,
+        _ => return Some(Vec::new()),
+    };
+    let Some(items) = list.items() else {
+        fields.wrong("jmesPath", mistakes, || {
+            "is not a list of path and objectAlias: start each entry with \"- \"".to_owned()
+        });
+        return None;
     };
     let mut extracts = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let label = format!("{}, jmesPath {}", fields.label, index + 1);
-        let entry = Fields::of(label, item, &EXTRACT_FIELDS)?;
-        let Some(path) = entry.text("path")? else {
-            return Err(entry.wrong("path", "is missing"));
-        };
-        let Some(alias) = entry.text("objectAlias")? else {
-            return Err(entry.wrong("objectAlias", "is missing"));
-        };
-        let path = Expression::parse(&path).map_err(|what| entry.wrong("path", what))?;
-        let file = entry.path("objectAlias", &alias, context)?;
-        layout.place(&file, &entry.label).map_err(|what| entry.wrong("objectAlias", what))?;
-        extracts.push(Extract { path, file, mode: entry.mode(mode)? });
+        let Some(entry) = &Fields::of(label, item, &EXTRACT_FIELDS, mistakes) else { continue };
+        let path = entry
+            .required("path", mistakes)
+            .and_then(|path| entry.keep("path", Expression::parse(path), mistakes));
+        let file = entry.required("objectAlias", mistakes).and_then(|alias| {
+            entry.file("objectAlias", alias, context.translation, layout, mistakes)
+        });
+        let mode = entry.mode(mode, mistakes);
+        if let (Some(path), Some(file), Some(mode)) = (path, file, mode) {
+            extracts.push(Extract { path, file, mode });
+        }
     }
-    Ok(extracts)
+    (extracts.len() == items.len()).then_some(extracts)
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    pub(crate) fn parsed(text: &str) -> Result<Vec<Object>, Vec<Error>> {
-        let endpoints = Endpoints::of_hangzhou();
-        let context = Context {
-            endpoints: &endpoints,
-            region: &endpoints.region,
-            translation: PathTranslation::Slash('_'),
-            mode: FileMode::parse_octal("0644").unwrap(),
-        };
-        parse(text, &context)
-    }
-
-    fn object(text: &str) -> Object {
-        parsed(text).unwrap().remove(0)
-    }
-
-    /// What is wrong, in the words of the first mistake.
-    fn wrong(text: &str) -> String {
-        parsed(text).unwrap_err().remove(0).to_string()
-    }
-
-    fn list(objects: usize) -> String {
-        (0..objects).map(|n| format!("- objectName: n{n}\n")).collect()
-    }
-
-    /// One object with so many extracts.
-    fn extracts(number: usize, extracts: usize) -> String {
-        let extract = |n| format!("  - {{path: a, objectAlias: x{number}-{n}}}\n");
-        let extracts: String = (0..extracts).map(extract).collect();
-        format!("- objectName: n{number}\n  jmesPath:\n{extracts}")
-    }
-
-    #[test]
-    fn lists_are_bounded() {
-        assert_eq!(parsed(&list(MAX_OBJECTS)).unwrap().len(), MAX_OBJECTS);
-        for more in [1, 2] {
-            assert!(wrong(&list(MAX_OBJECTS + more)).contains("500 are the most"));
-        }
-        let files = |more: usize| {
-            let objects: String = (0..4).map(|n| extracts(n, 499)).collect();
-            let rest: String = (0..more).map(|n| format!("- objectName: m{n}\n")).collect();
-            objects + &rest
-        };
-        parsed(&files(0)).unwrap();
-        for more in [1, 2] {
-            assert!(wrong(&files(more)).contains("2000 are the most"));
-        }
-    }
-
-    #[test]
-    fn the_paths_of_a_mount_are_bounded_before_any_is_compiled() {
-        // It would be refused by itself too.
-        let path = "[".repeat(1024);
-        let objects = |paths: usize, path: &str, more: &str| -> String {
-            let extract = |n| format!("  - {{path: '{path}', objectAlias: x{n}}}\n");
-            let paths: String = (0..paths).map(extract).collect();
-            format!("- objectName: a\n- objectName: b/c\n  jmesPath:\n{paths}{more}")
-        };
-        assert!(wrong(&objects(64, &path, "")).contains("jmesPath 1, field path: nests too deep"));
-        let one = "- objectName: d/e\n  jmesPath: [{path: a, objectAlias: y}]\n";
-        assert_eq!(
-            wrong(&objects(64, &path, one)),
-            "object 3 \"d/e\", field jmesPath: with its paths, those of the mount are longer than \
-             65536 bytes together; make them shorter, or mount some objects in another volume"
-        );
-        let more = wrong(&objects(65, &path, ""));
-        assert!(more.starts_with("object 2 \"b/c\", field jmesPath: with its"), "{more}");
-        assert!(wrong(&objects(1_999, "[", "")).contains("2000 are the most"));
-    }
-
-    #[test]
-    fn what_an_object_takes_is_all_that_it_holds() {
-        let least = object("- objectName: a");
-        let texts = least.label.len() + "a".len() + least.read.endpoint.host().len() + "a".len();
-        assert_eq!(least.memory(), size_of::<Object>() + size_of::<Read>() + texts);
-        let more = |yaml: &str| object(yaml).memory() - least.memory();
-        assert_eq!(more("- objectName: abcd"), 3 * 3, "in its label, its file and its name");
-        assert_eq!(more("- {objectName: a, objectAlias: abcdef}"), 5);
-        assert_eq!(more("- {objectName: a, objectVersion: v12}"), 3);
-        assert_eq!(more("- {objectName: a, objectVersionLabel: stage}"), 5);
-        let role = "acs:ram::1:role/partner";
-        assert_eq!(more(&format!("- {{objectName: a, crossAccountRoleArn: {role}}}")), role.len());
-        let extract = "- {objectName: a, jmesPath: [{path: b, objectAlias: cde}]}";
-        let path = Expression::parse("b").unwrap().memory();
-        assert_eq!(more(extract), size_of::<Extract>() + "cde".len() + path);
-        let oos = object("- {objectName: a, objectType: oos}");
-        let texts = oos.label.len() + "a".len() + oos.read.endpoint.host().len() + "a".len();
-        let region = "cn-hangzhou".len();
-        assert_eq!(oos.memory(), size_of::<Object>() + size_of::<Read>() + texts + region);
-    }
-
-    #[test]
-    fn mistakes_are_told_by_number_up_to_twenty() {
-        let errors = parsed("- objectName: a\n- objectName: ''\n- objectNam: b").unwrap_err();
-        let subjects: Vec<_> = errors.iter().map(|error| &*error.subject).collect();
-        assert_eq!(subjects, ["object 2, field objectName", "object 3, field \"objectNam\""]);
-        assert_eq!(parsed(&"- {}\n".repeat(30)).unwrap_err().len(), MAX_ERRORS);
-        assert!(wrong("- objectName: a\n-").ends_with("is null: remove the lone \"-\""));
-        assert!(wrong("- a").ends_with("is not a mapping of fields"));
-    }
-
-    #[test]
-    fn texts_are_texts_or_whole_numbers() {
-        let version = |text: &str| {
-            let object = object(&format!("- {{objectName: a, objectVersion: {text}}}"));
-            match &object.read.source {
-                Source::Kms(secret) => secret.version_id.clone(),
-                Source::Oos(_) => panic!("not of KMS"),
-            }
-        };
-        assert_eq!(version("v1").as_deref(), Some("v1"));
-        assert_eq!(version("7").as_deref(), Some("7"));
-        assert_eq!(version("null"), None);
-        assert_eq!(version("''"), None);
-        for bad in ["1.5", "-1", "true"] {
-            let wrong = wrong(&format!("- {{objectName: a, objectVersion: {bad}}}"));
-            assert!(wrong.ends_with("is not a text; put it in quotes"), "{wrong}");
-        }
-        assert!(wrong("- objectName: [a]").ends_with("is not a text"));
-    }
-
-    #[test]
-    fn flags_are_true_or_false_with_or_without_quotes() {
-        let optional = |text: &str| object(&format!("- {{objectName: a, optional: {text}}}"));
-        for (text, expected) in [
-            ("true", true),
-            ("'true'", true),
-            ("false", false),
-            ("'false'", false),
-            ("null", false),
-        ] {
-            assert_eq!(optional(text).optional, expected, "{text}");
-        }
-        assert!(!object("- objectName: a").optional);
-        for bad in ["'yes'", "''", "1"] {
-            let wrong = wrong(&format!("- {{objectName: a, optional: {bad}}}"));
-            assert!(wrong.ends_with("must be true or false"), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn names_have_an_end_and_no_control_characters() {
-        let long = |bytes: usize| {
-            parsed(&format!("- {{objectName: {}, objectAlias: a}}", "n".repeat(bytes)))
-        };
-        long(300).unwrap();
-        for bad in [301, 302] {
-            let errors = long(bad).unwrap_err();
-            assert!(errors[0].what.contains("is too long"), "{errors:?}");
-        }
-        assert!(wrong("- {objectName: \"a\\tb\", objectAlias: a}").contains("control character"));
-    }
-
-    #[test]
-    fn modes_and_encodings() {
-        let item = object("- {objectName: a, filePermission: '0400', objectEncoding: base64}");
-        assert_eq!((item.mode.bits(), item.encoding), (0o400, Encoding::Base64));
-        assert_eq!(object("- {objectName: a, objectEncoding: hex}").encoding, Encoding::Hex);
-        assert!(wrong("- {objectName: a, filePermission: 400}").contains("must be an octal mode"));
-    }
-
-    #[test]
-    fn an_arn_and_a_host_must_agree_on_the_region() {
-        const ARN: &str = "acs:kms:cn-beijing:1:secret/x";
-        let host = |fields: &str| {
-            let list = parsed(&format!("- {{{fields}, objectAlias: a}}"));
-            list.map(|list| list[0].read.endpoint.host().to_owned()).map_err(|e| e[0].to_string())
-        };
-        let of = |name: &str, endpoint: &str| {
-            host(&format!("objectName: '{name}', kmsEndpoint: '{endpoint}'"))
-        };
-        assert_eq!(of(ARN, "").unwrap(), "kms-vpc.cn-beijing.aliyuncs.com");
-        let beijing = "kms.cn-beijing.aliyuncs.com";
-        assert_eq!(of(ARN, beijing).unwrap(), beijing);
-        assert_eq!(of("x", beijing).unwrap(), beijing);
-        let torn = of(ARN, "kms.cn-hangzhou.aliyuncs.com").unwrap_err();
-        assert!(torn.ends_with("is in cn-hangzhou, the ARN in objectName in cn-beijing"), "{torn}");
-        let instance = "kst-1.cryptoservice.kms.aliyuncs.com";
-        assert_eq!(of(ARN, instance).unwrap(), instance);
-    }
-
-    #[test]
-    fn versions_of_oos_are_numbers_from_one() {
-        let version = |text: &str| {
-            parsed(&format!("- {{objectName: a, objectType: oos, objectVersion: {text}}}"))
-                .map(|list| match &list[0].read.source {
-                    Source::Oos(parameter) => parameter.version,
-                    Source::Kms(_) => panic!("not of OOS"),
-                })
-                .ok()
-        };
-        assert_eq!(version("''"), Some(None));
-        assert_eq!(version("1").flatten().map(|version| version.to_string()).as_deref(), Some("1"));
-        assert_eq!(version("2").flatten().map(|version| version.to_string()).as_deref(), Some("2"));
-        for bad in ["0", "latest", "-1", "99999999999999999999999"] {
-            assert_eq!(version(bad), None, "{bad}");
-        }
-        let host = object("- {objectName: a, objectType: oos}").read.endpoint.host().to_owned();
-        assert_eq!(host, "oos-vpc.cn-hangzhou.aliyuncs.com");
-    }
-
-    #[test]
-    fn extracts_have_a_path_and_a_file_each() {
-        let item = object(
-            "- objectName: a\n  filePermission: '0400'\n  jmesPath:\n  - {path: x, objectAlias: b/c}\n  \
-             - {path: y, objectAlias: d, filePermission: '0440'}",
-        );
-        let files: Vec<_> =
-            item.extracts.iter().map(|one| (one.file.as_str(), one.mode.bits())).collect();
-        assert_eq!(files, [("b_c", 0o400), ("d", 0o440)]);
-        assert!(object("- {objectName: a, jmesPath: null}").extracts.is_empty());
-        for (list, told) in [
-            ("[]", "object 1 \"a\", field jmesPath: is an empty list"),
-            ("x", "object 1 \"a\", field jmesPath: is not a list of path and objectAlias"),
-            ("[{path: x}]", "object 1 \"a\", jmesPath 1, field objectAlias: is missing"),
-            (
-                "[{path: x, objectAlias: b}, {objectAlias: c}]",
-                "object 1 \"a\", jmesPath 2, field path: is missing",
-            ),
-        ] {
-            let wrong = wrong(&format!("- {{objectName: a, jmesPath: {list}}}"));
-            assert!(wrong.starts_with(told), "{wrong}");
-        }
-    }
-
-    /// Memory and calls under way go by it.
-    #[test]
-    fn reads_that_differ_in_anything_differ_in_their_digest() {
-        let role = "crossAccountRoleArn: 'acs:ram::1:role/r'";
-        let reads = [
-            "objectName: a".to_owned(),
-            "objectName: b".to_owned(),
-            "objectName: a, objectVersion: v".to_owned(),
-            "objectName: a, objectVersionLabel: v".to_owned(),
-            "objectName: a, kmsEndpoint: kms.cn-hangzhou.aliyuncs.com".to_owned(),
-            format!("objectName: a, {role}"),
-            "objectName: a, objectType: oos".to_owned(),
-            "objectName: b, objectType: oos".to_owned(),
-            "objectName: a, objectType: oos, objectVersion: 1".to_owned(),
-            format!("objectName: a, objectType: oos, {role}"),
-        ];
-        let digest = |fields: &String| *object(&format!("- {{{fields}}}")).read.digest();
-        let all: std::collections::BTreeSet<_> = reads.iter().map(digest).collect();
-        assert_eq!(all.len(), reads.len());
-        assert_eq!(digest(&reads[2]), digest(&reads[2]));
-    }
-}
+pub(crate) mod tests;

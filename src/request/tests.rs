@@ -35,7 +35,7 @@ fn request(changes: &[(&str, Value)]) -> pb::MountRequest {
 }
 
 fn parsed(request: pb::MountRequest) -> Result<Mount, Errors> {
-    parse(request, &Endpoints::of_hangzhou(), &Known::default(), &mut None)
+    parse(request, &Endpoints::of_hangzhou(), &Known::default(), &mut Caller::default())
 }
 
 fn mount(changes: &[(&str, Value)]) -> Mount {
@@ -45,6 +45,11 @@ fn mount(changes: &[(&str, Value)]) -> Mount {
 /// The subjects of what is wrong.
 fn wrong(changes: &[(&str, Value)]) -> Vec<String> {
     subjects(request(changes))
+}
+
+/// All that is said.
+fn message(changes: &[(&str, Value)]) -> String {
+    parsed(request(changes)).unwrap_err().message()
 }
 
 fn subjects(request: pb::MountRequest) -> Vec<String> {
@@ -71,10 +76,11 @@ fn a_plain_request_says_who_asks_for_what() {
 
 #[test]
 fn who_asks_is_heard_whatever_else_is_wrong() {
-    let mut who = None;
+    let mut caller = Caller::default();
     let broken = request(&[("identity", json!("nobody"))]);
-    parse(broken, &Endpoints::of_hangzhou(), &Known::default(), &mut who).unwrap_err();
-    assert_eq!(who.unwrap().name, "web-1");
+    parse(broken, &Endpoints::of_hangzhou(), &Known::default(), &mut caller).unwrap_err();
+    assert_eq!(caller.prefix(), "SecretProviderClass shop/c: ");
+    assert_eq!((caller.via, caller.pod.unwrap().name.as_str()), (Some(Via::Driver), "web-1"));
 }
 
 #[test]
@@ -149,55 +155,61 @@ fn what_nobody_reads_is_a_mistake() {
     for foreign in ["secretProviderClass", "providerName", "env_auth_mode", "other.io/x", "/"] {
         mount(&[(foreign, json!("x"))]);
     }
-    let errors = parsed(request(&[("usePodServiceAccountTokn", json!("true"))])).unwrap_err();
-    let what = &errors.iter().next().unwrap().what;
-    assert_eq!(&**what, "is not a parameter; did you mean usePodServiceAccountToken?");
-}
-
-#[test]
-fn a_name_close_by_is_proposed() {
-    let known = ["objectName", "optional"];
-    let near = |name: &str| {
-        let told = unknown("field", name, &known);
-        told.strip_prefix("is not a field; did you mean ").map(str::to_owned)
-    };
-    for (name, proposed) in [
-        ("objectname", "objectName?"),
-        ("objctName", "objectName?"),
-        ("objectNameXYZ", "objectName?"),
-        ("obj", "objectName?"),
-        ("OPT", "optional?"),
-        ("ptionla", "optional?"),
+    for (name, told) in [
+        ("usePodServiceAccountTokn", "is not a parameter; did you mean usePodServiceAccountToken?"),
+        ("Region", "is not a parameter; did you mean region?"),
+        ("regionId", "is a parameter of Alibaba Cloud's APIs; here it is region"),
+        (
+            "kmsEndpoint",
+            "is a field of an object, not a parameter; write kmsEndpoint in objects, beside objectName",
+        ),
+        (
+            "jmespath",
+            "is a field of an object, not a parameter; write jmesPath in objects, beside objectName",
+        ),
+        (
+            "keyvaultName",
+            "is a parameter of the Azure provider; secrets are found by objectName and region alone; \
+             remove it",
+        ),
     ] {
-        assert_eq!(near(name).as_deref(), Some(proposed), "{name}");
-    }
-    for name in ["objectNameWXYZ", "version", &"x".repeat(65)] {
-        assert_eq!(
-            unknown("field", name, &known),
-            "is not a field; there are objectName, optional"
-        );
+        assert_eq!(message(&[(name, json!("x"))]), format!("parameter \"{name}\": {told}"));
     }
 }
 
 #[test]
-fn distances_of_names() {
-    for (a, b, distance) in [
-        ("", "", 0),
-        ("", "abc", 3),
-        ("abc", "", 3),
-        ("abc", "abc", 0),
-        ("abc", "abd", 1),
-        ("abc", "ab", 1),
-        ("abc", "xabc", 1),
-        ("kitten", "sitting", 3),
-        ("flaw", "lawn", 2),
-        ("intention", "execution", 5),
+fn unknown_parameters_are_all_counted_and_few_are_kept() {
+    let mut request = request(&[("region", json!("here"))]);
+    let unknown: String = (0..150_000).map(|n| format!("\"k{n}\":\"\",")).collect();
+    request.attributes.insert_str(1, &unknown);
+    let errors = parsed(request).unwrap_err();
+    assert_eq!((errors.iter().count(), errors.more()), (11, 149_990));
+    assert!(errors.iter().any(|error| &*error.subject == "parameter region"));
+}
+
+#[test]
+fn regions_and_roles_say_what_is_wrong_with_them() {
+    for (region, told) in [
+        ("cn-hangzhou-b", "\"cn-hangzhou-b\" is a zone; its region is cn-hangzhou"),
+        (
+            "cn_hangzhou",
+            "\"cn_hangzhou\" is not a region id such as cn-hangzhou; write cn-hangzhou",
+        ),
+        ("Beijing", "\"Beijing\" is not a region id such as cn-hangzhou; write cn-beijing"),
+        ("__ACK_REGION_ID__", "\"__ACK_REGION_ID__\" is a placeholder that is to be replaced"),
+        ("${REGION}", "\"${REGION}\" holds a variable that nothing has replaced"),
+        ("here", "\"here\" is not a region id such as cn-hangzhou"),
     ] {
-        assert_eq!(edits(a, b), distance, "{a} {b}");
+        assert_eq!(message(&[("region", json!(region))]), format!("parameter region: {told}"));
     }
-    assert_eq!(edits("a", &"a".repeat(64)), 63);
-    assert_eq!(edits("a", &"a".repeat(65)), usize::MAX);
-    assert_eq!(edits("a", &"a".repeat(66)), usize::MAX);
+    for (role, told) in [
+        ("web", "it is a role's name alone"),
+        ("acs:ram::<account>:role/x", "it holds <...>: a placeholder that is to be replaced"),
+        ("acs:ram::me:role/x", "its account is not a number"),
+    ] {
+        let form = "parameter roleArn: is not of the form acs:ram::ACCOUNT:role/NAME";
+        assert_eq!(message(&[("roleArn", json!(role))]), format!("{form}: {told}"));
+    }
 }
 
 #[test]
@@ -284,8 +296,11 @@ fn a_token_for_sts_is_taken_from_either_place() {
     let mut by_secret = request(&[]);
     by_secret.secrets = json!({ TOKENS: token("from.secrets") }).to_string();
     assert_eq!(jwt(parsed(by_secret.clone()).unwrap()), "from.secrets");
+    by_secret.attributes = request(&[(TOKENS, json!(token("from.secrets")))]).attributes;
+    assert_eq!(jwt(parsed(by_secret.clone()).unwrap()), "from.secrets");
+    // Kubelet writes one of the two; the other is of the pod's author.
     by_secret.attributes = request(&[(TOKENS, json!(token("from.attributes")))]).attributes;
-    assert_eq!(jwt(parsed(by_secret).unwrap()), "from.attributes");
+    assert_eq!(subjects(by_secret), [TOKENS]);
 
     for (length, good) in [(3, false), (4, true), (20_000, true), (20_001, false)] {
         let request = request(&[(TOKENS, json!(token(&"x".repeat(length))))]);
@@ -325,11 +340,50 @@ fn a_secret_of_the_volume_is_an_access_key_with_both_its_entries() {
         }
         other => panic!("{other:?}"),
     }
-    let lacks = |secrets: Value| match keys(secrets) {
-        NodePublishKeys::Lacks(entry) => entry,
+    let told = |secrets: Value| match keys(secrets) {
+        NodePublishKeys::Others(what) | NodePublishKeys::Unusable(what) => what,
         other => panic!("{other:?}"),
     };
-    assert_eq!(lacks(json!({"access_key": "id"})), "access_secret");
-    assert_eq!(lacks(json!({"access_secret": "s"})), "access_key");
-    assert!(matches!(keys(json!({"other": "x"})), NodePublishKeys::Absent));
+    for (secrets, what) in [
+        (json!({"access_key": "id"}), "the Secret has access_key, and no entry access_secret"),
+        (
+            json!({"access_secret": "s", "accessKey": "id"}),
+            "the Secret has access_secret, and no entry access_key (but \"accessKey\")",
+        ),
+        (
+            json!({"username": "u", "password": "p"}),
+            "the Secret has other entries: \"password\", \"username\"",
+        ),
+        (
+            json!({"a": "", "b": "", "c": "", "d": "", "e": "", "f": "", "g": ""}),
+            "the Secret has other entries: \"a\", \"b\", \"c\", \"d\", \"e\" and 2 more",
+        ),
+        (
+            json!({"access_key": " ", "access_secret": "s"}),
+            "the Secret's entry access_key is empty",
+        ),
+        (
+            json!({"access_key": "id", "access_secret": ""}),
+            "the Secret's entry access_secret is empty",
+        ),
+        (
+            json!({"access_key": "planted", "access_secret": "LTAI5tExample"}),
+            "the Secret's entry access_secret holds the id of an access key, and access_key does \
+             not: are they swapped?",
+        ),
+    ] {
+        assert_eq!(told(secrets), what);
+    }
+    assert!(matches!(keys(json!({"LTAI": "LTAI"})), NodePublishKeys::Others(_)));
+    assert!(matches!(keys(json!({})), NodePublishKeys::Absent));
+}
+
+#[test]
+fn uid_that_is_none_is_refused() {
+    for good in ["5f1c9e0e-7d43-4c5e-9a83-1f3d5d0c7a11", "b2d4fbb1b6b0a9f1c1a5b7a9c0d1e2f3"] {
+        assert_eq!(mount(&[(POD_UID, json!(good))]).pod.uid, good);
+    }
+    for bad in ["a\u{202e}b", "a b", "a\nb", &"x".repeat(129)] {
+        assert_eq!(wrong(&[(POD_UID, json!(bad))]), [POD_UID]);
+    }
 }

@@ -14,7 +14,8 @@ use prost::Message;
 use provider::{
     error::Class,
     pb::MountRequest,
-    request::{self, NodePublishKeys, TokenInput, known::Known},
+    request::{self, NodePublishKeys, TokenInput, caller::Caller, known::Known},
+    text::is_invisible,
 };
 
 fuzz_target!(|input: &[u8]| -> Corpus {
@@ -26,9 +27,10 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     let Some(request) = request else { return Corpus::Reject };
     let (endpoints, known) = (endpoints(), Known::default());
     let parse = |known: &Known| {
-        let mut who = None;
-        let parsed = request::parse(request.clone(), &endpoints, known, &mut who);
-        (parsed, who.map(|pod| format!("{pod:?}")))
+        let mut caller = Caller::default();
+        let parsed = request::parse(request.clone(), &endpoints, known, &mut caller);
+        assert!(!caller.prefix().chars().any(is_invisible));
+        (parsed, format!("{caller:?}"))
     };
     let (parsed, who) = parse(&known);
     // From memory, and without it.

@@ -46,7 +46,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         permission: "420".to_owned(),
         ..Default::default()
     };
-    let mount = match request::parse(request, &endpoints(), &Known::default(), &mut None) {
+    let mount = match request::parse(request, &endpoints(), &Known::default(), &mut Default::default()) {
         Ok(mount) => mount,
         Err(errors) => {
             check_errors(&errors, &[Class::Invalid]);

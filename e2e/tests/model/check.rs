@@ -29,7 +29,8 @@ pub async fn mount(world: Arc<World>, mut plan: Plan, limit: Duration) -> Result
     let begun = Instant::now();
     let told = |errors: Errors| errors.message();
     let asked = std::mem::take(&mut plan.request);
-    let mount = request::parse(asked, &world.endpoints, &world.known, &mut None).map_err(told)?;
+    let mount = request::parse(asked, &world.endpoints, &world.known, &mut Default::default())
+        .map_err(told)?;
     let chosen = choose(&mount, &world.policy, &world.service_accounts).await;
     let identity = match (chosen, plan.stolen) {
         (Ok(identity), false) => identity,

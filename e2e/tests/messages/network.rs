@@ -1,0 +1,28 @@
+//! Hosts that cannot be reached, or are not who they should be.
+
+use std::time::Duration;
+
+use emulator::{Fault, FaultEffect};
+use tonic::Code;
+
+use super::{OBJECTS, check, row};
+
+#[tokio::test]
+async fn hosts_that_do_not_answer() {
+    let rows = vec![
+        row("KMS does not answer in time")
+            .input("a host that accepts the request and never answers")
+            .volume(|world| {
+                let volume = world.pod("web", "web-1").objects(OBJECTS);
+                crate::driver::PodVolume { timeout: Duration::from_secs(3), ..volume }
+            })
+            .fault(Fault {
+                service: Some("kms".to_owned()),
+                effect: FaultEffect::Hang,
+                ..Fault::default()
+            })
+            .code(Code::Internal)
+            .says("no answer in time"),
+    ];
+    check("Network", rows).await;
+}

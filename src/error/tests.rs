@@ -1,0 +1,115 @@
+use super::*;
+
+#[test]
+fn no_class_becomes_one_of_the_five_codes_that_start_a_pod_empty() {
+    use Class::*;
+    for class in [Invalid, Denied, Unauthenticated, NotFound, Unusable, Internal] {
+        assert!(
+            !matches!(
+                class.code(),
+                Code::Unavailable
+                    | Code::DeadlineExceeded
+                    | Code::ResourceExhausted
+                    | Code::Aborted
+                    | Code::Cancelled
+            ),
+            "{class:?}"
+        );
+    }
+}
+
+#[test]
+fn failures_with_one_cause_share_a_sentence() {
+    let of = |name: &str| Error::new(Class::NotFound, "no such secret").about(name);
+    let other = Error::new(Class::Denied, "forbidden").about("c").fix("grant it");
+    let errors = Errors::of(vec![of("a"), other, of("b")]).unwrap();
+    assert_eq!(errors.message(), "a, b: no such secret | c: forbidden; grant it");
+    assert_eq!(errors.class(), Class::Denied);
+    let of = |name: &str| Error { request: Some(format!("id-of-{name}").into()), ..of(name) };
+    let errors = Errors::of(vec![of("a"), of("b")]).unwrap();
+    assert_eq!(errors.message(), "a, b: no such secret (request id-of-a)");
+}
+
+#[test]
+fn message_of_more_than_fits_is_cut_between_failures_and_counts_all() {
+    let one = |n: usize| {
+        Error::new(Class::NotFound, format!("{n} {}", "x".repeat(200))).about(format!("o{n}"))
+    };
+    let message = Errors::of((0..9).map(one).collect()).unwrap().message();
+    assert!(message.len() <= MAX_MESSAGE_BYTES, "{}", message.len());
+    assert!(message.starts_with("9 failures; the first 4: o0: 0 xx"), "{message}");
+    assert!(message.ends_with(" | and 5 more"), "{message}");
+    let long = Errors::from(Error::new(Class::Internal, "é".repeat(900)));
+    assert!(long.message().len() <= MAX_MESSAGE_BYTES);
+}
+
+#[test]
+fn message_counts_mistakes_that_were_not_kept() {
+    let one = |n: usize| Error::invalid(format!("parameter {n}"), "is not a parameter");
+    let errors = Errors::of((0..20).map(one).collect()).unwrap().and_more(99_980);
+    assert_eq!((errors.iter().count(), errors.more()), (20, 99_980));
+    let message = errors.message();
+    assert!(message.starts_with("100000 mistakes; the first 20: parameter 0 and 19 more: is"));
+    assert!(message.ends_with(" | and 99980 more"), "{message}");
+}
+
+#[test]
+fn message_begins_with_the_failures_that_decide_the_code_where_not_all_fit() {
+    let passing = |n: usize| Error::new(Class::Internal, format!("{n} {}", "x".repeat(300)));
+    let mut all: Vec<Error> = (0..5).map(passing).collect();
+    all.push(Error::new(Class::Denied, "forbidden").about("o6"));
+    let message = Errors::of(all).unwrap().message();
+    assert!(message.starts_with("6 failures; the first 3: o6: forbidden | 0 x"), "{message}");
+}
+
+#[test]
+fn message_after_a_prefix_stays_within_the_limit() {
+    let errors = Errors::from(Error::new(Class::Internal, "x".repeat(2000)));
+    let prefix = format!("SecretProviderClass shop/{}: ", "c".repeat(253));
+    let message = errors.message_after(&prefix);
+    assert_eq!(message.len(), MAX_MESSAGE_BYTES);
+    assert!(message.starts_with(&prefix));
+}
+
+#[test]
+fn cause_is_the_same_for_other_request_ids_attempts_and_times_only() {
+    let cause = |error: &Error| {
+        let mut parts = Parts::new();
+        Errors::from(error.clone()).cause(&mut parts);
+        parts.digest()
+    };
+    let error = Error {
+        code: Some("Rejected.Throttling".into()),
+        detail: "HTTP 429".into(),
+        ..Error::new(Class::Internal, "throttled").about("o1").fix("wait")
+    };
+    let again =
+        Error { request: Some("another".into()), varying: "7 attempts".into(), ..error.clone() };
+    assert_eq!(cause(&error), cause(&again));
+    let text = "o1: throttled (HTTP 429, 7 attempts, request another); wait";
+    assert_eq!(again.to_string(), text);
+    for other in [
+        Error { class: Class::Denied, ..error.clone() },
+        Error { code: None, ..error.clone() },
+        Error { detail: "HTTP 503".into(), ..error.clone() },
+        Error { what: "broken".into(), ..error.clone() },
+        error.clone().about("o2"),
+        error.clone().fix("act"),
+    ] {
+        assert_ne!(cause(&error), cause(&other), "{other}");
+    }
+}
+
+#[test]
+fn display_escapes_foreign_text_in_every_part() {
+    let hostile = "a\u{202e}\u{200b}b\nc";
+    let error = Error {
+        detail: hostile.into(),
+        varying: hostile.into(),
+        request: Some(hostile.into()),
+        ..Error::invalid(hostile, hostile).fix(hostile)
+    };
+    let text = error.to_string();
+    assert!(text.is_ascii() && !text.contains('\n'), "{text}");
+    assert_eq!(text.matches("a\\u{202e}\\u{200b}b\\nc").count(), 6, "{text}");
+}

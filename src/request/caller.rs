@@ -1,0 +1,101 @@
+//! Who sent a request, for which pod and SecretProviderClass: what all that is reported about the
+//! mount begins with.
+
+use super::Pod;
+use crate::text::quoted;
+
+/// The constant path that the sync controller sends, which mounts nothing (csi-contract: the second
+/// client).
+const SYNC_TARGET: &str = "/mnt/secrets-store";
+
+/// As far as it could be read, whatever else is wrong with the request.
+#[derive(Clone, Debug, Default)]
+pub struct Caller {
+    pub pod: Option<Pod>,
+    /// The SecretProviderClass's name, in the pod's namespace; in quotes if it is no Kubernetes name.
+    pub class: Option<String>,
+    pub via: Option<Via>,
+}
+
+/// Which of the two programs that speak this protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    Driver,
+    /// secrets-store-sync-controller: the pod is the controller's own.
+    SyncController,
+}
+
+impl Via {
+    pub fn name(self) -> &'static str {
+        match self {
+            Via::Driver => "driver",
+            Via::SyncController => "sync-controller",
+        }
+    }
+}
+
+impl Caller {
+    /// The driver always sends the class that it looked up. The sync controller sends none: what is
+    /// under the name there is a parameter that an author wrote.
+    pub(super) fn of(class: Option<&str>, target_path: &str) -> Self {
+        let class = class.filter(|_| target_path != SYNC_TARGET);
+        let via = if class.is_some() { Via::Driver } else { Via::SyncController };
+        let shown = |name: &str| if is_name(name) { name.to_owned() } else { quoted(name) };
+        Self { pod: None, class: class.map(shown), via: Some(via) }
+    }
+
+    /// What a message begins with, where the class is known.
+    pub fn prefix(&self) -> String {
+        match (&self.class, &self.pod) {
+            (Some(class), Some(pod)) => format!("SecretProviderClass {}/{class}: ", pod.namespace),
+            (Some(class), None) => format!("SecretProviderClass {class}: "),
+            (None, _) => String::new(),
+        }
+    }
+}
+
+/// Whether it is a name as Kubernetes has them for namespaces, pods, ServiceAccounts and classes.
+pub(super) fn is_name(name: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
+    (1..=253).contains(&name.len()) && name.bytes().all(plain) && !name.starts_with('.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TARGET: &str = "/var/lib/kubelet/pods/uid/volumes/kubernetes.io~csi/v/mount";
+
+    #[test]
+    fn class_is_named_and_escaped_unless_it_is_a_kubernetes_name() {
+        let pod = Pod {
+            namespace: "shop".to_owned(),
+            name: "web-1".to_owned(),
+            uid: String::new(),
+            service_account: "web".to_owned(),
+        };
+        let prefix = |class: &str| {
+            let caller = Caller::of(Some(class), TARGET);
+            assert_eq!(caller.via, Some(Via::Driver));
+            Caller { pod: Some(pod.clone()), ..caller }.prefix()
+        };
+        assert_eq!(prefix("checkout"), "SecretProviderClass shop/checkout: ");
+        assert_eq!(prefix("a\u{202e}b"), "SecretProviderClass shop/\"a\\u{202e}b\": ");
+        let long = prefix(&"x".repeat(1 << 20));
+        assert!(long.len() < 200, "{}", long.len());
+        assert_eq!(Caller::of(Some("c"), TARGET).prefix(), "SecretProviderClass c: ");
+    }
+
+    #[test]
+    fn sync_controller_is_known_by_its_path_or_by_the_class_it_does_not_send() {
+        for (class, target) in [(None, TARGET), (None, SYNC_TARGET), (Some("forged"), SYNC_TARGET)]
+        {
+            let caller = Caller::of(class, target);
+            assert_eq!(
+                (caller.via, caller.class),
+                (Some(Via::SyncController), None),
+                "{class:?} {target}"
+            );
+        }
+    }
+}
