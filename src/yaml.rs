@@ -11,8 +11,6 @@ mod tests;
 
 use std::fmt;
 
-use serde_json::Value as Json;
-
 /// One value of a document and where it starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
@@ -141,25 +139,5 @@ impl Scalar {
 impl fmt::Debug for Scalar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scalar").field("plain", &self.plain).finish_non_exhaustive()
-    }
-}
-
-/// For what still works on JSON. Only what JSON writes in the same way becomes a number.
-pub fn parse(text: &str) -> Result<Json, Malformed> {
-    Node::parse(text).map(json)
-}
-
-fn json(node: Node) -> Json {
-    match node.value {
-        Value::Sequence(items) => Json::Array(items.into_iter().map(json).collect()),
-        Value::Mapping(entries) => {
-            entries.into_iter().map(|entry| (String::from(entry.key), json(entry.value))).collect()
-        }
-        Value::Scalar(scalar) if scalar.is_null() => Json::Null,
-        Value::Scalar(scalar) => {
-            let number = || scalar.plain.then(|| scalar.text.parse().ok()).flatten();
-            let plain = scalar.as_bool().map(Json::Bool).or_else(|| number().map(Json::Number));
-            plain.unwrap_or_else(|| Json::String(String::from(scalar.text)))
-        }
     }
 }

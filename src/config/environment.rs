@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{flags, settings::Settings};
-use crate::{error::quoted, request::hints::edits};
+use crate::{error::quoted, request::hints};
 
 /// Of the official clients, the official provider and its predecessors.
 const OFFICIAL: [&str; 3] = ["ALICLOUD_", "ALIBABA_CLOUD_", "ALIBABACLOUD_"];
@@ -60,11 +60,8 @@ impl Settings<'_> {
 }
 
 fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> String {
-    let near = known.map(|known| (edits(known, name), known)).min();
-    match near {
-        Some((1 | 2, known)) => format!(" (did you mean {known}?)"),
-        _ => String::new(),
-    }
+    let known: Vec<&str> = known.map(String::as_str).collect();
+    hints::near(name, &known).map_or(String::new(), |near| format!(" (did you mean {near}?)"))
 }
 
 #[cfg(test)]

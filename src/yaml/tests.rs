@@ -1,5 +1,3 @@
-use serde_json::json;
-
 use super::{
     compose::{MAX_DEPTH, MAX_NODES},
     *,
@@ -201,14 +199,6 @@ fn errors_say_why_and_where_and_never_what() {
         assert!(error.contains(part) && error.contains(at), "{text:?}: {error}");
         assert!(!error.contains("hunter2"), "{error}");
     }
-}
-
-#[test]
-fn scalars_keep_the_meaning_their_author_saw() {
-    let tree = parse("a: 0400\nb: 1_000\nc: yes\nd: 3\ne: true\nf: 1.5\ng:\nh: 0x10\n").unwrap();
-    let expected = json!({"a": "0400", "b": "1_000", "c": "yes", "d": 3, "e": true, "f": 1.5,
-        "g": null, "h": "0x10"});
-    assert_eq!(tree, expected);
 }
 
 #[test]
