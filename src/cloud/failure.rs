@@ -146,12 +146,8 @@ impl Failure {
         let fix = if own.is_empty() { fix.into() } else { own.to_owned() };
         let request = self.told.as_ref().and_then(|told| told.request_id.clone().map(Into::into));
         let (detail, code) = (self.detail().into(), self.code().map(Into::into));
-        let varying = match self.attempts {
-            0 | 1 => String::new(),
-            more => format!("{more} attempts"),
-        };
-        let (varying, host) = (varying.into(), Some(self.host.clone()));
-        Error { detail, varying, code, request, host, ..Error::new(self.class(), self.what()) }
+        let (attempts, host) = (self.attempts, Some(self.host.clone()));
+        Error { detail, attempts, code, request, host, ..Error::new(self.class(), self.what()) }
             .about(subject)
             .fix(fix)
     }
