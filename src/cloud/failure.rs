@@ -265,14 +265,10 @@ impl Failure {
         let fix = if own.is_empty() { fix.into() } else { own.into_owned() };
         let request = self.told.as_ref().and_then(|told| told.request_id.clone().map(Into::into));
         let (detail, code) = (self.detail().into(), self.code().map(Into::into));
-        let varying = match self.attempts {
-            0 | 1 => String::new(),
-            more => format!("{more} attempts"),
-        };
-        let (varying, host) = (varying.into(), Some(self.host.clone()));
+        let (attempts, host) = (self.attempts, Some(self.host.clone()));
         Error {
             detail,
-            varying,
+            attempts,
             code,
             request,
             host,

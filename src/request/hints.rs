@@ -136,7 +136,7 @@ pub fn near<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
 }
 
 /// Levenshtein distance of two short names.
-pub(crate) fn edits(a: &str, b: &str) -> usize {
+fn edits(a: &str, b: &str) -> usize {
     if b.len() > 64 {
         return usize::MAX;
     }
