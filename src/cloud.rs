@@ -244,21 +244,24 @@ impl Cloud {
         let place = match gate.place(call.endpoint.host(), call.turn) {
             Ok(place) => place,
             Err(queued) => {
-                let waits = || failed(gate.awaited(call.endpoint.host()));
+                let awaited = || gate.awaited(call.endpoint.host());
+                let waited_for = awaited();
                 // While it waits to ask again, the last answer is still the reason.
-                let first = |failure| {
+                let first = |cause| {
                     if !again {
-                        note(call, &failure)
+                        note(call, &failed(cause))
                     }
                 };
-                first(waits());
+                first(waited_for);
                 match queued.until(deadline).await {
                     // A place that comes free when the time is up comes too late.
                     Some(place) if Instant::now() < deadline => {
-                        first(failed(Cause::TimedOut));
+                        first(Cause::TimedOut);
                         place
                     }
-                    _ => return Err(waits()),
+                    // The calls that had the places may have ended by now, and lowered the limit.
+                    _ if awaited() != Cause::Throttled => return Err(failed(waited_for)),
+                    _ => return Err(failed(Cause::Throttled)),
                 }
             }
         };

@@ -59,7 +59,11 @@ fn setup(rows: usize) -> Setup {
         .cloud("token_algorithm: RS256", "token_algorithm: ES256")
         .flag("service-account-lookup", "false")
         .flag("outage-grace", "1h")
-        .flag("mount-timeout", "4")
+}
+
+/// For rows whose calls are made again and again.
+fn hurried(rows: usize) -> Setup {
+    setup(rows).flag("mount-timeout", "5")
 }
 
 fn fault(service: Service, row: usize, effect: FaultEffect) -> Fault {
@@ -144,7 +148,7 @@ fn lingers(row: &Known) -> bool {
 async fn codes(table: &mut Table) {
     let rows = || KNOWN.iter().enumerate();
     let apart = rows().filter(|(_, row)| lingers(row)).map(async |(number, row)| {
-        let world = setup(KNOWN.len()).start().await;
+        let world = hurried(KNOWN.len()).start().await;
         let cells = of_a_code(&world, number, row).await;
         world.finish().await;
         (number, cells)
@@ -181,7 +185,7 @@ async fn without_a_code(table: &mut Table) {
         ("403", "`Unheard.Of`", error(403, "Unheard.Of")),
     ];
     let rows = effects.into_iter().map(async |(status, what, effect)| {
-        let world = setup(1).start().await;
+        let world = hurried(1).start().await;
         let outcome = outcome(&world, Service::Kms, 0, &effect).await;
         world.finish().await;
         (status, what, outcome)
@@ -206,7 +210,7 @@ async fn metadata(table: &mut Table) {
         ("-", "Credentials", FaultEffect::Reset),
     ];
     let rows = rows.into_iter().map(async |(status, action, effect)| {
-        let world = setup(0)
+        let world = hurried(0)
             .flag("allowed-identities", "ecs-role")
             .flag("default-identity", "ecs-role")
             .start()

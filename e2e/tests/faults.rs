@@ -158,10 +158,36 @@ async fn no_more_calls_at_once_than_the_operator_allows() {
         ..Fault::default()
     });
     let status = world.web(&objects).await.unwrap_err();
-    assert!(status.message().contains("no free place"), "{}", status.message());
+    let message = status.message();
+    assert!(message.contains("no free place among the 2 calls to KMS"), "{message}");
+    assert!(message.contains("--max-concurrent-kms-secret-pulls"), "{message}");
     world.emulator.clear_faults();
     assert_eq!(world.calls("GetSecretValue").len(), 2);
     world.web(&objects).await.unwrap();
+    world.finish().await;
+}
+
+/// With the code, and not as a lack of places; also where a mount had no answer of its own.
+#[tokio::test]
+async fn throttling_is_named_with_its_code_and_what_to_set() {
+    let world = Setup::default().flag("mount-timeout", "3").start().await;
+    let pod = |name: &str| world.pod("web", name).objects("- objectName: web/plain");
+    world.mount(&pod("web-1")).await.unwrap();
+    world.emulator.add_fault(Fault {
+        service: Some("kms".to_owned()),
+        effect: FaultEffect::throttling(),
+        ..Fault::default()
+    });
+    let status = world.mount(&pod("web-1")).await.unwrap_err();
+    let message = status.message();
+    assert!(message.contains("throttled by KMS (Rejected.Throttling, HTTP 429"), "{message}");
+    assert!(message.contains("--refresh-interval"), "{message}");
+    for n in 2..5 {
+        let status = world.mount(&pod(&format!("web-{n}"))).await.unwrap_err();
+        let message = status.message();
+        assert!(message.contains("throttled by KMS"), "{message}");
+        assert!(!message.contains("no free place"), "{message}");
+    }
     world.finish().await;
 }
 

@@ -1,6 +1,7 @@
 //! One mount, one identity, decided before the first call; never a second choice.
 
 use emulator::{Fault, FaultEffect};
+use provider::identity::kubernetes::ROLE_TTL;
 use tonic::{Code, Status};
 
 use crate::{
@@ -425,5 +426,31 @@ async fn the_api_server_is_asked_again_where_that_can_help() {
         world.mount(&pod).await.unwrap();
         world.emulator.clear_faults();
     }
+    world.finish().await;
+}
+
+/// A pod that runs has its role, session and values in memory.
+#[tokio::test]
+async fn mounts_go_on_while_the_api_server_fails() {
+    let world = Setup::default().flag("refresh-interval", "5m").start().await;
+    let pod = world.pod("web", "web-1").objects(SHARED);
+    world.mount(&pod).await.unwrap();
+    world.emulator.add_fault(Fault {
+        service: Some("kubernetes".to_owned()),
+        effect: FaultEffect::Empty { status: 503 },
+        ..Fault::default()
+    });
+    tokio::time::pause();
+    tokio::time::advance(ROLE_TTL).await;
+    tokio::time::resume();
+    for _ in 0..3 {
+        world.mount(&pod).await.unwrap();
+    }
+    // A pod whose role was never read cannot be served.
+    let status = world.mount(&world.pod("web-by-name", "p").objects(SHARED)).await.unwrap_err();
+    let server =
+        format!("the API server at {} answered HTTP 503", world.emulator.kubernetes_addr());
+    assert_eq!(status.code(), Code::Internal, "{status:?}");
+    assert!(status.message().contains(&server), "{}", status.message());
     world.finish().await;
 }

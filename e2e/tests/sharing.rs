@@ -176,6 +176,90 @@ async fn where_batches_do_not_work_they_are_given_up_for_good() {
     world.finish().await;
 }
 
+/// Values whose JSON is twice as long make an answer beyond what is taken: it is asked for in halves.
+#[tokio::test]
+async fn batch_larger_than_an_answer_is_split() {
+    let world = batching().start().await;
+    let value = "\"\\".repeat(15_000);
+    let mut objects = String::new();
+    for n in 0..20 {
+        world.emulator.set_secret_text(&format!("web/large-{n}"), &value).unwrap();
+        objects.push_str(&format!("- objectName: web/large-{n}\n"));
+    }
+    let volume = world.web(&objects).await.unwrap();
+    assert_eq!(volume.files.len(), 20);
+    assert_eq!(volume.text("web_large-7"), value);
+    assert_eq!(world.calls("BatchGetSecretValue").len(), 3);
+    assert!(world.calls("GetSecretValue").is_empty());
+    world.finish().await;
+}
+
+/// One that cannot be decrypted fails the call for all ten; asked for alone, only it fails.
+#[tokio::test]
+async fn parameter_that_cannot_be_read_fails_alone() {
+    let world = World::start().await;
+    world.emulator.add_fault(Fault {
+        service: Some("oos".to_owned()),
+        object: Some("plain".to_owned()),
+        effect: FaultEffect::Error {
+            status: 409,
+            code: "Rejected.Disabled".to_owned(),
+            message: None,
+            headers: Default::default(),
+        },
+        ..Fault::default()
+    });
+    let objects =
+        "- {objectName: plain, objectType: oos}\n- {objectName: /app/password, objectType: oos}\n";
+    let status = world.web(objects).await.unwrap_err();
+    assert_eq!(status.code(), Code::FailedPrecondition, "{status:?}");
+    let message = status.message();
+    assert!(message.contains("\"plain\": GetSecretParameter at"), "{message}");
+    assert!(!message.contains("/app/password"), "{message}");
+    assert_eq!(world.calls("GetSecretParameters").len(), 1);
+    assert_eq!(world.calls("GetSecretParameter").len(), 2);
+    world.finish().await;
+}
+
+/// As policies made for the official provider have it.
+#[tokio::test]
+async fn role_that_may_only_read_parameters_singly_is_remembered() {
+    let world = World::start().await;
+    let objects =
+        "- {objectName: plain, objectType: oos}\n- {objectName: /app/password, objectType: oos}\n";
+    let pod = world.pod("api", "api-1").objects(objects);
+    for _ in 0..3 {
+        world.mount(&pod).await.unwrap();
+    }
+    assert_eq!(world.calls("GetSecretParameters").len(), 1);
+    assert_eq!(world.calls("GetSecretParameter").len(), 6);
+    // Another role's refusal is not its own.
+    world.web(objects).await.unwrap();
+    assert_eq!(world.calls("GetSecretParameters").len(), 2);
+    world.finish().await;
+}
+
+/// The read ends with the time of the mount that began it; who joined and has more begins it again.
+#[tokio::test]
+async fn joined_read_outlives_the_deadline_of_whoever_began_it() {
+    let world = World::start().await;
+    let pod = world.pod("web", "web-1").objects(PLAIN);
+    world.mount(&world.pod("web", "web-1").objects("- objectName: web/db")).await.unwrap();
+    world.emulator.add_fault(Fault { times: Some(1), ..kms(FaultEffect::Hang) });
+    let short = crate::driver::PodVolume { timeout: Duration::from_secs(3), ..pod.clone() };
+    let joined = async {
+        while world.emulator.requests().iter().all(|call| call.action != "AssumeRoleWithOIDC") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        world.mount(&pod).await
+    };
+    let (first, second) = tokio::join!(world.mount(&short), joined);
+    assert_eq!(first.unwrap_err().code(), Code::Internal);
+    second.unwrap();
+    world.finish().await;
+}
+
 /// A mount of many objects fills all places; one of a single object has its turn all the same.
 #[tokio::test]
 async fn many_objects_do_not_starve_one() {

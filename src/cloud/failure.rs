@@ -499,6 +499,23 @@ impl Detail {
 mod tests {
     use super::*;
 
+    /// `--outage-grace` serves what was last read after these.
+    #[test]
+    fn what_is_no_answer_of_the_service_is_no_refusal() {
+        for cause in [
+            Cause::Broken(Broken::Certificate(Untrusted::Expired)),
+            Cause::Broken(Broken::TooLarge),
+            Cause::Clock,
+            Cause::OnTheWay,
+            Cause::UnknownApi,
+        ] {
+            assert!(!cause.is_refusal(), "{cause:?}");
+        }
+        for cause in [Cause::Denied, Cause::NotFound, Cause::NoRole, Cause::Unusable] {
+            assert!(cause.is_refusal(), "{cause:?}");
+        }
+    }
+
     #[test]
     fn the_cloud_says_when() {
         let after = |name: &'static str, value: &'static str| {

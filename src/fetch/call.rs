@@ -334,3 +334,25 @@ fn secret(flight: &Flight) -> Option<&SecretRef> {
         Source::Oos(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::cloud::endpoint::{Endpoints, Service};
+
+    #[tokio::test(start_paused = true)]
+    async fn refused_batch_is_tried_again_after_an_hour() {
+        let (batching, endpoints) = (Batching::new(true), Endpoints::of_hangzhou());
+        let kms = endpoints.of(Service::Kms, &endpoints.region);
+        let oos = endpoints.of(Service::Oos, &endpoints.region);
+        let login = Login::EcsRole;
+        batching.refused(&login, &kms);
+        assert!(!batching.may(&login, &kms) && batching.may(&login, &oos));
+        advance(Batching::REMEMBERED - Duration::from_secs(1)).await;
+        assert!(!batching.may(&login, &kms));
+        advance(Duration::from_secs(1)).await;
+        assert!(batching.may(&login, &kms));
+    }
+}

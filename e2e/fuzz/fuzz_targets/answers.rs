@@ -125,7 +125,7 @@ async fn asked(operation: u8, script: Arc<Script>) {
                     assert_eq!(told["SecurityToken"], token.as_str());
                     assert!(!token.is_empty() && !keys.id.is_empty());
                 }
-                Err(error) => check_errors(&error.into(), &CLASSES),
+                Err(failed) => check_errors(&failed.error.into(), &CLASSES),
             }
         }
     }
@@ -197,16 +197,9 @@ fn is_parameter(value: &kms::Value, told: &Value) -> bool {
 fn is_parameters(values: &[Option<kms::Value>], body: &Value) {
     assert_eq!(values.len(), NAMES.len());
     for (name, value) in NAMES.iter().zip(values) {
-        match value {
-            Some(value) => {
-                let mut told = body["Parameters"].as_array().unwrap().iter();
-                assert!(told.any(|told| told["Name"] == *name && is_parameter(value, told)));
-            }
-            None => {
-                let mut missing = body["InvalidParameters"].as_array().unwrap().iter();
-                assert!(missing.any(|missing| missing == name));
-            }
-        }
+        let Some(value) = value else { continue };
+        let mut told = body["Parameters"].as_array().unwrap().iter();
+        assert!(told.any(|told| told["Name"] == *name && is_parameter(value, told)));
     }
 }
 

@@ -23,6 +23,15 @@ async fn hosts_that_do_not_answer() {
             })
             .code(Code::Internal)
             .says("no answer in time"),
+        row("the CA of a KMS instance is not trusted")
+            .setup(crate::world::Setup::default().built_in_instance_ca())
+            .objects(
+                "- {objectName: web/instance, \
+                 kmsEndpoint: kst-hzz0001.cryptoservice.kms.aliyuncs.com}",
+            )
+            .code(Code::FailedPrecondition)
+            .says("issuer that is not trusted")
+            .says("--kms-ca-file"),
     ];
     check("Network", rows).await;
 }
