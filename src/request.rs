@@ -164,15 +164,8 @@ pub fn parse(
 fn check_known(unknown: &Names, mistakes: &mut Mistakes) {
     for name in &unknown.first {
         mistakes.push(|| {
-            let subject = format!("parameter {}", quoted(name));
-            let field = objects::FIELDS.iter().find(|field| field.eq_ignore_ascii_case(name));
-            match field {
-                Some(field) => Error::invalid(subject, "is a field of an object, not a parameter")
-                    .fix(format!("write {field} in objects, beside objectName")),
-                None => {
-                    Error::invalid(subject, hints::unknown(Kind::Parameter, name, &PARAMETERS).0)
-                }
-            }
+            let (what, _) = hints::unknown(Kind::Parameter, name, &PARAMETERS);
+            Error::invalid(format!("parameter {}", quoted(name)), what)
         });
     }
     mistakes.count(unknown.more);
@@ -377,15 +370,15 @@ fn node_publish_keys(secrets: Secrets) -> Result<NodePublishKeys, Error> {
     let (id, secret) = match (text(secrets.access_key), text(secrets.access_secret)) {
         (Some(id), Some(secret)) => (id, secret),
         (None, None) => {
-            return Ok(NodePublishKeys::Others(format!("the Secret has {others} alone")));
+            return Ok(NodePublishKeys::Others(format!("the Secret has other entries: {others}")));
         }
         (id, _) => {
             let (has, lacks) = match id {
                 Some(_) => ("access_key", "access_secret"),
                 None => ("access_secret", "access_key"),
             };
-            let others = if others.is_empty() { others } else { format!(", {others}") };
-            let what = format!("the Secret has {has}{others}, and no entry {lacks}");
+            let others = if others.is_empty() { others } else { format!(" (but {others})") };
+            let what = format!("the Secret has {has}, and no entry {lacks}{others}");
             return Ok(NodePublishKeys::Unusable(what));
         }
     };
@@ -413,7 +406,7 @@ fn names(names: &Names) -> String {
     let more = names.first.len().saturating_sub(SHOWN) + names.more;
     match more {
         0 => shown.join(", "),
-        more => format!("{} and {more} more entries", shown.join(", ")),
+        more => format!("{} and {more} more", shown.join(", ")),
     }
 }
 

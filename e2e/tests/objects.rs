@@ -40,7 +40,7 @@ async fn every_field_has_an_accepted_and_a_refused_example() {
             "objectVersion (kms)",
             "- {objectName: web/versions, objectVersion: ver-old}",
             ("web_versions", "planted-value-version-old"),
-            "- {objectName: web/versions, objectVersion: 1.10}",
+            "- {objectName: web/versions, objectVersion: yes}",
         ),
         (
             "objectVersion (oos)",
@@ -251,7 +251,7 @@ async fn input_of_any_shape_is_refused_by_name() {
     for (objects, part) in [
         ("", "parameter objects: is missing or empty"),
         ("[]", "empty list"),
-        ("objectName: a", "not a YAML list"),
+        ("objectName: a", "is not a YAML list but the fields of one object"),
         ("- objectName: a\n-\n", "object 2: is null"),
         ("- a", "object 1: is not a mapping"),
         ("- objectName: [a]", "field objectName: is not a text"),
@@ -261,13 +261,12 @@ async fn input_of_any_shape_is_refused_by_name() {
             "- {objectName: a, jmesPath: [{path: x, objectAlias: a}]}",
             "jmesPath 1, field objectAlias: writes the same file",
         ),
-        ("- {objectName: a, jmesPath: []}", "jmesPath: is an empty list"),
         ("- {objectName: a, jmesPath: [null]}", "jmesPath 1: is null"),
         (
             "- {objectName: a, jmesPath: [{path: x, objectAlias: b, mode: 1}]}",
-            "\"mode\": is not a field",
+            "\"mode\": is a field of the Google Cloud provider; here it is filePermission",
         ),
-        ("- objectName: \"a\\nb\"", "control character"),
+        ("- objectName: \"a\\nb\"", "holds a control character (U+000A)"),
         ("- {objectName: ., objectAlias: '.'}", "element \".\""),
         ("- {objectName: 'acs:oos:cn-hangzhou:1:parameter/x'}", "ARN of another service"),
         (
@@ -276,7 +275,7 @@ async fn input_of_any_shape_is_refused_by_name() {
         ),
         ("- {objectName: a, kmsEndpoint: 169.254.169.254}", "not an Alibaba Cloud KMS host"),
         ("- {objectName: a, objectName: b}", "the same key twice"),
-        ("- {objectName: a", "not valid YAML"),
+        ("- {objectName: a", "not valid YAML: a [ or { is not closed"),
         ("- objectName: a\n---\n- objectName: b", "more than one YAML document"),
         (&many, "501 objects; 500 are the most"),
         (&laughs, "too large, too deeply nested"),

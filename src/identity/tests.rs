@@ -185,7 +185,10 @@ async fn a_mode_that_is_not_set_up_is_refused_and_no_other_is_tried() {
     let mut mount = mount(Wish::Mode(Mode::NodePublishSecret), "");
     for (keys, what) in [
         (NodePublishKeys::Absent, "the mount brought no Secret"),
-        (NodePublishKeys::Others("the Secret has \"user\" alone".into()), "has \"user\" alone"),
+        (
+            NodePublishKeys::Others("the Secret has other entries".into()),
+            "has other entries; the pod",
+        ),
         (NodePublishKeys::Unusable("no entry access_key".into()), "used: no entry access_key;"),
     ] {
         mount.node_publish_keys = keys;

@@ -19,8 +19,8 @@ pub fn placeholder(text: &str) -> Option<&'static str> {
     }
 }
 
-/// What is wrong with a text that may hold `allowed` alone, which are ASCII characters.
-pub fn in_name(text: &str, allowed: impl Fn(char) -> bool) -> Option<String> {
+/// What is wrong with a text that may hold `allowed` alone, which are ASCII characters, and the rule.
+pub fn in_name(text: &str, allowed: impl Fn(char) -> bool, rule: &str) -> Option<String> {
     if let Some(placeholder) = placeholder(text) {
         return Some(placeholder.to_owned());
     }
@@ -38,7 +38,7 @@ pub fn in_name(text: &str, allowed: impl Fn(char) -> bool) -> Option<String> {
         c if c.is_whitespace() => format!("a blank other than a space (U+{:04X})", u32::from(c)),
         c => format!("{}, which it cannot", quoted(c.encode_utf8(&mut [0; 4]))),
     };
-    Some(format!("holds {what}, at character {at}"))
+    Some(format!("holds {what}, at character {at}; {rule}"))
 }
 
 #[cfg(test)]
@@ -63,8 +63,9 @@ mod tests {
 
     #[test]
     fn characters_that_names_do_not_have_are_named_with_their_place() {
-        let told = |text: &str| in_name(text, |c| c.is_ascii_alphanumeric());
+        let told = |text: &str| in_name(text, |c| c.is_ascii_alphanumeric(), "rule");
         assert_eq!(told("plain1"), None);
+        assert_eq!(told("${X}").as_deref(), Some("holds a variable that nothing has replaced"));
         for (text, part) in [
             ("“db”", "holds a typographic quote (write plain ones, or none), at character 1"),
             ("'db'", "holds a quote as part of the text, at character 1"),
@@ -77,7 +78,7 @@ mod tests {
             ("dé", "holds \"é\", which it cannot, at character 2"),
             ("d#", "holds \"#\", which it cannot, at character 2"),
         ] {
-            assert_eq!(told(text).as_deref(), Some(part), "{text}");
+            assert_eq!(told(text), Some(format!("{part}; rule")), "{text}");
         }
     }
 }

@@ -27,7 +27,7 @@ impl RelPath {
         if path.chars().any(char::is_control) {
             return Err("holds a control character");
         }
-        // The driver takes them; whoever looks for the file cannot type them.
+        // The driver takes them; nobody could type such a name, or see it right in a list.
         if path.chars().any(is_invisible) {
             return Err("holds an invisible character");
         }
@@ -185,8 +185,9 @@ mod tests {
             ".",
             "a\0b",
             "a\nb",
-            "a\u{200b}",
+            "a\u{200b}b",
             "a\u{202e}b",
+            "a\u{2028}",
             &long,
             &deep,
         ] {

@@ -1,6 +1,7 @@
 //! What to say of a name that is not one of ours: a typing mistake, another provider's name for the
 //! same thing, or a thing that this provider does not have.
 
+use super::{attributes, objects};
 use crate::error::quoted;
 
 /// A parameter or field of another tool, whose it is, and what to write here.
@@ -14,11 +15,12 @@ const fn foreign(name: &'static str, of: &'static str, here: &'static str) -> Fo
     Foreign { name, of, here }
 }
 
-const AWS: &str = "the AWS provider's";
-const AZURE: &str = "the Azure provider's";
-const GCP: &str = "the Google Cloud provider's";
-const VAULT: &str = "the Vault provider's";
-const ACK: &str = "ack-secret-manager's";
+const AWS: &str = "the AWS provider";
+const AZURE: &str = "the Azure provider";
+const GCP: &str = "the Google Cloud provider";
+const VAULT: &str = "the Vault provider";
+const ACK: &str = "ack-secret-manager";
+const ESO: &str = "the External Secrets Operator";
 
 const NO_VAULT: &str = "secrets are found by objectName and region alone; remove it";
 const IDENTITY: &str =
@@ -28,10 +30,10 @@ const ROLE: &str = "here it is roleArn: acs:ram::ACCOUNT:role/NAME, or an annota
 const TLS: &str = "Alibaba Cloud's hosts need none of it; remove it";
 
 const PARAMETERS: [Foreign; 27] = [
-    foreign("regionId", "Alibaba Cloud's APIs'", "here it is region"),
+    foreign("regionId", "Alibaba Cloud's APIs", "here it is region"),
     foreign("failoverRegion", AWS, "there is one region for each object; remove it"),
     foreign("preferredAddressType", AWS, "remove it"),
-    foreign("usePodIdentity", "the AWS and Azure providers'", IDENTITY),
+    foreign("usePodIdentity", "the AWS and Azure providers", IDENTITY),
     foreign("useVMManagedIdentity", AZURE, "here it is identity: ecs-role"),
     foreign("userAssignedIdentityID", AZURE, IDENTITY),
     foreign("clientID", AZURE, IDENTITY),
@@ -62,7 +64,7 @@ const FILE: &str = "here it is objectAlias";
 const KEY: &str = "here it is jmesPath, a list of path and objectAlias";
 const VERSION: &str = "here it is objectVersion";
 
-const FIELDS: [Foreign; 28] = [
+const FIELDS: [Foreign; 24] = [
     foreign("secretName", VAULT, NAME),
     foreign("secretPath", VAULT, NAME),
     foreign("secretKey", VAULT, KEY),
@@ -82,18 +84,14 @@ const FIELDS: [Foreign; 28] = [
     foreign("key", ACK, FILE),
     foreign("versionId", ACK, VERSION),
     foreign("versionStage", ACK, "here it is objectVersionLabel"),
-    foreign("remoteRef", "External Secrets'", NAME),
-    foreign("property", "External Secrets'", KEY),
-    foreign("version", "External Secrets'", VERSION),
+    foreign("remoteRef", ESO, NAME),
+    foreign("property", ESO, KEY),
+    foreign("version", ESO, VERSION),
     foreign("type", ACK, "here it is objectType: kms or oos"),
-    foreign("objects", "a parameter,", "name each object with \"- objectName: NAME\""),
-    foreign("region", "a parameter,", "it holds for all objects; an ARN as objectName has its own"),
-    foreign("pathTranslation", "a parameter,", "it holds for all objects"),
-    foreign("roleArn", "a parameter,", "for another account's role here is crossAccountRoleArn"),
     foreign("endpoint", ACK, "here it is kmsEndpoint"),
 ];
 
-/// What was written, and what there is.
+/// Where a name was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Parameter,
@@ -102,14 +100,25 @@ pub enum Kind {
 
 /// What is wrong with a name, and which of the known ones was meant if that is certain enough.
 pub fn unknown(kind: Kind, name: &str, known: &[&'static str]) -> (String, Option<&'static str>) {
-    let (kind, foreign) = match kind {
-        Kind::Parameter => ("parameter", PARAMETERS.as_slice()),
-        Kind::Field => ("field", FIELDS.as_slice()),
+    let (kind, foreign, misplaced) = match kind {
+        Kind::Parameter => ("parameter", PARAMETERS.as_slice(), objects::FIELDS.as_slice()),
+        Kind::Field => ("field", FIELDS.as_slice(), attributes::PARAMETERS.as_slice()),
     };
+    if let Some(ours) = misplaced.iter().find(|ours| ours.eq_ignore_ascii_case(name)) {
+        let what = match kind {
+            "parameter" => {
+                format!(
+                    "is a field of an object, not a parameter; write {ours} in objects, beside objectName"
+                )
+            }
+            _ => format!("is a parameter, not a field of an object; write {ours} beside objects"),
+        };
+        return (what, None);
+    }
     if let Some(theirs) = foreign.iter().find(|theirs| theirs.name.eq_ignore_ascii_case(name)) {
         let Foreign { of, here, .. } = theirs;
         let meant = known.iter().find(|known| here.strip_prefix("here it is ") == Some(known));
-        return (format!("is {of} {kind}; {here}"), meant.copied());
+        return (format!("is a {kind} of {of}; {here}"), meant.copied());
     }
     match near(name, known) {
         Some(near) => (format!("is not a {kind}; did you mean {near}?"), Some(near)),
@@ -200,14 +209,31 @@ mod tests {
         let told = |kind, name| unknown(kind, name, &KNOWN);
         assert_eq!(
             told(Kind::Field, "secretPath"),
-            ("is the Vault provider's field; here it is objectName".to_owned(), Some("objectName"))
+            (
+                "is a field of the Vault provider; here it is objectName".to_owned(),
+                Some("objectName")
+            )
         );
         assert_eq!(
             told(Kind::Parameter, "regionID").0,
-            "is Alibaba Cloud's APIs' parameter; here it is region"
+            "is a parameter of Alibaba Cloud's APIs; here it is region"
         );
-        assert!(told(Kind::Parameter, "keyvaultName").0.contains("the Azure provider's parameter"));
+        assert!(
+            told(Kind::Parameter, "keyvaultName").0.contains("a parameter of the Azure provider")
+        );
         assert_eq!(told(Kind::Field, "mode").1, None);
+    }
+
+    #[test]
+    fn names_in_the_wrong_place_say_where_they_belong() {
+        assert_eq!(
+            unknown(Kind::Parameter, "jmespath", &KNOWN).0,
+            "is a field of an object, not a parameter; write jmesPath in objects, beside objectName"
+        );
+        assert_eq!(
+            unknown(Kind::Field, "region", &KNOWN).0,
+            "is a parameter, not a field of an object; write region beside objects"
+        );
     }
 
     #[test]

@@ -166,7 +166,7 @@ const EXTRACT_FIELDS: [&str; 3] = ["filePermission", "objectAlias", "path"];
 pub fn parse(text: &str, context: &Context<'_>) -> Result<Vec<Object>, Errors> {
     let whole = |what: String| Error::invalid("parameter objects", what);
     let document = Node::parse(text).map_err(|malformed| {
-        whole(format!("is {malformed}; line 1 is the first line of objects"))
+        whole(malformed.to_string()).fix("line 1 is the first line of objects")
     })?;
     let items = match &document.value {
         Value::Sequence(items) if items.is_empty() => {
@@ -305,6 +305,8 @@ fn read(
         Ok(None | Some("kms")) => kms::read(fields, name, context, mistakes),
         Ok(Some("oos")) => oos::read(fields, name, context, mistakes),
         Ok(Some(other)) => {
+            // Names of OOS have fewer characters.
+            kms::named(fields, name, mistakes);
             fields.wrong("objectType", mistakes, || hints::object_type(other));
             None
         }

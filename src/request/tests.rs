@@ -158,7 +158,7 @@ fn what_nobody_reads_is_a_mistake() {
     for (name, told) in [
         ("usePodServiceAccountTokn", "is not a parameter; did you mean usePodServiceAccountToken?"),
         ("Region", "is not a parameter; did you mean region?"),
-        ("regionId", "is Alibaba Cloud's APIs' parameter; here it is region"),
+        ("regionId", "is a parameter of Alibaba Cloud's APIs; here it is region"),
         (
             "kmsEndpoint",
             "is a field of an object, not a parameter; write kmsEndpoint in objects, beside objectName",
@@ -169,7 +169,7 @@ fn what_nobody_reads_is_a_mistake() {
         ),
         (
             "keyvaultName",
-            "is the Azure provider's parameter; secrets are found by objectName and region alone; \
+            "is a parameter of the Azure provider; secrets are found by objectName and region alone; \
              remove it",
         ),
     ] {
@@ -348,15 +348,15 @@ fn a_secret_of_the_volume_is_an_access_key_with_both_its_entries() {
         (json!({"access_key": "id"}), "the Secret has access_key, and no entry access_secret"),
         (
             json!({"access_secret": "s", "accessKey": "id"}),
-            "the Secret has access_secret, \"accessKey\", and no entry access_key",
+            "the Secret has access_secret, and no entry access_key (but \"accessKey\")",
         ),
         (
             json!({"username": "u", "password": "p"}),
-            "the Secret has \"password\", \"username\" alone",
+            "the Secret has other entries: \"password\", \"username\"",
         ),
         (
             json!({"a": "", "b": "", "c": "", "d": "", "e": "", "f": "", "g": ""}),
-            "the Secret has \"a\", \"b\", \"c\", \"d\", \"e\" and 2 more entries alone",
+            "the Secret has other entries: \"a\", \"b\", \"c\", \"d\", \"e\" and 2 more",
         ),
         (
             json!({"access_key": " ", "access_secret": "s"}),

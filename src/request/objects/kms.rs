@@ -17,29 +17,9 @@ pub(super) fn read(
     context: &Context<'_>,
     mistakes: &mut Mistakes,
 ) -> Option<(Endpoint, Source)> {
-    let arn_region = name.map(|name| match name.starts_with("acs:") {
-        true => secret_arn(name).map(Some),
-        false => secret_name(name).map(|()| None),
-    });
-    let arn_region = arn_region.and_then(|found| fields.keep("objectName", found, mistakes));
-    let endpoint = match fields.text("kmsEndpoint", mistakes) {
-        Err(Reported) => None,
-        Ok(None) => {
-            let region = arn_region.as_ref().and_then(Option::as_ref).unwrap_or(context.region);
-            Some(context.endpoints.of(Service::Kms, region))
-        }
-        Ok(Some(host)) => fields.keep("kmsEndpoint", endpoint(host, context), mistakes).and_then(
-            |(endpoint, host)| match (arn_region.as_ref().and_then(Option::as_ref), host) {
-                (Some(arn), Some(host)) if *arn != host => {
-                    fields.wrong("kmsEndpoint", mistakes, || {
-                        format!("is in {host}, the ARN in objectName in {arn}")
-                    });
-                    None
-                }
-                _ => Some(endpoint),
-            },
-        ),
-    };
+    let arn_region = named(fields, name, mistakes);
+    let of_arn = arn_region.as_ref().and_then(Option::as_ref);
+    let endpoint = endpoint(fields, of_arn, context, mistakes);
     let version_id = version(fields, "objectVersion", mistakes);
     let stage = version(fields, "objectVersionLabel", mistakes);
     if let (Ok(Some(_)), Ok(Some(_))) = (&version_id, &stage) {
@@ -54,13 +34,39 @@ pub(super) fn read(
     Some((endpoint?, Source::Kms(SecretRef { name: name.to_owned(), version_id, stage })))
 }
 
-type Hosts = (Endpoint, Option<Region>);
+/// The region of a name that is an ARN; `None` at the outside where the name cannot be one.
+pub(super) fn named(
+    fields: &Fields<'_>,
+    name: Option<&str>,
+    mistakes: &mut Mistakes,
+) -> Option<Option<Region>> {
+    let found = match name? {
+        arn if arn.starts_with("acs:") => secret_arn(arn).map(Some),
+        name => secret_name(name).map(|()| None),
+    };
+    fields.keep("objectName", found, mistakes)
+}
 
-fn endpoint(host: &str, context: &Context<'_>) -> Result<Hosts, String> {
-    match accident::placeholder(host) {
+fn endpoint(
+    fields: &Fields<'_>,
+    of_arn: Option<&Region>,
+    context: &Context<'_>,
+    mistakes: &mut Mistakes,
+) -> Option<Endpoint> {
+    let Some(host) = fields.text("kmsEndpoint", mistakes).ok()? else {
+        return Some(context.endpoints.of(Service::Kms, of_arn.unwrap_or(context.region)));
+    };
+    let found = match accident::placeholder(host) {
         Some(placeholder) => Err(placeholder.to_owned()),
         None => context.endpoints.kms_of_object(host),
-    }
+    };
+    let endpoint = found.and_then(|(endpoint, region)| match (of_arn, region) {
+        (Some(arn), Some(host)) if *arn != host => {
+            Err(format!("is in {host}, the ARN in objectName in {arn}"))
+        }
+        _ => Ok(endpoint),
+    });
+    fields.keep("kmsEndpoint", endpoint, mistakes)
 }
 
 fn secret_arn(arn: &str) -> Result<Region, String> {
@@ -79,8 +85,9 @@ fn secret_name(name: &str) -> Result<(), String> {
                     acs:kms:REGION:ACCOUNT:secret/NAME"
             .to_owned());
     }
-    match accident::in_name(name, allowed) {
-        Some(what) => Err(format!("{what}; names of KMS secrets have letters, digits and _/+=.-@")),
+    let rule = "names of KMS secrets have letters, digits and _/+=.-@";
+    match accident::in_name(name, allowed, rule) {
+        Some(what) => Err(what),
         None if name.len() > MAX_NAME => {
             Err(format!("is too long: names of KMS secrets have up to {MAX_NAME} characters"))
         }
@@ -94,7 +101,8 @@ fn version(
     mistakes: &mut Mistakes,
 ) -> Result<Option<String>, Reported> {
     let Some(text) = fields.text(field, mistakes)? else { return Ok(None) };
-    let what = match accident::in_name(text, |c| c.is_ascii_graphic()) {
+    let rule = "versions and labels are printable ASCII characters without blanks";
+    let what = match accident::in_name(text, |c| c.is_ascii_graphic(), rule) {
         Some(what) => what,
         None if text.len() > MAX_VERSION => {
             format!("is too long: KMS accepts up to {MAX_VERSION} characters")

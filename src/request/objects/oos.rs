@@ -46,8 +46,9 @@ fn parameter_name(name: &str) -> Result<(), String> {
     if name.starts_with("acs:") || name.starts_with("arn:") {
         return Err("of an OOS parameter is its name, not an ARN".to_owned());
     }
-    match accident::in_name(name, allowed) {
-        Some(what) => Err(format!("{what}; names of OOS parameters have letters, digits and _/-")),
+    let rule = "names of OOS parameters have letters, digits and _/-";
+    match accident::in_name(name, allowed, rule) {
+        Some(what) => Err(what),
         None if name.len() > MAX_NAME => {
             Err(format!("is too long: names of OOS parameters have up to {MAX_NAME} characters"))
         }
