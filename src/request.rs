@@ -7,12 +7,11 @@ pub mod caller;
 pub mod file;
 pub mod hints;
 pub mod known;
+mod login;
 pub mod mistakes;
 pub mod objects;
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
-
-use serde::Deserialize;
+use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
     cloud::{endpoint::Endpoints, sign::Keys},
@@ -24,12 +23,13 @@ use crate::{
 };
 use attributes::{
     Attributes, CLASS, Names, PARAMETERS, POD_NAME, POD_NAMESPACE, POD_UID, SERVICE_ACCOUNT,
-    Secrets, TOKENS,
+    Secrets,
 };
 use caller::{Caller, Via};
 use file::{FileMode, PathTranslation};
 use hints::Kind;
 use known::Known;
+use login::{node_publish_keys, token};
 use mistakes::Mistakes;
 use objects::Object;
 
@@ -305,109 +305,6 @@ fn default_mode(permission: &str) -> Result<FileMode, Error> {
         number => number.parse().ok().and_then(FileMode::from_bits),
     }
     .ok_or_else(|| Error::invalid("permission", "is not a file mode between 1 and 511"))
-}
-
-#[derive(Deserialize)]
-struct RawToken {
-    token: Secret<String>,
-    #[serde(rename = "expirationTimestamp")]
-    expires: Option<String>,
-}
-
-/// Drivers from 1.6.0 copy the tokens of the secrets into the attributes; looking in both places
-/// serves all. Tokens that differ are not both kubelet's: a pod's author can write either place.
-fn token(attributes: &Attributes, secrets: &Secrets) -> Result<TokenInput, Error> {
-    let in_secrets = secrets.tokens.as_ref().map(|tokens| tokens.expose().as_str());
-    let in_secrets = in_secrets.filter(|tokens| !tokens.is_empty());
-    let text = match (attributes.get(TOKENS), in_secrets) {
-        (None, None) => return Ok(TokenInput::Absent),
-        (Some(text), None) | (None, Some(text)) => text,
-        (Some(text), Some(same)) if text == same => text,
-        (Some(_), Some(_)) => {
-            return Err(Error::invalid(
-                TOKENS,
-                "differs in the volume's attributes and its Secret",
-            )
-            .fix("remove it from volumeAttributes or from the Secret: kubelet sends the tokens"));
-        }
-    };
-    let malformed = |at: String| Error::invalid(TOKENS, format!("is not a list of tokens{at}"));
-    let mut tokens: BTreeMap<String, RawToken> = serde_json::from_str(text)
-        .map_err(|error| malformed(format!(" (column {})", error.column())))?;
-    let Some(raw) = tokens.remove(STS_AUDIENCE) else {
-        let audiences = tokens.into_keys().take(5).collect();
-        return Ok(TokenInput::OtherAudiences(audiences));
-    };
-    let jwt = raw.token.expose().trim();
-    // The length that AssumeRoleWithOIDC accepts.
-    if !(4..=20_000).contains(&jwt.len()) {
-        return Err(malformed(": the token's length is not one that STS accepts".to_owned()));
-    }
-    let expires = raw.expires.map(|text| {
-        text.parse::<jiff::Timestamp>()
-            .map_err(|_| malformed(": expirationTimestamp is no time".to_owned()))
-    });
-    Ok(TokenInput::Token(PodToken {
-        jwt: Arc::new(Secret::new(jwt.to_owned())),
-        expires: expires.transpose()?,
-    }))
-}
-
-fn node_publish_keys(secrets: Secrets) -> Result<NodePublishKeys, Error> {
-    if let Some(entry) = secrets.twice {
-        return Err(Error::invalid(
-            format!("nodePublishSecretRef entry {entry}"),
-            "is there twice, in different letter case",
-        ));
-    }
-    if secrets.is_empty() {
-        return Ok(NodePublishKeys::Absent);
-    }
-    let text = |entry: Option<Secret<String>>| {
-        entry.map(|entry| Secret::new(entry.expose().trim().to_owned()))
-    };
-    let others = names(&secrets.others);
-    let (id, secret) = match (text(secrets.access_key), text(secrets.access_secret)) {
-        (Some(id), Some(secret)) => (id, secret),
-        (None, None) => {
-            return Ok(NodePublishKeys::Others(format!("the Secret has other entries: {others}")));
-        }
-        (id, _) => {
-            let (has, lacks) = match id {
-                Some(_) => ("access_key", "access_secret"),
-                None => ("access_secret", "access_key"),
-            };
-            let others = if others.is_empty() { others } else { format!(" (but {others})") };
-            let what = format!("the Secret has {has}, and no entry {lacks}{others}");
-            return Ok(NodePublishKeys::Unusable(what));
-        }
-    };
-    // The ids of access keys begin with it, their secrets do not.
-    let is_id = |text: &Secret<String>| text.expose().starts_with("LTAI");
-    let unusable = match (&id, &secret) {
-        (id, _) if id.expose().is_empty() => "the Secret's entry access_key is empty",
-        (_, secret) if secret.expose().is_empty() => "the Secret's entry access_secret is empty",
-        (id, secret) if is_id(secret) && !is_id(id) => {
-            "the Secret's entry access_secret holds the id of an access key, and access_key does not: \
-             are they swapped?"
-        }
-        _ => {
-            let id = id.expose().clone();
-            return Ok(NodePublishKeys::Keys(Arc::new(Keys { id, secret, token: None })));
-        }
-    };
-    Ok(NodePublishKeys::Unusable(unusable.to_owned()))
-}
-
-/// The first few, and how many there are.
-fn names(names: &Names) -> String {
-    const SHOWN: usize = 5;
-    let shown: Vec<String> = names.first.iter().take(SHOWN).map(|name| quoted(name)).collect();
-    let more = names.first.len().saturating_sub(SHOWN) + names.more;
-    match more {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
 }
 
 #[cfg(test)]

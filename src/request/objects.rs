@@ -20,7 +20,7 @@ use crate::{
         oos::ParameterRef,
     },
     digest::{Digest, Parts},
-    error::{Error, Errors, quoted},
+    error::{Class, Error, Errors, quoted},
     names::{Region, RoleArn},
     project::jmespath::Expression,
     yaml::{Node, Value},
@@ -189,7 +189,12 @@ pub fn parse(text: &str, context: &Context<'_>) -> Result<Vec<Object>, Errors> {
     for (index, item) in items.iter().enumerate() {
         objects.extend(object(index + 1, item, context, &mut layout, &mut mistakes));
     }
-    mistakes.into_errors().map_or(Ok(objects), Err)
+    match mistakes.into_errors() {
+        Some(errors) => Err(errors),
+        None if objects.len() == items.len() => Ok(objects),
+        // Fewer files than were asked for must not pass for all of them.
+        None => Err(Error::new(Class::Internal, "the objects were not parsed").into()),
+    }
 }
 
 fn not_a_list(document: &Node) -> Error {

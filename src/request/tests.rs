@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::*;
+use super::{attributes::TOKENS, *};
 use crate::{
     error::Class,
     request::objects::{Encoding, Source},

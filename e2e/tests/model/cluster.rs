@@ -218,7 +218,8 @@ fn list(rng: &mut Rng, most: usize) -> Vec<Item> {
         let name = *rng.choice(&["db", "api/key", "managed-db", "web"]).unwrap();
         let parameter = rng.u32(..3) == 0;
         let version = *rng.choice(&["", "", "7"]).unwrap();
-        let stage = if parameter { "" } else { *rng.choice(&["", "", "ACSPrevious"]).unwrap() };
+        let stage = *rng.choice(&["", "", "ACSPrevious"]).unwrap();
+        let stage = if parameter || !version.is_empty() { "" } else { stage };
         let role = if rng.u32(..4) == 0 { rng.choice(&OTHER_ACCOUNTS).copied() } else { None };
         let (instance, optional) = (!parameter && rng.u32(..4) == 0, rng.bool());
         // A list of many is one of many names, so that it goes out in batches.
