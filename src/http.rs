@@ -3,7 +3,7 @@
 
 mod client;
 mod connector;
-mod dns;
+pub mod dns;
 mod resolver;
 mod tls;
 

@@ -27,6 +27,7 @@ mod identity;
 mod log;
 mod memory;
 mod model;
+mod names;
 mod objects;
 mod process;
 mod program;

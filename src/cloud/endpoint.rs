@@ -236,6 +236,15 @@ mod tests {
     }
 
     #[test]
+    fn object_may_name_a_listed_ipv6_address() {
+        let allowed = vec![Glob::new("[fd00::1]:8443")];
+        let set = Endpoints { allowed, ..Endpoints::of_hangzhou() };
+        let (endpoint, _) = set.kms_of_object("[fd00::1]:8443").unwrap();
+        assert_eq!((endpoint.host(), endpoint.trust()), ("[fd00::1]:8443", Trust::System));
+        assert!(set.kms_of_object("[fd00::2]:8443").is_err());
+    }
+
+    #[test]
     fn an_operators_host_is_a_host() {
         for good in [
             "a.example",

@@ -5,6 +5,7 @@
 //! are separate look-ups here, and the failure of one never fails the other.
 
 mod config;
+pub mod message;
 mod query;
 
 use std::{
@@ -20,6 +21,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::flight::{Flights, Waited, lock};
 use config::{Conf, Hosts, Watched};
+use message::{Family, Records};
 
 /// The longest that a look-up takes, which is what a connection may take too.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -65,12 +67,6 @@ impl NameError {
     fn is_negative(self) -> bool {
         matches!(self, Self::NotFound | Self::NoAddress)
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Family {
-    V4,
-    V6,
 }
 
 /// What is asked, and of which version of the configuration's name servers.
@@ -157,9 +153,9 @@ impl Dns {
         (*until > Instant::now()).then(|| found.clone())
     }
 
-    fn keep(&self, question: Question, found: Result<query::Records, NameError>) -> Found {
+    fn keep(&self, question: Question, found: Result<Records, NameError>) -> Found {
         let (ttl, found) = match found {
-            Ok(query::Records { addresses, ttl }) => {
+            Ok(Records { addresses, ttl }) => {
                 (Some(ttl.clamp(LEAST_TTL, MOST_TTL)), Ok(addresses.into()))
             }
             Err(error) => (error.is_negative().then_some(NEGATIVE_TTL), Err(error)),

@@ -2,7 +2,7 @@
 //! what it was asked.
 
 use std::{
-    io,
+    fmt, io,
     net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex},
     time::Duration,
@@ -60,12 +60,23 @@ pub enum Reply {
 
 type Rule = Arc<dyn Fn(&Asked) -> Reply + Send + Sync>;
 
+/// The rule in force, and the questions so far.
+struct State {
+    rule: Mutex<Rule>,
+    asked: Mutex<Vec<Asked>>,
+}
+
 /// Serves until it is dropped.
-#[derive(Debug)]
 pub struct NameServer {
     pub address: SocketAddr,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    state: Arc<State>,
     _serving: [AbortOnDropHandle<()>; 2],
+}
+
+impl fmt::Debug for NameServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NameServer").field("address", &self.address).finish_non_exhaustive()
+    }
 }
 
 impl NameServer {
@@ -76,24 +87,22 @@ impl NameServer {
     ) -> io::Result<Self> {
         let (udp, tcp) = bind(at).await?;
         let address = udp.local_addr()?;
-        let asked = Arc::<Mutex<Vec<Asked>>>::default();
-        let rule = {
-            let asked = asked.clone();
-            let rule = move |question: &Asked| {
-                lock(&asked).push(question.clone());
-                rule(question)
-            };
-            Arc::new(rule) as Rule
-        };
+        let state = Arc::new(State { rule: Mutex::new(Arc::new(rule)), asked: Mutex::default() });
         let serving = [
-            AbortOnDropHandle::new(tokio::spawn(serve_udp(Arc::new(udp), rule.clone()))),
-            AbortOnDropHandle::new(tokio::spawn(serve_tcp(tcp, rule))),
+            AbortOnDropHandle::new(tokio::spawn(serve_udp(Arc::new(udp), state.clone()))),
+            AbortOnDropHandle::new(tokio::spawn(serve_tcp(tcp, state.clone()))),
         ];
-        Ok(Self { address, asked, _serving: serving })
+        Ok(Self { address, state, _serving: serving })
     }
 
     pub fn asked(&self) -> Vec<Asked> {
-        lock(&self.asked).clone()
+        lock(&self.state.asked).clone()
+    }
+
+    /// Answers by another rule from now on, and forgets what it was asked.
+    pub fn change(&self, rule: impl Fn(&Asked) -> Reply + Send + Sync + 'static) {
+        *lock(&self.state.rule) = Arc::new(rule);
+        lock(&self.state.asked).clear();
     }
 }
 
@@ -110,30 +119,30 @@ async fn bind(at: SocketAddr) -> io::Result<(UdpSocket, TcpListener)> {
     }
 }
 
-async fn serve_udp(socket: Arc<UdpSocket>, rule: Rule) {
+async fn serve_udp(socket: Arc<UdpSocket>, state: Arc<State>) {
     let mut buffer = [0; 512];
     while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
-        let (socket, rule) = (socket.clone(), rule.clone());
+        let (socket, state) = (socket.clone(), state.clone());
         let bytes = buffer.get(..length).unwrap_or_default().to_vec();
         tokio::spawn(async move {
-            for message in answers(&bytes, false, &rule).await.unwrap_or_default() {
+            for message in answers(&bytes, false, &state).await.unwrap_or_default() {
                 let _ = socket.send_to(&message, from).await;
             }
         });
     }
 }
 
-async fn serve_tcp(listener: TcpListener, rule: Rule) {
+async fn serve_tcp(listener: TcpListener, state: Arc<State>) {
     while let Ok((stream, _)) = listener.accept().await {
-        tokio::spawn(serve_stream(stream, rule.clone()));
+        tokio::spawn(serve_stream(stream, state.clone()));
     }
 }
 
-async fn serve_stream(mut stream: TcpStream, rule: Rule) -> io::Result<()> {
+async fn serve_stream(mut stream: TcpStream, state: Arc<State>) -> io::Result<()> {
     loop {
         let mut bytes = vec![0; stream.read_u16().await?.into()];
         stream.read_exact(&mut bytes).await?;
-        for message in answers(&bytes, true, &rule).await.unwrap_or_default() {
+        for message in answers(&bytes, true, &state).await.unwrap_or_default() {
             let length = u16::try_from(message.len()).map_err(io::Error::other)?;
             stream.write_all(&[&length.to_be_bytes(), &*message].concat()).await?;
         }
@@ -141,11 +150,13 @@ async fn serve_stream(mut stream: TcpStream, rule: Rule) -> io::Result<()> {
 }
 
 /// `None` for what is no query.
-async fn answers(bytes: &[u8], tcp: bool, rule: &Rule) -> Option<Vec<Vec<u8>>> {
+async fn answers(bytes: &[u8], tcp: bool, state: &State) -> Option<Vec<Vec<u8>>> {
     let query = Message::from_octets(bytes).ok()?;
     let question = query.first_question()?;
     let name = question.qname().to_string().to_ascii_lowercase();
     let asked = Asked { name, v6: question.qtype() == Rtype::AAAA, tcp };
+    lock(&state.asked).push(asked.clone());
+    let rule = lock(&state.rule).clone();
     let (mut reply, mut ttl, mut messages) = (rule(&asked), TTL, Vec::new());
     loop {
         reply = match reply {

@@ -256,11 +256,18 @@ async fn resolver_takes_an_answer_that_comes_after_it_asked_again() {
 
 #[tokio::test]
 async fn truncated_answer_is_read_over_tcp() {
-    let many = || (1..100).map(|n| IpAddr::from([192, 0, 2, n])).collect::<Vec<_>>();
+    let many = || (1..15).map(|n| IpAddr::from([192, 0, 2, n])).collect::<Vec<_>>();
     let whole = move || Box::new(Reply::Addresses(many()));
     let server = server(move |_| Reply::Truncated(vec![v4()], whole())).await;
     let found = Machine::of(&[&server], "").lookup(HOST).await.unwrap();
-    assert_eq!(found.len(), 99);
+    assert_eq!(found.len(), 14);
+}
+
+#[tokio::test]
+async fn addresses_beyond_what_can_be_tried_are_left_out() {
+    let many = || (0..100).map(|n| IpAddr::from([192, 0, 2, n])).collect::<Vec<_>>();
+    let server = server(move |_| Reply::Addresses(many())).await;
+    assert_eq!(Machine::of(&[&server], "").lookup(HOST).await.unwrap(), many()[..16]);
 }
 
 #[tokio::test]
