@@ -229,3 +229,23 @@ fn bombs_are_refused() {
     node(&format!("{}x", "- ".repeat(MAX_DEPTH)));
     node(&"- x\n".repeat(MAX_NODES - 1));
 }
+
+/// What folding makes of a key is no key.
+#[test]
+fn folded_pem_is_refused() {
+    let pem = "-----BEGIN PRIVATE KEY-----\n  MIIhunter2\n  -----END PRIVATE KEY-----";
+    for (document, line) in [
+        (format!("a: {pem}\n"), "line 1"),
+        (format!("b: c\na: \"{pem}\"\n"), "line 2"),
+        (format!("a: '{pem}'\n"), "line 1"),
+        (format!("a: >\n  {pem}\n"), "line 2"),
+    ] {
+        let error = wrong(&document);
+        assert!(error.contains("a block with |") && error.contains(line), "{document}: {error}");
+        assert!(!error.contains("hunter2"));
+    }
+    let block = of_a(&format!("a: |\n  {pem}\n"));
+    assert_eq!(block, Some(format!("{}\n", pem.replace("  ", ""))));
+    assert!(of_a("a: -----BEGIN KEY----- x").is_some());
+    assert!(of_a("a: \"-----BEGIN KEY-----\\nx\\n\"").is_some());
+}
