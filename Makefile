@@ -13,7 +13,7 @@ MUTANTS := $(CACHE)/cargo-mutants-$(MUTANTS_VERSION)/bin/cargo-mutants
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 DEBUG := $(TARGET)/debug
 
-.PHONY: help demo test toolchain lint unit official-clients bench bench-quick soak bench-programs simulate deny fuzz-smoke mutants e2e e2e-up e2e-down
+.PHONY: help demo test test-static toolchain lint unit official-clients bench bench-quick soak bench-programs simulate deny fuzz-smoke mutants e2e e2e-up e2e-down
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ $(VENV)/ready: e2e/emulator/tests/requirements.txt
 	python3 -m venv --clear $(VENV)
 	$(VENV)/bin/pip install --quiet --requirement $<
 	touch $@
+
+test-static: toolchain ## the end-to-end tests against the program that ships: static, optimised, in the chart's memory
+	e2e/tests/run-static "$$(deploy/image --program-only)"
 
 bench: bench-programs ## figures against their targets, into docs/performance.md (5 minutes after the build)
 	$(TARGET)/tools/examples/bench

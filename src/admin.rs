@@ -9,8 +9,8 @@ use std::{
     error::Error as _,
     fmt,
     fmt::Write as _,
-    io, net,
-    net::SocketAddr,
+    io,
+    net::{self, Ipv4Addr, SocketAddr, SocketAddrV6},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -27,6 +27,10 @@ use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
+};
+use rustix::{
+    io::Errno,
+    net::{AddressFamily, SocketFlags, SocketType, sockopt},
 };
 use tokio::{
     net::{TcpListener, TcpStream, UnixStream},
@@ -82,14 +86,24 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Needs a tokio runtime around it.
+    /// Needs a tokio runtime around it. `::` is every address of both families, or of IPv4 alone
+    /// where the kernel has no IPv6.
     pub fn bind(address: SocketAddr) -> Result<Self, AdminError> {
-        let listen = || {
-            let listener = net::TcpListener::bind(address)?;
+        let listener = match address {
+            SocketAddr::V6(all) if all.ip().is_unspecified() => match listen_on_all(all) {
+                Err(error) if lacks_ipv6(&error) => {
+                    info!("this kernel has no IPv6: probes and metrics are served over IPv4 alone");
+                    net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, all.port()))
+                }
+                listener => listener,
+            },
+            address => net::TcpListener::bind(address),
+        };
+        let listener = listener.and_then(|listener| {
             listener.set_nonblocking(true)?;
             TcpListener::from_std(listener)
-        };
-        let listener = listen().map_err(|source| AdminError { address, source })?;
+        });
+        let listener = listener.map_err(|source| AdminError { address, source })?;
         Ok(Self { listener })
     }
 
@@ -126,6 +140,22 @@ impl Admin {
             by_age.push_back(connections.spawn(serve_connection(stream, routes.clone())));
         }
     }
+}
+
+/// IPv4 too, whatever `net.ipv6.bindv6only` says.
+fn listen_on_all(address: SocketAddrV6) -> io::Result<net::TcpListener> {
+    let flags = SocketFlags::CLOEXEC;
+    let socket = rustix::net::socket_with(AddressFamily::INET6, SocketType::STREAM, flags, None)?;
+    sockopt::set_ipv6_v6only(&socket, false)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    rustix::net::bind(&socket, &address)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn lacks_ipv6(error: &io::Error) -> bool {
+    let lacking = [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL];
+    error.raw_os_error().is_some_and(|code| lacking.iter().any(|e| e.raw_os_error() == code))
 }
 
 async fn serve_connection(stream: TcpStream, routes: Router) {
@@ -219,6 +249,8 @@ fn chain(error: &tonic::transport::Error) -> String {
 const READY_PATH: &str = "/readyz";
 const METRICS_PATH: &str = "/metrics";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// As the standard library has it.
+const BACKLOG: i32 = 128;
 const MAX_CONNECTIONS: usize = 64;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Above the longest thing a request does, the health check.

@@ -1,6 +1,7 @@
 //! One call to the cloud: sign, send, classify, and ask again where asking again can help. Knows
 //! nothing of pods or of where keys come from.
 
+pub mod codes;
 pub mod endpoint;
 pub mod gate;
 pub mod kms;
@@ -10,6 +11,7 @@ pub mod trust;
 
 mod failure;
 mod pace;
+mod reach;
 
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
@@ -64,12 +66,17 @@ impl Api {
         }
     }
 
-    fn service(self) -> Service {
+    pub fn service(self) -> Service {
         match self {
             Api::AssumeRole | Api::AssumeRoleWithOidc => Service::Sts,
             Api::GetSecretParameter | Api::GetSecretParameters => Service::Oos,
             Api::BatchGetSecretValue | Api::GetSecretValue => Service::Kms,
         }
+    }
+
+    /// Whether it reads several objects, which can be read one by one as well.
+    fn is_batch(self) -> bool {
+        matches!(self, Api::BatchGetSecretValue | Api::GetSecretParameters)
     }
 
     fn version(self) -> &'static str {
@@ -182,22 +189,31 @@ impl Cloud {
         deadline: Instant,
     ) -> Result<Secret<Vec<u8>>, Failure> {
         let mut attempts = 0;
+        let mut last: Option<Failure> = None;
         loop {
             attempts += 1;
-            let mut failure = match self.attempt(call, deadline).await {
+            let mut failure = match self.attempt(call, deadline, last.is_some()).await {
                 Ok(body) => return Ok(body),
                 Err(failure) => failure,
             };
             failure.attempts = attempts;
+            let cut_short = failure.cause == Cause::TimedOut && Instant::now() >= deadline;
+            if failure.only_waited() || cut_short {
+                // What the host answered before says more than that there was no time to ask it
+                // again.
+                let failure = last.unwrap_or(failure);
+                return Err(Failure { late: true, ..failure });
+            }
+            let singly = call.api.is_batch() && failure.cause.is_of_a_batch();
             let wait = match failure.cause {
                 Cause::NonceUsed if attempts == 1 => Duration::ZERO,
-                _ if failure.passes() && attempts < MAX_ATTEMPTS => {
+                cause if cause.passes() && !singly && attempts < MAX_ATTEMPTS => {
                     failure.retry_after.map_or_else(|| backoff(attempts), |d| d.min(LONGEST_HINT))
                 }
                 _ => return Err(failure),
             };
             if Instant::now() + wait >= deadline {
-                return Err(failure);
+                return Err(Failure { late: true, ..failure });
             }
             tracing::debug!(
                 api = call.api.name(),
@@ -208,6 +224,7 @@ impl Cloud {
                 "asking the cloud again"
             );
             note(call, &failure);
+            last = Some(failure);
             sleep(wait).await;
         }
     }
@@ -216,6 +233,7 @@ impl Cloud {
         &self,
         call: &Call<'_>,
         deadline: Instant,
+        again: bool,
     ) -> Result<Secret<Vec<u8>>, Failure> {
         let failed = |cause| Failure::new(call.api, call.endpoint, cause);
         let gate = match call.api.service() {
@@ -226,14 +244,21 @@ impl Cloud {
         let place = match gate.place(call.endpoint.host(), call.turn) {
             Ok(place) => place,
             Err(queued) => {
-                note(call, &failed(Cause::NoPlace));
+                let waits = || failed(gate.awaited(call.endpoint.host()));
+                // While it waits to ask again, the last answer is still the reason.
+                let first = |failure| {
+                    if !again {
+                        note(call, &failure)
+                    }
+                };
+                first(waits());
                 match queued.until(deadline).await {
                     // A place that comes free when the time is up comes too late.
                     Some(place) if Instant::now() < deadline => {
-                        note(call, &failed(Cause::TimedOut));
+                        first(failed(Cause::TimedOut));
                         place
                     }
-                    _ => return Err(failed(Cause::NoPlace)),
+                    _ => return Err(waits()),
                 }
             }
         };

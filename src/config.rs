@@ -6,7 +6,7 @@ mod settings;
 
 use std::{
     collections::BTreeSet,
-    net::SocketAddr,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -24,7 +24,7 @@ use crate::{
         DefaultMode, Mode, Policy, Share,
         api_server::{ACCOUNT_DIR, ApiServer},
     },
-    names::{Glob, OidcProviderArn, Region, RoleArn},
+    names::{Glob, OidcProviderArn, Region, RoleArn, url_host},
     request::parse_interval,
     sandbox::{self, Reach},
     secret::Secret,
@@ -102,6 +102,8 @@ pub struct MetadataOptions {
 /// The driver asks for every volume again about every 72 s (csi-contract: rotation); one answer in
 /// five then comes from the cloud.
 const DEFAULT_REFRESH: Duration = Duration::from_secs(300);
+/// Twice as long as managed secrets are served from the cache with the default interval.
+const DEFAULT_MAX_REFRESH: Duration = Duration::from_secs(3600);
 
 /// Below the two minutes that kubelet gives a volume.
 const LONGEST_MOUNT_SECONDS: u64 = 110;
@@ -130,7 +132,7 @@ impl Settings<'_> {
         let reach = self.reach(&provider_volume, &audit, &policy);
         let address =
             self.parsed("healthz-address", &[], |text| text.parse().ok(), "an IP address");
-        let address = address.unwrap_or(std::net::IpAddr::from([0, 0, 0, 0]));
+        let address = address.unwrap_or(Ipv6Addr::UNSPECIFIED.into());
         let port = self.parsed("healthz-port", &[], |text| text.parse().ok(), "a port");
         let path = self.parsed(
             "healthz-path",
@@ -172,10 +174,7 @@ impl Settings<'_> {
                     "a number of seconds from 1 to 110",
                 )
                 .unwrap_or(Duration::from_secs(90)),
-            freshness: Freshness {
-                default: self.interval("refresh-interval").unwrap_or(DEFAULT_REFRESH),
-                least: self.interval("min-refresh-interval").unwrap_or_default(),
-            },
+            freshness: self.freshness(),
             value_cache_bytes: self.count("value-cache-mib", 0, 16) << 20,
             outage_grace: self.outage_grace(),
             kms_batch: self
@@ -196,6 +195,19 @@ impl Settings<'_> {
             log_level: self.text("log-level", &[]).unwrap_or_else(|| "info".to_owned()),
             policy,
         }
+    }
+
+    fn freshness(&mut self) -> Freshness {
+        let default = self.interval("refresh-interval").unwrap_or(DEFAULT_REFRESH);
+        let least = self.interval("min-refresh-interval").unwrap_or_default();
+        let most = self.interval("max-refresh-interval");
+        for (flag, other) in [("refresh-interval", default), ("min-refresh-interval", least)] {
+            if most.is_some_and(|most| most < other) {
+                self.wrong(format!("--max-refresh-interval is less than --{flag}"));
+            }
+        }
+        let most = most.unwrap_or(DEFAULT_MAX_REFRESH.max(default).max(least));
+        Freshness { default, least, most }
     }
 
     fn outage_grace(&mut self) -> Duration {
@@ -336,7 +348,7 @@ impl Settings<'_> {
     }
 
     fn hosts(&mut self) -> Hosts {
-        let host = "a host name, with :PORT and {region} if needed, and without https://";
+        let host = "a host name or [IPV6-ADDRESS], with :PORT and {region} if needed, and without https://";
         let public = self.flag("public-endpoints").unwrap_or_else(|| {
             self.env(&["ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED"])
                 .is_some_and(|text| text.eq_ignore_ascii_case("false"))
@@ -382,8 +394,10 @@ impl Settings<'_> {
         // kubelet renews a token by changing what the folder around it leads to.
         let mut read = vec![PathBuf::from(ACCOUNT_DIR)];
         read.extend(policy.token_file.as_deref().and_then(folder));
-        let system = self.env(&["SSL_CERT_FILE"]).into_iter().chain(self.env(&["SSL_CERT_DIR"]));
-        read.extend(system.map(PathBuf::from));
+        read.extend(self.env(&["SSL_CERT_FILE"]).map(PathBuf::from));
+        // Several, as in PATH.
+        let folders = self.env(&["SSL_CERT_DIR"]).unwrap_or_default();
+        read.extend(std::env::split_paths(&folders).filter(|path| !path.as_os_str().is_empty()));
         Reach { write, read }
     }
 
@@ -402,7 +416,7 @@ impl Settings<'_> {
 
     fn metadata(&mut self) -> MetadataOptions {
         MetadataOptions {
-            host: self.text("metadata-endpoint", &[]).unwrap_or_else(|| DEFAULT_HOST.to_owned()),
+            host: url_host(&self.text("metadata-endpoint", &[]).unwrap_or(DEFAULT_HOST.to_owned())),
             role: self.parsed(
                 "ecs-role-name",
                 &["ALIBABA_CLOUD_ECS_METADATA"],
@@ -451,8 +465,11 @@ fn auto_or_off(text: &str) -> Option<bool> {
 
 fn fixed_address(text: &str) -> Option<(Glob, SocketAddr)> {
     let (host, address) = text.split_once('=')?;
-    let address =
-        address.parse().or_else(|_| address.parse().map(|ip| SocketAddr::new(ip, 0))).ok()?;
+    let ip = || match address.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
+        Some(text) => text.parse().ok().map(IpAddr::V6),
+        None => address.parse().ok(),
+    };
+    let address = address.parse().ok().or_else(|| Some(SocketAddr::new(ip()?, 0)))?;
     (!host.is_empty()).then(|| (Glob::new(host), address))
 }
 

@@ -52,6 +52,7 @@ pub enum Login {
 pub struct Keyed {
     login: Arc<Login>,
     key: LoginKey,
+    pod: LoginKey,
 }
 
 /// Keys to sign with, and until when.
@@ -73,7 +74,13 @@ pub enum Proof {
 
 impl Keyed {
     pub fn new(login: Login) -> Self {
-        Self { key: login.digest(), login: Arc::new(login) }
+        let (key, pod) = (login.digest(true), login.digest(false));
+        Self { login: Arc::new(login), key, pod }
+    }
+
+    /// The same for all tokens that one pod has for one role in the course of time.
+    pub fn pod(&self) -> &LoginKey {
+        &self.pod
     }
 
     /// Tells logins apart, for whatever else must never be shared between them.
@@ -114,7 +121,24 @@ const NO_SESSION: &str = "no RAM session can be had";
 /// are one login.
 pub type LoginKey = Digest;
 
-type Outcome = Result<Arc<Session>, Error>;
+type Outcome = Result<Arc<Session>, NoSession>;
+
+/// Why there is no session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoSession {
+    pub error: Error,
+    /// Whoever gives sessions said no, and did not only fail to answer.
+    pub refusal: bool,
+    /// The caller's time was up while the login went on.
+    pub late: bool,
+}
+
+impl NoSession {
+    /// There was no answer, or none that says anything of this login.
+    fn unanswered(error: Error) -> Self {
+        Self { error, refusal: false, late: false }
+    }
+}
 
 #[derive(Clone, Debug)]
 pub struct Sessions(Arc<Inner>);
@@ -154,8 +178,8 @@ impl Sessions {
 
     /// A session that is valid now. One that is due for renewal is returned as it is, and renewed
     /// meanwhile.
-    pub async fn prove(&self, keyed: &Keyed, deadline: Instant) -> Result<Proof, Error> {
-        let Keyed { login, key } = keyed;
+    pub async fn prove(&self, keyed: &Keyed, deadline: Instant) -> Result<Proof, NoSession> {
+        let Keyed { login, key, .. } = keyed;
         if let Login::Keys(keys) = &**login {
             return Ok(Proof::Keys(keys.clone()));
         }
@@ -173,16 +197,21 @@ impl Sessions {
             return Ok(Proof::Session(session));
         }
         match self.log_in(keyed).until(deadline).await {
-            Waited::Landed(outcome) | Waited::OutOfTime(Some(outcome)) => {
-                outcome.map(Proof::Session)
+            Waited::Landed(outcome) => outcome.map(Proof::Session),
+            Waited::OutOfTime(Some(outcome)) => {
+                outcome.map(Proof::Session).map_err(|so_far| NoSession { late: true, ..so_far })
             }
-            Waited::Lost => Err(Error::new(Class::Internal, "getting a RAM session failed inside")),
+            Waited::Lost => {
+                let error = Error::new(Class::Internal, "getting a RAM session failed inside");
+                Err(NoSession::unanswered(error))
+            }
             Waited::OutOfTime(None) => {
                 let what =
                     format!("{} has not answered in the mount's time", login.asked(&self.0.sts));
-                Err(Error::new(Class::Internal, what)
+                let error = Error::new(Class::Internal, what)
                     .about(login.who())
-                    .fix("check DNS, routes and --public-endpoints; the mount is tried again"))
+                    .fix("check DNS, routes and --public-endpoints; the mount is tried again");
+                Err(NoSession { late: true, ..NoSession::unanswered(error) })
             }
         }
     }
@@ -207,7 +236,7 @@ impl Sessions {
     fn log_in(&self, keyed: &Keyed) -> Running<Outcome> {
         let (running, pilot) = self.0.flights.board(keyed.key);
         if let Some(pilot) = pilot {
-            let (sessions, Keyed { login, key }) = (self.clone(), keyed.clone());
+            let (sessions, Keyed { login, key, .. }) = (self.clone(), keyed.clone());
             tokio::spawn(async move {
                 // Another login may have ended between the caller's look and this start.
                 let held = lock(&sessions.0.held).get(&key).map(|held| held.session.clone());
@@ -218,7 +247,7 @@ impl Sessions {
                 }
                 let trouble = |error| pilot.note(Err(error));
                 let outcome = sessions.ask(&login, Instant::now() + LOGIN_LIMIT, &trouble).await;
-                sessions.watch(&login, outcome.as_ref().err());
+                sessions.watch(&login, outcome.as_ref().err().map(|failed| &failed.error));
                 pilot.land(sessions.keep(key, outcome));
             });
         }
@@ -243,7 +272,7 @@ impl Sessions {
         }
     }
 
-    fn keep(&self, key: LoginKey, outcome: Result<Session, Error>) -> Outcome {
+    fn keep(&self, key: LoginKey, outcome: Result<Session, NoSession>) -> Outcome {
         let now = Instant::now();
         let mut held = lock(&self.0.held);
         match outcome {
@@ -259,12 +288,13 @@ impl Sessions {
                 self.0.metrics.sessions(held.len());
                 Ok(session)
             }
-            Err(error) => {
+            Err(failed) => {
                 if let Some(held) = held.get_mut(&key) {
                     held.renew_not_before = now + RENEW_PAUSE;
+                    let error = &failed.error;
                     tracing::warn!(%error, "renewing a RAM session failed; the old one serves on");
                 }
-                Err(error)
+                Err(failed)
             }
         }
     }
@@ -275,11 +305,13 @@ impl Sessions {
         login: &'a Login,
         deadline: Instant,
         trouble: sts::Trouble<'a>,
-    ) -> Pin<Box<dyn Future<Output = Result<Session, Error>> + Send + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = Result<Session, NoSession>> + Send + 'a>> {
         Box::pin(async move {
             let Inner { cloud, sts, metadata, .. } = &*self.0;
             match login {
-                Login::Keys(_) => Err(Error::new(Class::Internal, "keys need no session")),
+                Login::Keys(_) => {
+                    Err(NoSession::unanswered(Error::new(Class::Internal, "keys need no session")))
+                }
                 Login::EcsRole => metadata.session(deadline).await,
                 Login::Oidc { role, provider, token, name, lifetime, .. } => {
                     let request = sts::WithOidc { role, provider, token, name, lifetime };
@@ -338,6 +370,14 @@ impl Login {
         }
     }
 
+    /// The role that the cloud will see, where it is known by its ARN.
+    pub fn role(&self) -> Option<&RoleArn> {
+        match self {
+            Login::Oidc { role, .. } | Login::Assume { role, .. } => Some(role),
+            Login::Keys(_) | Login::EcsRole => None,
+        }
+    }
+
     /// Where a session is asked for.
     fn asked(&self, sts: &Endpoint) -> String {
         match self {
@@ -346,13 +386,13 @@ impl Login {
         }
     }
 
-    fn digest(&self) -> LoginKey {
+    fn digest(&self, token: bool) -> LoginKey {
         let mut parts = Parts::new();
-        self.feed(&mut parts);
+        self.feed(&mut parts, token);
         parts.digest()
     }
 
-    fn feed(&self, parts: &mut Parts) {
+    fn feed(&self, parts: &mut Parts, with_token: bool) {
         match self {
             Login::Keys(keys) => {
                 parts.part("keys");
@@ -369,17 +409,18 @@ impl Login {
                         parts.part("shared");
                         parts.part(subject);
                     }
-                    None => {
+                    None if with_token => {
                         parts.part("own");
                         parts.part(token.expose());
                     }
+                    None => parts.part("pod"),
                 }
                 parts.part(name);
                 parts.part(&lifetime.as_secs().to_string());
             }
             Login::Assume { base, role, name, lifetime } => {
                 parts.part("assume");
-                base.login.feed(parts);
+                base.login.feed(parts, with_token);
                 parts.part(role.as_str());
                 parts.part(name);
                 parts.part(&lifetime.as_secs().to_string());

@@ -59,9 +59,9 @@ pub struct Error {
     pub what: Box<str>,
     /// Facts beside it, such as an HTTP status.
     pub detail: Box<str>,
-    /// Facts that differ from one try to the next, such as the number of attempts or a time: a failure
-    /// that differs in these alone is the same failure.
-    pub varying: Box<str>,
+    /// How often it was tried, where that is known: it may differ from one mount to the next, and so
+    /// may the request's id, while the failure is the same.
+    pub attempts: u32,
     /// The cloud's error code, which `what` holds too.
     pub code: Option<Box<str>>,
     /// The cloud's id of the request, by which its support finds it.
@@ -78,7 +78,7 @@ impl Error {
             subject: Box::default(),
             what: what.into().into_boxed_str(),
             detail: Box::default(),
-            varying: Box::default(),
+            attempts: 0,
             code: None,
             request: None,
             host: None,
@@ -114,9 +114,10 @@ impl fmt::Display for Error {
             write!(f, "{}: ", shown(&self.subject))?;
         }
         f.write_str(&shown(&self.what))?;
-        let request = self.request.as_ref().map(|id| Cow::from(format!("request {id}")));
-        let facts = [Some(Cow::from(&*self.detail)), Some(Cow::from(&*self.varying)), request];
-        let facts: Vec<_> = facts.into_iter().flatten().filter(|fact| !fact.is_empty()).collect();
+        let detail = Some(Cow::from(&*self.detail)).filter(|detail| !detail.is_empty());
+        let attempts = (self.attempts > 1).then(|| format!("{} attempts", self.attempts).into());
+        let request = self.request.as_ref().map(|id| format!("request {id}").into());
+        let facts: Vec<_> = [detail, attempts, request].into_iter().flatten().collect();
         if !facts.is_empty() {
             write!(f, " ({})", shown(&facts.join(", ")))?;
         }
@@ -162,8 +163,8 @@ impl Errors {
         self.kept.iter()
     }
 
-    /// What these failures are, without what differs from try to try: request ids, numbers of
-    /// attempts, times.
+    /// What these failures are, without what differs from try to try: request ids and
+    /// numbers of attempts.
     pub fn cause(&self, parts: &mut Parts) {
         parts.part(&self.more.to_string());
         for error in &self.kept {

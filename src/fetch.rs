@@ -1,6 +1,7 @@
 //! Step 4: every object's value, from memory or else from the cloud, where each is asked for once
 //! however many mounts wait for it. All or nothing: the caller gets every value or every failure.
 
+mod advice;
 mod call;
 
 use std::{
@@ -17,7 +18,7 @@ use tokio::time::Instant;
 
 use crate::{
     cloud::{Cause, Cloud, Failure, gate::Turn, kms::Value},
-    credentials::{Keyed, LoginKey, Sessions},
+    credentials::{Keyed, LoginKey, NoSession, Sessions},
     error::{Class, Error, Errors},
     flight::{Flights, Waited, lock},
     identity::Identity,
@@ -26,7 +27,7 @@ use crate::{
         Mount,
         objects::{Object, Source},
     },
-    values::{Key, Values, key},
+    values::{Key, Values},
 };
 use call::{Batching, Caller, Flight, plans};
 
@@ -40,6 +41,10 @@ pub struct ReadEnd {
     pub value: Fetched,
     /// It does not exist, which an optional object is forgiven for.
     pub missing: bool,
+    /// The cloud said no, and did not only fail to answer.
+    pub refused: bool,
+    /// It was asked for with a session of the mount's own login.
+    pub asked: bool,
     /// Also why there is only a last value.
     pub error: Option<Error>,
 }
@@ -54,22 +59,37 @@ impl ReadEnd {
         matches!(self.origin, Origin::Grace(_))
     }
 
-    fn failed(error: Error) -> Self {
-        Self { origin: Origin::Cloud, value: None, missing: false, error: Some(error) }
+    fn failed(error: Error, refused: bool) -> Self {
+        let (origin, value) = (Origin::Cloud, None);
+        Self { origin, value, missing: false, refused, asked: false, error: Some(error) }
     }
 
     fn from_memory(value: Fetched) -> Self {
         let missing = value.is_none();
-        Self { origin: Origin::Memory, value, missing, error: None }
+        let (origin, refused) = (Origin::Memory, false);
+        Self { origin, value, missing, refused, asked: false, error: None }
     }
 
-    fn of(origin: Origin, outcome: &Outcome, object: &Object, identity: &Identity) -> Self {
+    /// `own`: read by the mount's own login.
+    fn of(
+        origin: Origin,
+        outcome: &Outcome,
+        own: bool,
+        error: impl FnOnce(&Missed) -> Error,
+    ) -> Self {
         match outcome {
-            Ok(value) => Self { origin, value: Some(value.clone()), missing: false, error: None },
-            Err(missed) => {
-                let missing = matches!(missed, Missed::NotThere(_));
-                Self { origin, value: None, missing, error: Some(missed.error(object, identity)) }
+            Ok(value) => {
+                let (value, missing, refused) = (Some(value.clone()), false, false);
+                Self { origin, value, missing, refused, asked: own, error: None }
             }
+            Err(missed) => Self {
+                origin,
+                value: None,
+                missing: missed.is_missing(),
+                refused: missed.is_refusal(),
+                asked: own && matches!(missed, Missed::Failed(_)),
+                error: Some(error(missed)),
+            },
         }
     }
 }
@@ -136,35 +156,45 @@ impl Fetcher {
         let Shared { sessions, values, .. } = &*self.shared;
         let (own, logins) = (&identity.login, logins(identity, objects));
         let reads = logins.iter().zip(objects);
-        let keys: Vec<Key> = reads.map(|(login, object)| key(login.key(), &object.read)).collect();
+        let keys: Vec<Key> = reads.map(|(login, object)| Key::new(login, &object.read)).collect();
         if let Some(kept) = values.all(own.key(), &keys, interval)
             // What is missing may be left out of this mount, or not.
             && kept.iter().zip(objects).all(|(kept, object)| kept.is_some() || object.optional)
         {
             return Ok(kept.into_iter().map(ReadEnd::from_memory).collect());
         }
+        self.tell_of_limit(mount, own.key(), interval);
         // One login, told once if it fails, before many calls that need it.
-        let deadline = match values.outlast(&keys) {
-            true => patient(deadline),
-            false => deadline,
-        };
+        let own_values = values.outlast(&keys, false);
+        let deadline = if own_values { patient(deadline) } else { deadline };
         let own_reads = objects.iter().any(|object| object.read.cross_account_role.is_none());
-        if own_reads && let Err(error) = sessions.prove(own, deadline).await {
-            if is_refusal(error.class) {
+        if own_reads
+            && let Err(NoSession { error, refusal, .. }) = sessions.prove(own, deadline).await
+        {
+            if refusal {
                 keys.iter().for_each(|key| values.drop_one(key));
             }
             let error = identity.mended(error);
-            let failed = |_| ReadEnd::failed(error.clone());
+            let failed = |_| ReadEnd::failed(error.clone(), refusal);
             let mut ends: Vec<ReadEnd> = objects.iter().map(failed).collect();
             return match self.fall_back(objects, &keys, &mut ends) {
                 true => Ok(ends),
                 false => Err(error),
             };
         }
+        let deadline = match !own_values && values.outlast(&keys, true) {
+            true => patient(deadline),
+            false => deadline,
+        };
         let outcomes = self.read(own, logins, objects, &keys, interval, deadline).await;
+        let denied = outcomes.values().filter(|(_, outcome)| is_denied(outcome)).count();
         let ends = objects.iter().zip(&keys).map(|(object, key)| match outcomes.get(key) {
-            Some((origin, outcome)) => ReadEnd::of(*origin, outcome, object, identity),
-            None => ReadEnd::failed(Error::new(Class::Internal, "it was not asked for")),
+            Some((origin, outcome)) => {
+                let own = object.read.cross_account_role.is_none();
+                let error = |missed: &Missed| missed.error(object, identity, denied == 1);
+                ReadEnd::of(*origin, outcome, own, error)
+            }
+            None => ReadEnd::failed(Error::new(Class::Internal, "it was not asked for"), false),
         });
         let mut ends: Vec<ReadEnd> = ends.collect();
         if objects.iter().zip(&ends).all(|(object, end)| end.serves(object)) {
@@ -182,16 +212,18 @@ impl Fetcher {
         let mut last = Vec::new();
         for (at, ((object, key), end)) in objects.iter().zip(keys).zip(&*ends).enumerate() {
             let Some(error) = end.error.clone().filter(|_| !end.serves(object)) else { continue };
-            if is_refusal(error.class) {
+            if end.refused {
                 return false;
             }
-            let Some((value, age)) = self.shared.values.last(key) else { return false };
+            let last_value = self.shared.values.last(key, end.asked);
+            let Some((value, age)) = last_value else { return false };
             let missing = value.is_none();
             if missing && !object.optional {
                 return false;
             }
             let error = Some(error);
-            last.push((at, ReadEnd { origin: Origin::Grace(age), value, missing, error }));
+            let (origin, refused, asked) = (Origin::Grace(age), false, end.asked);
+            last.push((at, ReadEnd { origin, value, missing, refused, asked, error }));
         }
         for (at, end) in last {
             if let Some(place) = ends.get_mut(at) {
@@ -199,6 +231,21 @@ impl Fetcher {
             }
         }
         true
+    }
+
+    /// Once for each login, or each minute's mount would say it.
+    fn tell_of_limit(&self, mount: &Mount, login: &LoginKey, interval: Duration) {
+        if let Some(asked) = mount.refresh.filter(|asked| *asked != interval)
+            && !lock(&self.answered).contains_key(login)
+        {
+            tracing::info!(
+                namespace = mount.pod.namespace,
+                pod = mount.pod.name,
+                refresh_interval_s = asked.as_secs(),
+                used_s = interval.as_secs(),
+                "refreshInterval is held within --min-refresh-interval and --max-refresh-interval"
+            );
+        }
     }
 
     fn answered(&self, login: LoginKey) {
@@ -209,7 +256,8 @@ impl Fetcher {
         answered.insert(login, Instant::now());
     }
 
-    /// Joins the reads that are under way, makes the others, and waits for all of them.
+    /// Joins the reads that are under way, makes the others, and waits for all of them. A read that
+    /// ended because the time of whoever began it was up is begun again.
     async fn read(
         &self,
         own: &Keyed,
@@ -220,51 +268,62 @@ impl Fetcher {
         deadline: Instant,
     ) -> HashMap<Key, (Origin, Outcome)> {
         let mut seen = HashSet::new();
-        let (mut waits, mut ours) = (Vec::new(), Vec::new());
         let mut outcomes = HashMap::new();
+        let mut open = Vec::new();
         for ((object, login), key) in objects.iter().zip(logins).zip(keys) {
             if !seen.insert(*key) {
                 continue;
             }
-            if let Some(Some(left)) = self.shared.values.left(key, interval) {
-                outcomes.insert(*key, (Origin::Memory, Ok(left)));
-                continue;
+            match self.shared.values.left(key, interval) {
+                Some(Some(left)) => drop(outcomes.insert(*key, (Origin::Memory, Ok(left)))),
+                _ => open.push((*key, &object.read, login)),
             }
-            let read = &object.read;
-            let (running, pilot) = self.shared.flights.board(*key);
-            if let Some(pilot) = pilot {
-                ours.push(Flight { read: read.clone(), login, pilot });
-            }
-            waits.push((*key, read, running));
         }
         let mount = self.mounts.fetch_add(1, Relaxed);
         let has = lock(&self.answered).get(own.key()).copied();
-        let plans = plans(ours, &self.shared.batching).into_iter().enumerate();
-        let mut calls = plans.map(|(call, plan)| {
-            let (shared, deadline) = (self.shared.clone(), call::ends(deadline));
-            let turn = Turn::of(mount, call, has);
-            Caller { shared, turn, interval, deadline }.run(plan)
-        });
-        // A task of its own for each would cost more than the call's own steps, and one for all looks
-        // at all of them whenever one is answered.
-        while let Some(first) = calls.next() {
-            let few = [first].into_iter().chain(calls.by_ref().take(TASK_CALLS - 1));
-            tokio::spawn(join_all(few.collect::<Vec<_>>()));
-        }
-        // One after another: the calls go on by themselves, and all waits end at one time.
-        for (key, read, running) in waits {
-            let outcome = match running.until(deadline).await {
-                Waited::Landed(outcome) | Waited::OutOfTime(Some(outcome)) => outcome,
-                Waited::OutOfTime(None) => {
-                    let (api, endpoint) = (call::api(read), &read.endpoint);
-                    Err(Missed::Failed(Failure::new(api, endpoint, Cause::TimedOut)))
+        while !open.is_empty() {
+            let (mut waits, mut ours) = (Vec::new(), Vec::new());
+            for (key, read, login) in open {
+                let (running, pilot) = self.shared.flights.board(key);
+                let joined = pilot.is_none();
+                if let Some(pilot) = pilot {
+                    ours.push(Flight { read: read.clone(), login: login.clone(), pilot });
                 }
-                Waited::Lost => {
-                    let error = Error::new(Class::Internal, "the call failed inside");
-                    Err(Missed::NoSession(error))
+                waits.push((key, read, login, joined, running));
+            }
+            let plans = plans(ours, &self.shared.batching).into_iter().enumerate();
+            let mut calls = plans.map(|(call, plan)| {
+                let (shared, deadline) = (self.shared.clone(), call::ends(deadline));
+                let turn = Turn::of(mount, call, has);
+                Caller { shared, turn, interval, deadline }.run(plan)
+            });
+            // A task of its own for each would cost more than the call's own steps, and one for all
+            // looks at all of them whenever one is answered.
+            while let Some(first) = calls.next() {
+                let few = [first].into_iter().chain(calls.by_ref().take(TASK_CALLS - 1));
+                tokio::spawn(join_all(few.collect::<Vec<_>>()));
+            }
+            open = Vec::new();
+            // One after another: the calls go on by themselves, and all waits end at one time.
+            for (key, read, login, joined, running) in waits {
+                let outcome = match running.until(deadline).await {
+                    Waited::Landed(outcome) | Waited::OutOfTime(Some(outcome)) => outcome,
+                    Waited::OutOfTime(None) => {
+                        let (api, endpoint) = (call::api(read), &read.endpoint);
+                        Err(Missed::Failed(Failure::new(api, endpoint, Cause::TimedOut)))
+                    }
+                    Waited::Lost => {
+                        let error = Error::new(Class::Internal, "the call failed inside");
+                        Err(Missed::Lost(error))
+                    }
+                };
+                let late = outcome.as_ref().is_err_and(Missed::is_late);
+                if joined && late && Instant::now() < call::ends(deadline) {
+                    open.push((key, read, login));
+                } else {
+                    outcomes.insert(key, (Origin::Cloud, outcome));
                 }
-            };
-            outcomes.insert(key, (Origin::Cloud, outcome));
+            }
         }
         outcomes
     }
@@ -294,12 +353,6 @@ pub fn whole(objects: &[Object], ends: &[ReadEnd]) -> Result<Vec<Fetched>, Error
     let failed = failed.filter_map(|(_, end)| end.error.clone());
     let values = || ends.iter().map(|end| end.value.clone()).collect();
     Errors::of(failed.collect()).map_or_else(|| Ok(values()), Err)
-}
-
-/// Whether it is so until somebody mends it, as against what passes: memory may not answer what the
-/// cloud refuses.
-fn is_refusal(class: Class) -> bool {
-    class != Class::Internal
 }
 
 /// Where a mount's values came from.
@@ -332,27 +385,54 @@ impl Origin {
 /// Why a read gave no value.
 #[derive(Clone, Debug)]
 enum Missed {
-    /// It does not exist: what `optional` forgives.
-    NotThere(Failure),
     Failed(Failure),
     /// There was no session to ask with.
-    NoSession(Error),
+    NoSession(NoSession),
+    /// By a fault of ours.
+    Lost(Error),
 }
 
 impl Missed {
-    fn class(&self) -> Class {
+    /// Whether it does not exist: what `optional` forgives.
+    fn is_missing(&self) -> bool {
+        matches!(self, Missed::Failed(failure) if failure.cause.is_missing())
+    }
+
+    fn is_refusal(&self) -> bool {
         match self {
-            Missed::NotThere(failure) | Missed::Failed(failure) => failure.class(),
-            Missed::NoSession(error) => error.class,
+            Missed::Failed(failure) => failure.cause.is_refusal(),
+            Missed::NoSession(failed) => failed.refusal,
+            Missed::Lost(_) => false,
         }
     }
 
-    fn error(&self, object: &Object, identity: &Identity) -> Error {
-        let role = object.read.cross_account_role.as_ref();
-        let who = role.map_or_else(|| identity.login.who(), |role| format!("role {role}"));
+    /// Whether only the time of whoever asked was up.
+    fn is_late(&self) -> bool {
         match self {
-            Missed::NoSession(error) => {
-                let error = match role {
+            Missed::Failed(failure) => failure.late,
+            Missed::NoSession(failed) => failed.late,
+            Missed::Lost(_) => false,
+        }
+    }
+
+    /// KMS has one code for a secret and for a version of it that do not exist. Where a version was
+    /// asked for, it is not certain that the secret is what is missing.
+    fn of_version(mut self, source: &Source) -> Self {
+        if let Missed::Failed(failure) = &mut self
+            && failure.cause == Cause::NotFound
+            && advice::version(source).is_some()
+        {
+            failure.cause = Cause::NoVersion;
+        }
+        self
+    }
+
+    /// `alone`: no other object of the mount was denied.
+    fn error(&self, object: &Object, identity: &Identity, alone: bool) -> Error {
+        match self {
+            Missed::Lost(error) => error.clone().about(&object.label),
+            Missed::NoSession(NoSession { error, .. }) => {
+                let error = match object.read.cross_account_role {
                     None => identity.mended(error.clone()),
                     Some(_) => error.clone(),
                 };
@@ -362,33 +442,20 @@ impl Missed {
                 };
                 error.about(about)
             }
-            Missed::NotThere(failure) | Missed::Failed(failure) => {
-                let action = match object.read.source {
-                    Source::Kms(_) => "kms:GetSecretValue",
-                    Source::Oos(_) => "oos:GetSecretParameter and kms:GetSecretValue",
-                };
-                let own = match role {
-                    None => identity.own_instead(),
-                    Some(_) => String::new(),
-                };
-                let fix = match failure.cause {
-                    Cause::Denied if own.is_empty() => format!("allow {who} {action} on it"),
-                    Cause::Denied => format!("allow {who} {action} on it, or {own}"),
-                    Cause::NotFound => "check its name, region and version".to_owned(),
-                    Cause::Unauthenticated => format!("check the keys of {who}"),
-                    _ => String::new(),
-                };
+            Missed::Failed(failure) => {
+                let fix = advice::fix(failure.cause, object, identity, alone);
                 failure.error(&object.label, fix)
             }
         }
     }
 }
 
+fn is_denied(outcome: &Outcome) -> bool {
+    matches!(outcome, Err(Missed::Failed(failure)) if failure.cause == Cause::Denied)
+}
+
 impl From<Failure> for Missed {
     fn from(failure: Failure) -> Self {
-        match failure.cause {
-            Cause::NotFound => Missed::NotThere(failure),
-            _ => Missed::Failed(failure),
-        }
+        Missed::Failed(failure)
     }
 }

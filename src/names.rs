@@ -1,6 +1,6 @@
 //! Alibaba Cloud's names, typed once: regions, resource names, role ARNs, and globs over them.
 
-use std::fmt;
+use std::{fmt, net::Ipv6Addr};
 
 /// A region id such as `cn-hangzhou`. It becomes part of a host name, so nothing else gets in.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -151,6 +151,14 @@ impl OidcProviderArn {
     }
 }
 
+/// A host as URLs have it: an IPv6 address in brackets, which may be there already.
+pub fn url_host(host: &str) -> String {
+    match host.parse::<Ipv6Addr>() {
+        Ok(address) => format!("[{address}]"),
+        Err(_) => host.to_owned(),
+    }
+}
+
 /// A pattern in which `*` stands for any text and `?` for one character.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Glob(String);
@@ -183,6 +191,12 @@ impl Glob {
         }
         pattern.iter().skip(p).all(|byte| *byte == b'*')
     }
+}
+
+/// The account that an ARN of one belongs to.
+pub fn account(arn: &str) -> Option<&str> {
+    let account = arn.strip_prefix("acs:")?.split(':').nth(2)?;
+    is_account(account).then_some(account)
 }
 
 fn is_account(text: &str) -> bool {

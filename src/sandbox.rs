@@ -38,13 +38,10 @@ pub struct Reach {
     pub read: Vec<PathBuf>,
 }
 
-/// Names, certificates and processors, as libraries look them up while the process runs.
-const SYSTEM: [&str; 13] = [
+/// Names, certificates and processors, as they are looked up while the process runs.
+const SYSTEM: [&str; 10] = [
     "/etc/ca-certificates",
-    "/etc/gai.conf",
-    "/etc/host.conf",
     "/etc/hosts",
-    "/etc/nsswitch.conf",
     "/etc/pki",
     "/etc/resolv.conf",
     "/etc/ssl",
@@ -222,9 +219,8 @@ const REFUSED: &[i64] = &[
     libc::SYS_vhangup,
 ];
 
-/// What sockets can speak: the driver, the cloud, and netlink, by which a C library learns which
-/// addresses this machine has.
-const FAMILIES: [i32; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
+/// What sockets can speak: the driver, and the cloud with its name servers.
+const FAMILIES: [i32; 3] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6];
 
 fn refuse_calls() -> Result<(), seccompiler::Error> {
     let other_family = FAMILIES.map(|family| {
@@ -310,9 +306,11 @@ mod tests {
             refused(fs::create_dir(own.join("folder")));
             refused(fs::rename(own.join("socket"), foreign.join("socket")));
             refused(Command::new("/bin/true").status().map(drop));
-            let packets = rustix::net::AddressFamily::from_raw(17);
-            let raw = rustix::net::SocketType::RAW;
-            refused(rustix::net::socket(packets, raw, None).map(drop).map_err(Into::into));
+            for family in [libc::AF_PACKET, libc::AF_NETLINK] {
+                let family = rustix::net::AddressFamily::from_raw(family as u16);
+                let raw = rustix::net::SocketType::RAW;
+                refused(rustix::net::socket(family, raw, None).map(drop).map_err(Into::into));
+            }
             let users = fs::File::open("/proc/self/ns/user").unwrap();
             let moved = rustix::thread::move_into_link_name_space(users.as_fd(), None);
             refused(moved.map_err(Into::into));

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::{
     cloud::kms::Value,
-    credentials::LoginKey,
+    credentials::{Keyed, LoginKey},
     digest::{self, Digest},
     flight::lock,
     request::objects::Read,
@@ -32,12 +32,14 @@ pub struct Freshness {
     pub default: Duration,
     /// The least that a SecretProviderClass can ask for.
     pub least: Duration,
+    /// The most that it can ask for, and that any value is served from the cache.
+    pub most: Duration,
 }
 
 impl Freshness {
     /// What holds for a mount.
     pub fn of(self, asked: Option<Duration>) -> Duration {
-        asked.map_or(self.default, |asked| asked.max(self.least))
+        asked.unwrap_or(self.default).max(self.least).min(self.most)
     }
 }
 
@@ -45,9 +47,25 @@ impl Freshness {
 pub type Kept = Option<Arc<Value>>;
 
 /// Who read what: nothing is ever found under another identity's key.
-pub type Key = Digest;
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    login: LoginKey,
+    /// Where it is kept. A pod has one place for a value, whichever of its tokens it was read with.
+    place: Digest,
+}
 
-/// A value that rotates by itself is believed for this many intervals, but not past its rotation.
+impl Key {
+    pub fn new(login: &Keyed, read: &Read) -> Self {
+        Self::of(login.key(), login.pod(), read)
+    }
+
+    fn of(login: &LoginKey, pod: &LoginKey, read: &Read) -> Self {
+        Self { login: *login, place: digest::joined(pod, read.digest()) }
+    }
+}
+
+/// A value that rotates by itself is believed for this many intervals, but not past its rotation
+/// nor beyond the operator's limit.
 const MANAGED_INTERVALS: u32 = 6;
 
 /// For how long the next try of a mount may use what the last one read: a mount's time, and the
@@ -59,18 +77,22 @@ pub struct Values {
     room: usize,
     /// For how long after it was read a value may stand in for one that cannot be read.
     grace: Duration,
+    /// No value is believed for longer.
+    most: Duration,
     kept: Mutex<Shelf>,
     metrics: Arc<Metrics>,
 }
 
 #[derive(Default)]
 struct Shelf {
-    entries: HashMap<Key, Entry>,
+    entries: HashMap<Digest, Entry>,
     bytes: usize,
     uses: u64,
 }
 
 struct Entry {
+    /// Who read it.
+    login: LoginKey,
     /// Nonce, ciphertext and tag; `None` for what does not exist.
     sealed: Option<Vec<u8>>,
     version: String,
@@ -94,12 +116,18 @@ impl Values {
         rand::fill(&mut key).map_err(unavailable)?;
         let seal = UnboundKey::new(&AES_256_GCM, &key).map(LessSafeKey::new).map_err(unavailable);
         zeroize::Zeroize::zeroize(&mut key);
-        Ok(Self { seal: seal?, room, grace: Duration::ZERO, kept: Mutex::default(), metrics })
+        let (grace, most) = (Duration::ZERO, Duration::MAX);
+        Ok(Self { seal: seal?, room, grace, most, kept: Mutex::default(), metrics })
     }
 
     /// Keeps them for this long where the interval is shorter, to be used in an outage alone.
     pub fn with_grace(self, grace: Duration) -> Self {
         Self { grace, ..self }
+    }
+
+    /// Bounds for how long those that rotate by themselves are believed.
+    pub fn with_most(self, most: Duration) -> Self {
+        Self { most, ..self }
     }
 
     /// All of them, if every one is fresh to `login`: a mount is answered from memory or fetched, not
@@ -114,16 +142,19 @@ impl Values {
         let uses = shelf.uses;
         let interval = interval.mul_f64(spread(login));
         for key in keys {
-            let entry = shelf.entries.get_mut(key)?;
+            let entry = shelf.entries.get_mut(&key.place)?;
+            if entry.login != key.login {
+                return None;
+            }
             let times = if entry.managed { MANAGED_INTERVALS } else { 1 };
-            let until = entry.asked + interval * times;
+            let until = entry.asked + (interval * times).min(self.most);
             if now >= until.min(entry.ends) {
                 return None;
             }
             entry.used = uses;
         }
         // Opened only once all of them are known to serve.
-        keys.iter().map(|key| self.told(key, shelf.entries.get(key)?)).collect()
+        keys.iter().map(|key| self.told(key, shelf.entries.get(&key.place)?)).collect()
     }
 
     /// A mount got these and not all: whoever tries again asks for the others alone, or it might
@@ -131,8 +162,8 @@ impl Values {
     pub fn leave<'a>(&self, keys: impl Iterator<Item = &'a Key>) {
         let mut shelf = lock(&self.kept);
         for key in keys {
-            if let Some(entry) = shelf.entries.get_mut(key) {
-                entry.left = true;
+            if let Some(entry) = shelf.entries.get_mut(&key.place) {
+                entry.left = entry.login == key.login;
             }
         }
     }
@@ -140,24 +171,28 @@ impl Values {
     /// What a try shortly before left.
     pub fn left(&self, key: &Key, interval: Duration) -> Option<Kept> {
         let shelf = lock(&self.kept);
-        let entry = shelf.entries.get(key).filter(|entry| entry.left)?;
+        let entry = shelf.of(key).filter(|entry| entry.left)?;
         let until = (entry.asked + interval.min(LEFT_FOR)).min(entry.ends);
         if Instant::now() < until { self.told(key, entry) } else { None }
     }
 
-    /// What was last read, and its age, if that is within the grace for outages.
-    pub fn last(&self, key: &Key) -> Option<(Kept, Duration)> {
+    /// What was last read, and its age, if that is within the grace for outages. With `renewed` also
+    /// what the pod read with an earlier token: only for a login that has a session, or nobody but
+    /// the request says which pod it is.
+    pub fn last(&self, key: &Key, renewed: bool) -> Option<(Kept, Duration)> {
         let shelf = lock(&self.kept);
-        let entry = shelf.entries.get(key)?;
+        let entry = if renewed { shelf.entries.get(&key.place) } else { shelf.of(key) }?;
         let age = entry.asked.elapsed();
         if age < self.grace { Some((self.told(key, entry)?, age)) } else { None }
     }
 
     /// Whether an outage would not keep these from being answered.
-    pub fn outlast(&self, keys: &[Key]) -> bool {
+    pub fn outlast(&self, keys: &[Key], renewed: bool) -> bool {
         let shelf = lock(&self.kept);
-        let held = |key| shelf.entries.get(key).is_some_and(|e| e.asked.elapsed() < self.grace);
-        keys.iter().all(held)
+        keys.iter().all(|key| {
+            let entry = if renewed { shelf.entries.get(&key.place) } else { shelf.of(key) };
+            entry.is_some_and(|entry| entry.asked.elapsed() < self.grace)
+        })
     }
 
     fn told(&self, key: &Key, entry: &Entry) -> Option<Kept> {
@@ -180,14 +215,17 @@ impl Values {
                 None => return self.drop_one(key),
             },
         };
-        let left = rotates_at.map(|at| {
+        // A date that has passed says nothing of the next rotation.
+        let left = rotates_at.and_then(|at| {
             let left = at.duration_since(jiff::Timestamp::now());
-            Duration::try_from(left).unwrap_or_default()
+            Duration::try_from(left).ok().filter(|left| !left.is_zero())
         });
         let mut shelf = lock(&self.kept);
         shelf.uses += 1;
-        let ends = asked + left.map_or(interval, |left| left.min(interval * MANAGED_INTERVALS));
+        let ends = asked
+            + left.map_or(interval, |left| left.min(interval * MANAGED_INTERVALS).min(self.most));
         let entry = Entry {
+            login: key.login,
             sealed,
             version,
             request_id: value.map_or_else(String::new, |value| value.request_id.clone()),
@@ -201,21 +239,21 @@ impl Values {
         if entry.size() > self.room {
             return;
         }
-        shelf.remove(key);
+        shelf.remove(&key.place);
         while shelf.bytes + entry.size() > self.room {
             let oldest = shelf.entries.iter().min_by_key(|(_, entry)| entry.used);
             let Some(oldest) = oldest.map(|(key, _)| *key) else { break };
             shelf.remove(&oldest);
         }
         shelf.bytes += entry.size();
-        shelf.entries.insert(*key, entry);
+        shelf.entries.insert(key.place, entry);
         self.metrics.values(shelf.entries.len(), shelf.bytes);
     }
 
     /// At once, when the cloud says that this identity may not have it or that it is gone.
     pub fn drop_one(&self, key: &Key) {
         let mut shelf = lock(&self.kept);
-        shelf.remove(key);
+        shelf.remove(&key.place);
         self.metrics.values(shelf.entries.len(), shelf.bytes);
     }
 
@@ -223,7 +261,7 @@ impl Values {
     pub fn sweep(&self) {
         let now = Instant::now();
         let mut shelf = lock(&self.kept);
-        let over: Vec<Key> =
+        let over: Vec<Digest> =
             shelf.entries.iter().filter(|(_, e)| e.wiped <= now).map(|(key, _)| *key).collect();
         for key in over {
             shelf.remove(&key);
@@ -240,7 +278,7 @@ impl Values {
         let nonce = Nonce::assume_unique_for_key(nonce);
         let tag = self.seal.seal_in_place_separate_tag(
             nonce,
-            Aad::from(key),
+            Aad::from(&key.place),
             sealed.get_mut(NONCE_LEN..)?,
         );
         sealed.extend_from_slice(tag.ok()?.as_ref());
@@ -251,7 +289,7 @@ impl Values {
         let (nonce, text) = sealed.split_at_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut opened = text.to_vec();
-        let length = self.seal.open_in_place(nonce, Aad::from(key), &mut opened).ok()?.len();
+        let length = self.seal.open_in_place(nonce, Aad::from(&key.place), &mut opened).ok()?.len();
         opened.truncate(length);
         Some(Secret::new(opened))
     }
@@ -264,8 +302,12 @@ impl fmt::Debug for Values {
 }
 
 impl Shelf {
-    fn remove(&mut self, key: &Key) {
-        if let Some(entry) = self.entries.remove(key) {
+    fn of(&self, key: &Key) -> Option<&Entry> {
+        self.entries.get(&key.place).filter(|entry| entry.login == key.login)
+    }
+
+    fn remove(&mut self, place: &Digest) {
+        if let Some(entry) = self.entries.remove(place) {
             self.bytes -= entry.size();
         }
     }
@@ -274,16 +316,12 @@ impl Shelf {
 impl Entry {
     fn size(&self) -> usize {
         /// The map's own cost of an entry.
-        const OVERHEAD: usize = 192;
+        const OVERHEAD: usize = 224;
         self.sealed.as_ref().map_or(0, Vec::len)
             + self.version.len()
             + self.request_id.len()
             + OVERHEAD
     }
-}
-
-pub fn key(login: &LoginKey, read: &Read) -> Key {
-    digest::joined(login, read.digest())
 }
 
 /// Between 0.9 and 1, the same for all that one identity reads: a node's pods do not line up, and
@@ -323,6 +361,10 @@ mod tests {
         let rotates_at = rotates_in.map(|left| jiff::Timestamp::now() + left);
         let request_id = String::new();
         Some(Arc::new(Value { bytes, version: "v1".to_owned(), rotates_at, request_id }))
+    }
+
+    fn key(who: &LoginKey, read: &Read) -> Key {
+        Key::of(who, who, read)
     }
 
     fn values(room: usize) -> Values {
@@ -401,6 +443,41 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn managed_value_is_served_no_longer_than_the_operator_allows() {
+        let (values, far) = (values(1 << 20).with_most(MINUTE * 2), read("far"));
+        keep(&values, WEB, &far, &value("f", Some(MINUTE * 600)));
+        advance(MINUTE + MINUTE / 2).await;
+        assert!(text(&values, WEB, &far).is_some());
+        advance(MINUTE / 2).await;
+        assert!(text(&values, WEB, &far).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn managed_value_whose_rotation_date_has_passed_is_cached_for_the_interval() {
+        let (values, late) = (values(1 << 20), read("late"));
+        let value = value("l", None).map(|value| {
+            let at = jiff::Timestamp::now() - MINUTE;
+            let bytes = Secret::new(value.bytes.expose().clone());
+            let (version, request_id) = (value.version.clone(), String::new());
+            Arc::new(Value { bytes, version, rotates_at: Some(at), request_id })
+        });
+        keep(&values, WEB, &late, &value);
+        advance(MINUTE - MINUTE / 60).await;
+        assert!(text(&values, WEB, &late).is_some());
+        advance(MINUTE / 60).await;
+        assert!(text(&values, WEB, &late).is_none());
+    }
+
+    #[test]
+    fn refresh_interval_is_held_within_the_operators_limits() {
+        let freshness = Freshness { default: MINUTE / 2, least: MINUTE, most: MINUTE * 10 };
+        assert_eq!(freshness.of(None), MINUTE, "the default too");
+        assert_eq!(freshness.of(Some(Duration::ZERO)), MINUTE);
+        assert_eq!(freshness.of(Some(MINUTE * 5)), MINUTE * 5);
+        assert_eq!(freshness.of(Some(MINUTE * 1440)), MINUTE * 10);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn what_is_kept_is_sealed_bounded_and_wiped() {
         let values = values(4096);
         let reads: Vec<Arc<Read>> = (0..40).map(|n| read(&format!("s{n}"))).collect();
@@ -449,18 +526,36 @@ mod tests {
         advance(MINUTE * 2).await;
         values.sweep();
         assert_eq!(text(&values, WEB, &db), None, "not while the cloud can be asked");
-        let (last, age) = values.last(&db_key).unwrap();
+        let (last, age) = values.last(&db_key, false).unwrap();
         assert_eq!((last.unwrap().bytes.expose().as_slice(), age), (&b"planted"[..], MINUTE * 2));
-        assert!(values.outlast(&[db_key]) && !values.outlast(&[db_key, key(&API, &db)]));
+        let outlast = |keys: &[Key]| values.outlast(keys, false);
+        assert!(outlast(&[db_key]) && !outlast(&[db_key, key(&API, &db)]));
         advance(MINUTE * 8).await;
-        assert!(values.last(&db_key).is_none() && !values.outlast(&[db_key]));
+        assert!(values.last(&db_key, false).is_none() && !outlast(&[db_key]));
         values.sweep();
         assert_eq!(lock(&values.kept).bytes, 0);
         // Where each mount asks the cloud, what it got is kept for an outage alone.
         values.keep(&db_key, value("planted", None).as_ref(), Duration::ZERO, Instant::now());
-        assert!(text(&values, WEB, &db).is_none() && values.last(&db_key).is_some());
+        assert!(text(&values, WEB, &db).is_none() && values.last(&db_key, false).is_some());
         values.drop_one(&db_key);
-        assert!(values.last(&db_key).is_none());
+        assert!(values.last(&db_key, false).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn value_of_an_earlier_token_serves_in_an_outage_alone_and_only_with_a_session() {
+        let (values, db) = (values(1 << 20).with_grace(MINUTE * 10), read("db"));
+        const POD: LoginKey = [7; 32];
+        let (old, new) = (Key::of(&WEB, &POD, &db), Key::of(&API, &POD, &db));
+        values.keep(&old, value("planted", None).as_ref(), MINUTE, Instant::now());
+        assert!(values.all(&API, &[new], MINUTE).is_none());
+        values.leave([new].iter());
+        assert!(values.left(&new, MINUTE).is_none() && values.left(&old, MINUTE).is_none());
+        assert!(values.last(&new, false).is_none() && !values.outlast(&[new], false));
+        assert!(values.last(&new, true).is_some() && values.outlast(&[new], true));
+        assert!(values.last(&Key::of(&API, &API, &db), true).is_none(), "another pod's");
+        // A refusal of the new token ends what the old one read.
+        values.drop_one(&new);
+        assert!(values.last(&old, false).is_none());
     }
 
     /// Moved to another key, as a fault of ours could, a sealed value does not open.
@@ -469,8 +564,8 @@ mod tests {
         let (values, db) = (values(1 << 20), read("db"));
         keep(&values, WEB, &db, &value("planted", None));
         let mut shelf = lock(&values.kept);
-        let entry = shelf.entries.remove(&key(&WEB, &db)).unwrap();
-        shelf.entries.insert(key(&API, &db), entry);
+        let entry = shelf.entries.remove(&key(&WEB, &db).place).unwrap();
+        shelf.entries.insert(key(&API, &db).place, Entry { login: API, ..entry });
         drop(shelf);
         assert_eq!(text(&values, API, &db), None);
     }

@@ -17,7 +17,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from . import components, images, node, parts, pki, workloads
+from . import components, dns, images, node, parts, pki, workloads
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parent.parent
@@ -167,7 +167,7 @@ class Cluster:
         with ThreadPoolExecutor() as pool:
             self.spawn("etcd", *components.etcd(state))
             self.spawn("containerd", *components.containerd(state))
-            self.spawn("dnsmasq", *components.dnsmasq())
+            self.spawn("dns", *components.dns(state))
             pki.create(state / "pki")
             self.spawn("kube-apiserver", *components.apiserver(state))
             imported = pool.submit(self.import_images, images.PAUSE, images.BUSYBOX)
@@ -334,6 +334,18 @@ class Cluster:
                 last = error
             time.sleep(every)
         raise Failed(f"{what}: not within {timeout} s; last: {last}")
+
+    def set_dns(self, mode=dns.ORDINARY):
+        """How the cluster's DNS answers from now on: dns.ORDINARY, or one of dns.HOSTILE."""
+        file = components.dns_mode(self.state)
+        fresh = file.with_suffix(".new")
+        fresh.write_text(mode)
+        fresh.rename(file)
+
+    def dns_questions(self, mode):
+        """Lines about what the DNS was asked in a mode, and what it answered."""
+        lines = self.processes["dns"].output().splitlines()
+        return [line.removeprefix(f"{mode}: ") for line in lines if line.startswith(f"{mode}: ")]
 
     # Kubernetes
 
@@ -574,8 +586,22 @@ class Cluster:
                     found.append(int(folder.name))
         return found
 
+    def restart_provider(self, namespace="kube-system"):
+        """A new process, which remembers nothing."""
+        selector = f"app.kubernetes.io/name={PROVIDER}"
+        self.kubectl("delete", "pods", "-n", namespace, "-l", selector, "--timeout=60s")
+        # The DaemonSet's status may still be that of the pod before.
+        self.wait_for(lambda: self.get("pods", namespace=namespace, selector=selector), 60, "the provider's next pod")
+        self.kubectl("wait", "--for=condition=Ready", "pods", "-n", namespace, "-l", selector, "--timeout=60s")
+
     def provider_logs(self, namespace="kube-system"):
         return self.pod_logs(f"app.kubernetes.io/name={PROVIDER}", namespace)
+
+    def provider_metric(self, name, namespace="kube-system"):
+        """The sum of a metric's samples."""
+        full = f"csi_provider_alibabacloud_{name}"
+        lines = [line.rpartition(" ") for line in self.provider_metrics(namespace).splitlines()]
+        return sum(float(value) for key, _, value in lines if key.partition("{")[0] == full)
 
     def provider_metrics(self, namespace="kube-system"):
         """What the provider's pod tells Prometheus."""

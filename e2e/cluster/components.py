@@ -1,10 +1,12 @@
 """Configuration and command lines of what runs on the node."""
 
 import json
+import sys
 
 from . import parts
+from .dns import ORDINARY
 from .images import PAUSE
-from .node import ADDRESS, API, CLOUD, DNS, NODE, PODS, SERVICES
+from .node import ADDRESS, API, DNS, NODE, PODS, SERVICES
 
 ISSUER = "https://kubernetes.default.svc"
 CONTAINERD = "/run/containerd/containerd.sock"
@@ -27,26 +29,14 @@ def etcd(state):
     ]
 
 
-def dnsmasq():
-    return [
-        parts.program("dnsmasq"),
-        "--keep-in-foreground",
-        "--conf-file=/dev/null",
-        "--no-resolv",
-        "--no-hosts",
-        "--pid-file",
-        "--user=root",
-        "--bind-interfaces",
-        f"--listen-address={DNS}",
-        "--log-facility=-",
-        # "local" beside "address" makes the AAAA answer empty. Refused, it fails the whole look-up in some resolvers.
-        "--local=/aliyuncs.com/",
-        f"--address=/aliyuncs.com/{CLOUD}",
-        "--local=/kubernetes.default.svc/",
-        f"--address=/kubernetes.default.svc/{API}",
-        "--local=/cluster.local/",
-        f"--host-record=kubernetes.default.svc.cluster.local,{API}",
-    ]
+def dns_mode(state):
+    """The file that holds the DNS server's mode."""
+    return state / "dns-mode"
+
+
+def dns(state):
+    dns_mode(state).write_text(ORDINARY)
+    return [sys.executable, str(parts.HERE / "dns.py"), str(dns_mode(state))]
 
 
 def containerd(state):

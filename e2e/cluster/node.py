@@ -20,6 +20,8 @@ NODE = "node1"
 API = "203.0.113.1"
 CLOUD = "192.0.2.10"
 DNS = "192.0.2.53"
+# A company's domain, as the DHCP servers of many networks give one to nodes, and kubelet to pods.
+SEARCH = "corp.example"
 METADATA = "100.100.100.200"
 ADDRESS = "192.0.2.1"
 PODS = "198.51.100.0/24"
@@ -123,7 +125,7 @@ def init(state):
         if Path("/proc/sys", name).exists():
             run(f"mount --bind {file} /proc/sys/{name}")
     Path("/etc/resolv.conf").unlink(missing_ok=True)
-    Path("/etc/resolv.conf").write_text(f"nameserver {DNS}\n")
+    Path("/etc/resolv.conf").write_text(f"nameserver {DNS}\nsearch {SEARCH}\n")
     Path("/etc/hosts").write_text(f"127.0.0.1 localhost\n{ADDRESS} {NODE}\n")
     run(f"hostname {NODE}")
 

@@ -26,7 +26,6 @@ DEBIAN = {
     "containernetworking-plugins": "/usr/lib/cni/bridge",
     "buildah": "buildah",
     "busybox-static": "busybox",
-    "dnsmasq-base": "dnsmasq",
     "iproute2": "ip",
     "openssl": "openssl",
 }

@@ -14,7 +14,7 @@ use http_body_util::Full;
 use hyper::{HeaderMap, Request};
 use provider::{
     flight::lock,
-    http::{Answer, Broken, Transport},
+    http::{Answer, Broken, ConnectionError, Transport},
     secret::Secret,
 };
 use tokio::time::{Instant, sleep};
@@ -227,7 +227,7 @@ impl Transport for Account {
             match reply {
                 Reply::Refused => {
                     sleep(Duration::from_millis(1)).await;
-                    Err(Broken::Connection("connection refused"))
+                    Err(Broken::Connection(ConnectionError::Refused))
                 }
                 Reply::Never => std::future::pending().await,
                 Reply::Answer(status, body) => {

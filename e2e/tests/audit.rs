@@ -15,7 +15,8 @@ use tonic::Code;
 
 use crate::{
     driver::PodVolume,
-    process::{Running, pod, program},
+    process::{Running, pod},
+    program::program,
     world::{Setup, World, cloud},
 };
 

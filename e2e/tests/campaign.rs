@@ -137,7 +137,7 @@ impl Call {
     }
 }
 
-fn role(cell: usize) -> String {
+pub fn role(cell: usize) -> String {
     const ACCOUNT: &str = "1234567890123456";
     format!(
         "  - arn: acs:ram::{ACCOUNT}:role/cell-{cell}

@@ -55,7 +55,7 @@ async fn debug_output_shows_nothing_secret_of_a_mount() {
         .env("ALICLOUD_ROLE_ARN", "acs:ram::1234567890123456:role/provider")
         .env("ACCESS_KEY_ID", "LTAI5tEXAMPLEKEYID000001")
         .env("SECRET_ACCESS_KEY", "planted-access-key-secret-0001");
-    let config = configure(None, &emulator, directory.path(), &setup).unwrap();
+    let config = configure(&emulator, directory.path(), &setup).unwrap();
     let mut shown = vec![format!("{config:?} {config:#?}")];
 
     let metrics = Arc::new(Metrics::new());
@@ -136,7 +136,7 @@ async fn debug_output_shows_nothing_secret_of_a_mount() {
     shown.push(format!("Secret {secret:?} {secret:#?} {parts:?} {parts:#?}"));
 
     let folder = TempDir::new().unwrap();
-    let config = configure(None, &emulator, folder.path(), &setup).unwrap();
+    let config = configure(&emulator, folder.path(), &setup).unwrap();
     let app = App::bind(config).await.unwrap();
     shown.push(format!("{app:?} {app:#?}"));
 
@@ -165,6 +165,7 @@ const HOLD_NONE: &[&str] = &[
     "Broken",
     "Deadline",
     "Fact",
+    "Full",
     "LeftUnread",
     "Load",
     "Malformed",
@@ -173,12 +174,15 @@ const HOLD_NONE: &[&str] = &[
     "Report",
     "Turn",
     "UnderWay",
+    "Untrusted",
     // Names, places and errors without their input.
     "AdminState",
     "BindError",
     "Context",
     "HostTemplate",
+    "Key",
     "Layout",
+    "NoSession",
     "ParameterRef",
     "Place",
     "Queued",

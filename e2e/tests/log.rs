@@ -18,12 +18,19 @@ pub type Log = Arc<Mutex<Vec<u8>>>;
 static LOGS: LazyLock<Log> = LazyLock::new(Log::default);
 
 thread_local! {
-    static OWN_LOG: RefCell<Option<Log>> = const { RefCell::new(None) };
+    static OWN_LOG: RefCell<Option<(Log, String)>> = const { RefCell::new(None) };
 }
 
 /// What was logged where this is called from.
 pub fn captured() -> Log {
-    OWN_LOG.with_borrow(Option::clone).unwrap_or_else(|| LOGS.clone())
+    OWN_LOG.with_borrow(|own| own.as_ref().map(|(log, _)| log.clone())).unwrap_or(LOGS.clone())
+}
+
+/// What is logged where this is called from.
+pub fn filter() -> String {
+    OWN_LOG
+        .with_borrow(|own| own.as_ref().map(|(_, filter)| filter.clone()))
+        .unwrap_or("trace".to_owned())
 }
 
 #[derive(Clone)]
@@ -95,12 +102,15 @@ where
     T: Send + 'static,
     F: Future<Output = T>,
 {
-    let filter: Targets = filter.parse().unwrap();
-    thread::spawn(move || {
+    let (text, filter) = (filter.to_owned(), filter.parse::<Targets>().unwrap());
+    // Under the test's own name, by which it is known what it started.
+    let name = thread::current().name().unwrap_or_default().to_owned();
+    let work = move || {
         let log = Log::default();
-        OWN_LOG.set(Some(log.clone()));
+        OWN_LOG.set(Some((log.clone(), text)));
         let _logging = registry().with(layer(log).with_filter(filter)).set_default();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.unwrap().block_on(work())
-    })
+    };
+    thread::Builder::new().name(name).spawn(work).unwrap()
 }

@@ -15,6 +15,7 @@
 mod driver;
 mod world;
 
+mod answers;
 mod architecture;
 mod audit;
 mod basics;
@@ -28,9 +29,11 @@ mod log;
 mod memory;
 mod messages;
 mod model;
+mod names;
 mod objects;
 mod official;
 mod process;
+mod program;
 mod proxy;
 mod refresh;
 mod reports;

@@ -108,6 +108,7 @@ impl World {
             freshness: Freshness {
                 default: seconds(&[0, 60, 300], rng),
                 least: seconds(&[0, 0, 45], rng),
+                most: Duration::MAX,
             },
             grace,
             metrics,

@@ -1,15 +1,13 @@
 //! The program as a process: configuration, signals, exit status, its socket's life, its logs.
 
 use std::{
-    io::Read,
     net::TcpListener,
     os::unix::{
         fs::{FileTypeExt, MetadataExt, PermissionsExt, chown},
         process::CommandExt,
     },
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
-    thread::JoinHandle,
+    process::{Command, Output},
     time::Duration,
 };
 
@@ -18,14 +16,9 @@ use tempfile::TempDir;
 
 use crate::{
     driver::{Driver, PodVolume},
+    program::{Process, StandardError, program},
     world::{AUDIENCE, OIDC_PROVIDER, Setup, canaries, cloud, configure},
 };
-
-pub fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_csi-secrets-store-provider-alibabacloud"));
-    command.env_clear();
-    command
-}
 
 fn run(arguments: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
     let Output { status, stdout, stderr } =
@@ -142,12 +135,28 @@ fn what_cannot_be_started_is_said_with_exit_1() {
     assert!(said.contains("no --region is given"), "{said}");
 }
 
+#[test]
+fn start_without_root_certificates_fails_and_says_what_to_give() {
+    let directory = TempDir::new().unwrap();
+    let volume = format!("--provider-volume={}", directory.path().display());
+    let empty = directory.path().join("certs");
+    std::fs::create_dir(&empty).unwrap();
+    std::fs::write(empty.join("README"), "no certificate").unwrap();
+    let folders = format!("{}:/no/such/folder", empty.display());
+    for variable in [("SSL_CERT_DIR", folders.as_str()), ("SSL_CERT_FILE", "/no/such/file")] {
+        let arguments = [&volume, "--region=cn-hangzhou", "--healthz-port=0"];
+        let (status, said) = run(&arguments, &[variable]);
+        assert_eq!(status, 1, "{said}");
+        assert!(said.contains("no root certificates are found"), "{said}");
+    }
+    assert!(!directory.path().join("alibabacloud.sock").exists());
+}
+
 /// The program, started the way an operator does.
 pub struct Running {
-    child: Child,
+    process: Process,
     socket: PathBuf,
-    /// Read all the time: a full pipe would stop the program at its next line.
-    log: Option<JoinHandle<String>>,
+    stderr: StandardError,
 }
 
 impl Running {
@@ -175,17 +184,11 @@ impl Running {
             .args(more)
             // Where OpenSSL's users put theirs.
             .env("SSL_CERT_FILE", &ca)
-            .stdout(std::fs::File::create(directory.join("stdout")).unwrap())
-            .stderr(Stdio::piped());
+            .stdout(std::fs::File::create(directory.join("stdout")).unwrap());
         how(&mut command);
-        let mut child = command.spawn().unwrap();
-        let mut stderr = child.stderr.take().unwrap();
-        let log = std::thread::spawn(move || {
-            let mut log = String::new();
-            stderr.read_to_string(&mut log).unwrap();
-            log
-        });
-        Self { child, socket: volume.join("alibabacloud.sock"), log: Some(log) }
+        let stderr = StandardError::of(&mut command);
+        let process = Process::start(&mut command);
+        Self { process, socket: volume.join("alibabacloud.sock"), stderr }
     }
 
     pub async fn driver(&mut self) -> Driver {
@@ -203,31 +206,17 @@ impl Running {
     }
 
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.process.pid()
     }
 
     pub fn terminate(&self) {
-        let pid = rustix::process::Pid::from_raw(self.child.id() as i32).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.process.terminate();
     }
 
     /// Exit status and all that it logged.
     pub async fn ended(mut self) -> (i32, String) {
-        let ended = tokio::task::spawn_blocking(move || {
-            let status = self.child.wait().unwrap().code().unwrap_or(-1);
-            (status, self.log.take().unwrap().join().unwrap())
-        });
-        tokio::time::timeout(Duration::from_secs(40), ended)
-            .await
-            .expect("it does not end")
-            .unwrap()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let status = self.process.ended().await.code().unwrap_or(-1);
+        (status, String::from_utf8(self.stderr.all()).unwrap())
     }
 }
 
@@ -310,7 +299,7 @@ async fn the_process_leaves_no_core_file() {
     assert_eq!(owners(running.pid()), [0; 3]);
     let status = std::fs::read_to_string(format!("/proc/{}/status", running.pid())).unwrap();
     assert!(status.contains(&format!("Uid:\t{SOMEBODY}\t{SOMEBODY}\t")), "{status}");
-    let limits = format!("/proc/{}/limits", running.child.id());
+    let limits = format!("/proc/{}/limits", running.pid());
     let limits = std::fs::read_to_string(limits).unwrap();
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
@@ -327,11 +316,14 @@ async fn the_sandbox_leaves_the_files_that_are_used_after_the_start() {
         .own_token()
         .flag("audit", &audit.display().to_string())
         .env("SSL_CERT_FILE", "/etc/own/ca.pem");
-    let reach = configure(None, &emulator, directory.path(), &setup).unwrap().reach;
+    let reach = configure(&emulator, directory.path(), &setup).unwrap().reach;
     let own = |name: &str| directory.path().join(name);
     assert_eq!(reach.write, [own("providers"), own("records")]);
     let account = PathBuf::from("/var/run/secrets/kubernetes.io/serviceaccount");
-    assert_eq!(reach.read, [account, own(""), "/etc/own/ca.pem".into()]);
+    assert_eq!(reach.read, [account.clone(), own(""), "/etc/own/ca.pem".into()]);
+    let setup = Setup::default().env("SSL_CERT_DIR", "/etc/own/certs:/opt/certs:");
+    let reach = configure(&emulator, directory.path(), &setup).unwrap().reach;
+    assert_eq!(reach.read, [account, "/etc/own/certs".into(), "/opt/certs".into()]);
 }
 
 /// Landlock, seccomp and locked memory as this kernel has them, around everything else that is tested here.
@@ -372,8 +364,8 @@ async fn a_successor_keeps_its_socket() {
     let directory = TempDir::new().unwrap();
     let mut old = Running::start(&emulator, directory.path(), &[]).await;
     let on_old = old.driver().await;
-    let mut new = Running::start(&emulator, directory.path(), &[]).await;
     let before = inode(&old.socket).unwrap();
+    let mut new = Running::start(&emulator, directory.path(), &[]).await;
     let replaced = async {
         while inode(&new.socket).unwrap() == before {
             tokio::time::sleep(Duration::from_millis(10)).await;

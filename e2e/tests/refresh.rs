@@ -179,7 +179,7 @@ async fn in_an_outage_last_values_stand_in_and_a_refusal_still_wins() {
         (404, "Forbidden.KeyNotFound"),
         (401, "NoSuchKey"),
         (400, "InvalidParameter"),
-        (400, "IllegalTimestamp"),
+        (409, "Rejected.Disabled"),
     ] {
         world.mount(&pod).await.unwrap();
         let refusal = Fault {
@@ -249,6 +249,11 @@ async fn last_values_stand_in_for_what_passes_alone() {
         error(503, "ServiceUnavailableTemporary"),
         FaultEffect::Html { status: 502 },
         FaultEffect::Empty { status: 404 },
+        FaultEffect::Html { status: 403 },
+        FaultEffect::Html { status: 407 },
+        FaultEffect::Huge { mib: 2 },
+        error(400, "IllegalTimestamp"),
+        error(400, "RequestTimeTooSkewed"),
         FaultEffect::throttling(),
     ];
     let outlived = passing.into_iter().map(async |effect| {
@@ -267,6 +272,17 @@ async fn last_values_stand_in_for_what_passes_alone() {
         world.finish().await;
     });
     futures::future::join_all(outlived).await;
+
+    // A pod's token is renewed every hour: the last value is the pod's, once STS has taken the new one.
+    let world = graceful().await;
+    let pod = || world.pod("web", "web-1").objects("- objectName: web/plain\n");
+    let fresh = world.mount(&pod()).await.unwrap();
+    let kms = Fault { service: Some("kms".to_owned()), ..Fault::default() };
+    world.emulator.add_fault(kms);
+    assert_eq!(world.mount(&pod()).await.unwrap(), fresh);
+    world.emulator.revoke_trust("web").unwrap();
+    assert_eq!(world.mount(&pod()).await.unwrap_err().code(), Code::Unauthenticated);
+    world.finish().await;
 
     let world = graceful().await;
     let pod = world.pod("web", "web-1").objects("- objectName: web/plain\n");

@@ -262,7 +262,7 @@ async fn storm(share: &'static str, mounts: usize, seed: u64) {
     let storm = Arc::new(Storm::new(share, mounts).await);
     let began = Instant::now();
     storm.calm().await;
-    let alive = tasks::settled(Duration::from_millis(200)).await;
+    let alive = tasks::settled(&storm.world, Duration::from_millis(200)).await;
     let weather = tokio::spawn(weather(storm.clone(), Rng::with_seed(seed)));
     let lanes = (1..=LANES as u64).map(|lane| storm.lane(Rng::with_seed(seed << 8 | lane)));
     join_all(lanes).await;
@@ -270,7 +270,7 @@ async fn storm(share: &'static str, mounts: usize, seed: u64) {
     let _ = weather.await;
     weather::clear(&storm).await;
     storm.calm().await;
-    tasks::end(alive, Duration::from_secs(90), share).await;
+    tasks::end(&storm.world, alive, Duration::from_secs(90), share).await;
     let outcomes = storm.outcomes.lock().unwrap().clone();
     let metrics = storm.world.metrics().await;
     assert!(metrics.contains("mounts_in_flight 0\n"), "{metrics}");

@@ -1,20 +1,18 @@
-//! The tasks of the runtime that a test runs on, its world's among them: none may be left behind.
+//! The tasks of a world's provider: none may be left behind.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-fn alive() -> usize {
-    tokio::runtime::Handle::current().metrics().num_alive_tasks()
-}
+use crate::world::World;
 
 /// How many there are once none has come or gone for so long.
-pub async fn settled(unchanged: Duration) -> usize {
+pub async fn settled(world: &World, unchanged: Duration) -> usize {
     let steady = async {
         loop {
-            let before = alive();
+            let before = world.tasks().await;
             sleep(unchanged).await;
-            if alive() == before {
+            if world.tasks().await == before {
                 return before;
             }
         }
@@ -23,10 +21,14 @@ pub async fn settled(unchanged: Duration) -> usize {
 }
 
 /// Waits until there are no more than so many.
-pub async fn end(most: usize, within: Duration, what: &str) {
+pub async fn end(world: &World, most: usize, within: Duration, what: &str) {
     let end = Instant::now() + within;
-    while alive() > most {
-        assert!(Instant::now() < end, "{what}: {} tasks, of {most}", alive());
+    loop {
+        let alive = world.tasks().await;
+        if alive <= most {
+            return;
+        }
+        assert!(Instant::now() < end, "{what}: {alive} tasks, of {most}");
         sleep(Duration::from_millis(5)).await;
     }
 }

@@ -1,5 +1,8 @@
-//! A provider, a cloud and a driver, each its own, in one process; and everything that any of them
-//! said, searched for what must never be said.
+//! A provider, a cloud and a driver, each its own; and everything that any of them said, searched for
+//! what must never be said. The provider is the library, in the test's own process, or the program
+//! that `PROVIDER_PROGRAM` names.
+
+mod serving;
 
 use std::{
     net::SocketAddr,
@@ -12,12 +15,10 @@ use aho_corasick::AhoCorasick;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use emulator::{Config as CloudConfig, Emulator, RequestRecord};
 use provider::{
-    app::App,
     cloud::sign::hex,
     config::{Config, flags::Flags},
 };
 use tempfile::TempDir;
-use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::Status;
 
 use crate::{
@@ -25,6 +26,8 @@ use crate::{
     log,
     proxy::Proxy,
 };
+
+use serving::Serving;
 
 pub const OIDC_PROVIDER: &str =
     "acs:ram::1234567890123456:oidc-provider/ack-rrsa-c0123456789abcdef";
@@ -98,10 +101,8 @@ pub struct World {
     pub admin: SocketAddr,
     pub proxy: Option<Proxy>,
     directory: TempDir,
-    shutdown: CancellationToken,
-    serving: AbortOnDropHandle<Result<(), String>>,
+    serving: Serving,
     heard: Mutex<Vec<String>>,
-    logs_from: usize,
 }
 
 impl World {
@@ -110,7 +111,6 @@ impl World {
     }
 
     async fn start_with(setup: Setup) -> Self {
-        let logs_from = log::capture();
         let directory = TempDir::new().unwrap();
         let emulator = cloud(&setup.cloud).await;
         let proxy = match setup.proxied {
@@ -119,23 +119,10 @@ impl World {
             None => None,
         };
         let road = proxy.as_ref().map(|proxy| proxy.address);
-        let config = configure(road, &emulator, directory.path(), &setup).unwrap();
-        let app = App::bind(config).await.unwrap();
-        let admin = app.admin_address().unwrap();
-        let shutdown = CancellationToken::new();
-        let serving = AbortOnDropHandle::new(tokio::spawn(app.serve(shutdown.clone())));
+        let arguments = arguments(road, &emulator, directory.path(), &setup);
+        let (serving, admin) = Serving::start(arguments, &setup).await;
         let driver = Driver::connect(&socket(directory.path())).await.unwrap();
-        Self {
-            emulator,
-            driver,
-            admin,
-            proxy,
-            directory,
-            shutdown,
-            serving,
-            heard: Mutex::default(),
-            logs_from,
-        }
+        Self { emulator, driver, admin, proxy, directory, serving, heard: Mutex::default() }
     }
 
     pub fn socket(&self) -> PathBuf {
@@ -202,18 +189,26 @@ impl World {
         (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
     }
 
-    /// Ends the provider as SIGTERM would, and holds all that was said against all that is secret.
+    /// How many pieces of work are under way: in the test's own process those of the cloud and the
+    /// driver too.
+    pub async fn tasks(&self) -> usize {
+        if matches!(self.serving, Serving::Library { .. }) {
+            return tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        }
+        let metrics = self.metrics().await;
+        let line =
+            metrics.lines().find_map(|line| line.strip_prefix("csi_provider_alibabacloud_tasks "));
+        line.unwrap().parse().unwrap()
+    }
+
+    /// Ends the provider as SIGTERM does, and holds all that was said against all that is secret.
     /// Returns the audit record.
     pub async fn finish(self) -> String {
         let metrics = self.metrics().await;
         self.heard.lock().unwrap().push(metrics);
-        self.shutdown.cancel();
-        self.serving.await.unwrap().unwrap();
+        let logs = self.serving.end().await;
         let canaries = canaries(&self.emulator);
         let searcher = AhoCorasick::new(&canaries).unwrap();
-        let logs = log::captured();
-        // What a panic unwinds through may log again.
-        let logs = logs.lock().unwrap()[self.logs_from..].to_vec();
         let said = self.heard.lock().unwrap().join("\n");
         let audit =
             std::fs::read_to_string(self.directory.path().join("audit.log")).unwrap_or_default();
@@ -252,13 +247,28 @@ pub fn assert_not_forbidden(status: &Status) {
     assert!(!forbidden.contains(&status.code()), "{status:?}");
 }
 
-/// `road` leads to what is proxied.
 pub fn configure(
-    road: Option<SocketAddr>,
     emulator: &Emulator,
     directory: &Path,
     setup: &Setup,
 ) -> Result<Config, Vec<String>> {
+    parse(arguments(None, emulator, directory, setup), setup)
+}
+
+fn parse(arguments: Vec<String>, setup: &Setup) -> Result<Config, Vec<String>> {
+    let flags = Flags::parse(arguments.into_iter().map(Into::into)).unwrap();
+    Config::parse(&flags, &|name| {
+        setup.environment.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone())
+    })
+}
+
+/// The command line of a world's provider. `road` leads to what is proxied.
+fn arguments(
+    road: Option<SocketAddr>,
+    emulator: &Emulator,
+    directory: &Path,
+    setup: &Setup,
+) -> Vec<String> {
     let write = |name: &str, text: &str| {
         let path = directory.join(name);
         std::fs::write(&path, text).unwrap();
@@ -307,10 +317,7 @@ pub fn configure(
         arguments.push(format!("--oidc-token-file={}", write("token", &format!("{token}\n"))));
     }
     arguments.extend(setup.flags.clone());
-    let flags = Flags::parse(arguments.into_iter().map(Into::into)).unwrap();
-    Config::parse(&flags, &|name| {
-        setup.environment.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone())
-    })
+    arguments
 }
 
 fn socket(directory: &Path) -> PathBuf {
@@ -384,7 +391,7 @@ async fn saying(place: Place, text: String) {
         _ => text,
     };
     match place {
-        Place::Log => tracing::trace!("{text}"),
+        Place::Log => world.serving.log(&text),
         Place::Answer => world.heard.lock().unwrap().push(text),
         Place::Record => {
             let mut record =

@@ -188,6 +188,19 @@ impl Port {
     }
 }
 
+#[tokio::test]
+async fn unspecified_ipv6_address_serves_both_families() {
+    let admin = Admin::bind("[::]:0".parse().unwrap()).unwrap();
+    let port = admin.local_addr().unwrap().port();
+    for ip in ["127.0.0.1", "::1"] {
+        TcpStream::connect((ip, port)).await.unwrap();
+    }
+    let only_v4 = Admin::bind("0.0.0.0:0".parse().unwrap()).unwrap();
+    let port = only_v4.local_addr().unwrap().port();
+    TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    TcpStream::connect(("::1", port)).await.unwrap_err();
+}
+
 struct Double(Result<(), Status>);
 
 #[tonic::async_trait]

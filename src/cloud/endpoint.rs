@@ -1,7 +1,7 @@
 //! The hosts a signed request may go to. An `Endpoint` exists only for Alibaba Cloud's own host
 //! names and for those the operator named, so nothing signed can go anywhere else.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::Ipv6Addr, sync::Arc};
 
 use crate::{
     error::quoted,
@@ -16,6 +16,14 @@ pub enum Service {
 }
 
 impl Service {
+    pub fn name(self) -> &'static str {
+        match self {
+            Service::Sts => "STS",
+            Service::Kms => "KMS",
+            Service::Oos => "OOS",
+        }
+    }
+
     fn host_prefix(self) -> &'static str {
         match self {
             Service::Sts => "sts",
@@ -74,11 +82,18 @@ pub struct HostTemplate(String);
 impl HostTemplate {
     pub fn parse(text: &str) -> Option<Self> {
         let example = text.replace("{region}", "cn-hangzhou");
-        let (host, port) = match example.rsplit_once(':') {
-            Some((host, port)) => (host, port.parse::<u16>().is_ok_and(|port| port > 0)),
-            None => (example.as_str(), true),
+        let is_port = |text: &str| text.parse::<u16>().is_ok_and(|port| port > 0);
+        let valid = match example.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((address, port)) => {
+                let port = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
+                port && address.parse::<Ipv6Addr>().is_ok()
+            }
+            None => match example.rsplit_once(':') {
+                Some((host, port)) => is_port(port) && is_host(host),
+                None => is_host(&example),
+            },
         };
-        (port && is_host(host)).then(|| Self(text.to_owned()))
+        valid.then(|| Self(text.to_owned()))
     }
 }
 
@@ -141,7 +156,7 @@ impl Endpoints {
 
 const INSTANCE_SUFFIX: &str = ".cryptoservice.kms.aliyuncs.com";
 
-fn is_kms_instance(host: &str) -> bool {
+pub(super) fn is_kms_instance(host: &str) -> bool {
     let name = host.split(':').next().unwrap_or_default();
     name.strip_suffix(INSTANCE_SUFFIX).is_some_and(|id| !id.is_empty() && !id.contains('.'))
         && name.len() == host.len()
@@ -150,6 +165,13 @@ fn is_kms_instance(host: &str) -> bool {
 fn shared_gateway_region(host: &str) -> Option<Region> {
     let rest = host.strip_suffix(".aliyuncs.com")?;
     Region::parse(rest.strip_prefix("kms-vpc.").or_else(|| rest.strip_prefix("kms."))?)
+}
+
+/// Service and region of a regional host as Alibaba Cloud names them, as far as it looks like one.
+pub(crate) fn regional(host: &str) -> Option<(&str, &str)> {
+    let (service, region) = host.strip_suffix(".aliyuncs.com")?.split_once('.')?;
+    let service = service.strip_suffix("-vpc").unwrap_or(service);
+    (matches!(service, "sts" | "kms" | "oos") && !region.contains('.')).then_some((service, region))
 }
 
 fn is_host(text: &str) -> bool {
@@ -235,10 +257,31 @@ mod tests {
 
     #[test]
     fn an_operators_host_is_a_host() {
-        for good in ["a.example", "127.0.0.1:8443", "kms.{region}.example", "localhost:1"] {
+        for good in [
+            "a.example",
+            "127.0.0.1:8443",
+            "kms.{region}.example",
+            "localhost:1",
+            "[fd00::1]",
+            "[fd00::1]:8443",
+        ] {
             assert!(HostTemplate::parse(good).is_some(), "{good}");
         }
-        for bad in ["", "https://a", "a b", "a:0", "a:x", "a/b", "-a"] {
+        for bad in [
+            "",
+            "https://a",
+            "a b",
+            "a:0",
+            "a:x",
+            "a/b",
+            "-a",
+            "fd00::1",
+            "[fd00::1]:0",
+            "[fd00::1]8443",
+            "[a.example]",
+            "[fd00::1",
+            "[::1]@a",
+        ] {
             assert!(HostTemplate::parse(bad).is_none(), "{bad}");
         }
     }

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{failure::Cause, pace::Pace};
-use crate::http::{Broken, NO_CONNECTION_IN_TIME};
+use crate::http::{Broken, ConnectionError, NameError};
 
 /// Whose turn it is: the least is served first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,11 +90,24 @@ impl Load {
             // What is not connected in time held a place for seconds, as a call without an answer.
             Cause::TimedOut
             | Cause::Server
-            | Cause::Broken(Broken::Connection(NO_CONNECTION_IN_TIME)) => Load::Overloaded,
-            Cause::Broken(_) | Cause::Garbled | Cause::Unsendable => Load::Unknown,
+            | Cause::Broken(Broken::Connection(
+                ConnectionError::TimedOut | ConnectionError::Name(NameError::NoAnswer),
+            )) => Load::Overloaded,
+            Cause::Broken(_) | Cause::Garbled | Cause::OnTheWay | Cause::Unsendable => {
+                Load::Unknown
+            }
             _ => Load::Answered,
         }
     }
+}
+
+/// Which limit on calls at once was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// The operator's, over all hosts of a service.
+    Service(usize),
+    /// That of one host, which was overloaded.
+    Host(usize),
 }
 
 /// Leave to make one call; the next has it when this is dropped.
@@ -158,6 +171,17 @@ impl Gate {
         entry.turns.entry(turn).or_default().push_back(give);
         self.wake(&host, entry);
         Err(Queued(take))
+    }
+
+    /// What a call to this host waits for: a place, or a turn at a host that has throttled.
+    pub(super) fn awaited(&self, host: &str) -> Cause {
+        let state = self.lock();
+        let limit = state.hosts.get(host).filter(|host| !host.is_below_its_limit());
+        match limit {
+            _ if state.taken >= state.most => Cause::NoPlace(Full::Service(state.most)),
+            Some(host) => Cause::NoPlace(Full::Host(host.taken)),
+            None => Cause::Throttled,
+        }
     }
 
     /// Looks again when the pace allows the next call: until then nothing else might.
@@ -257,8 +281,11 @@ impl Host {
     }
 
     fn has_room(&self, turn: Turn) -> bool {
+        self.is_below_its_limit() && self.pace.next(turn.can_wait()) <= Instant::now()
+    }
+
+    fn is_below_its_limit(&self) -> bool {
         f64::from(u32::try_from(self.taken).unwrap_or(u32::MAX)) + 1.0 <= self.limit
-            && self.pace.next(turn.can_wait()) <= Instant::now()
     }
 
     fn take(&mut self) {
@@ -396,10 +423,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_host_that_cannot_be_reached_leaves_its_places_to_others() {
-        let late = Load::of(Cause::Broken(Broken::Connection(NO_CONNECTION_IN_TIME)));
+        let late = Load::of(Cause::Broken(Broken::Connection(ConnectionError::TimedOut)));
         assert_eq!(late, Load::Overloaded);
         assert_eq!(
-            Load::of(Cause::Broken(Broken::Connection("connection refused"))),
+            Load::of(Cause::Broken(Broken::Connection(ConnectionError::Refused))),
             Load::Unknown
         );
         let gate = Gate::new(16);

@@ -41,8 +41,8 @@ impl Cloud {
             .ok_or_else(|| Failure::new(api, errand.endpoint, Cause::Garbled))
     }
 
-    /// The latest versions of up to ten parameters, in the order of `names`; `None` for one that
-    /// does not exist.
+    /// The latest versions of up to ten parameters, in the order of `names`; `None` for one that the
+    /// answer does not hold with its value, for whatever reason: asked for alone, it is told.
     pub async fn get_secret_parameters(
         &self,
         errand: &Errand<'_>,
@@ -59,21 +59,14 @@ impl Cloud {
         ];
         let body = self.read(errand, api, query).await?;
         let many: Many = serde_json::from_slice(body.expose()).map_err(|_| garbled())?;
-        let missing = many.invalid_parameters.unwrap_or_default();
         let id = request_id(many.request_id.as_deref());
-        let mut found: Vec<(String, Value)> = Vec::new();
-        for parameter in many.parameters {
-            found.push(parameter.value(&id).ok_or_else(garbled)?);
-        }
-        names
-            .iter()
-            .map(|name| match found.iter().position(|(found, _)| found == name) {
-                Some(at) => Ok(Some(found.swap_remove(at).1)),
-                None if missing.iter().any(|missing| missing == name) => Ok(None),
-                // Neither given nor called missing: not to be taken for either.
-                None => Err(garbled()),
-            })
-            .collect()
+        // One that could not be decrypted has no value.
+        let mut found: Vec<(String, Value)> =
+            many.parameters.into_iter().filter_map(|parameter| parameter.value(&id)).collect();
+        let mut take = |name: &str| {
+            Some(found.swap_remove(found.iter().position(|(found, _)| found == name)?).1)
+        };
+        Ok(names.iter().map(|name| take(name)).collect())
     }
 }
 
@@ -88,7 +81,6 @@ struct One {
 #[serde(rename_all = "PascalCase")]
 struct Many {
     parameters: Vec<Parameter>,
-    invalid_parameters: Option<Vec<String>>,
     request_id: Option<String>,
 }
 

@@ -1,7 +1,8 @@
 //! Which certificates the cloud's hosts are trusted by.
 
 use std::{
-    fmt,
+    env, fmt,
+    path::PathBuf,
     sync::{Arc, LazyLock},
 };
 
@@ -9,10 +10,13 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use http_body_util::Full;
 use hyper::Request;
-use rustls::RootCertStore;
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
 
 use super::endpoint::Trust;
-use crate::http::{self, Answer, Broken, Client, FixedAddresses, Transport};
+use crate::http::{self, Answer, Broken, Client, FixedAddresses, Transport, Untrusted};
 
 /// How hosts are found and trusted, beyond the defaults.
 #[derive(Debug, Default)]
@@ -40,13 +44,14 @@ impl Clients {
         let mut operators = RootCertStore::empty();
         if let Some(pem) = &ca_pem {
             http::trust(&mut operators, pem)?;
+        } else if !has_system_certificate() {
+            return Err(NO_ROOTS.to_owned());
         }
         let system = {
             let resolve = resolve.clone();
             Later::new(move || {
                 let mut roots = operators;
-                // Honours SSL_CERT_FILE and SSL_CERT_DIR. A machine without roots is no error here:
-                // the operator's file may be all there is.
+                // Honours SSL_CERT_FILE and SSL_CERT_DIR. The operator's file may be all there is.
                 roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
                 Client::secure(roots, resolve)
             })
@@ -85,6 +90,27 @@ impl Clients {
     }
 }
 
+const NO_ROOTS: &str = "no root certificates are found, so no host can be trusted: give a CA bundle with \
+    --ca-file, SSL_CERT_FILE or SSL_CERT_DIR, or install the system's ca-certificates";
+
+/// Whether the system has any, without the milliseconds that reading all of them takes.
+fn has_system_certificate() -> bool {
+    let variable = |name| env::var_os(name).filter(|text| !text.is_empty());
+    let (file, folders) = match (variable("SSL_CERT_FILE"), variable("SSL_CERT_DIR")) {
+        (None, None) => {
+            let found = openssl_probe::probe();
+            (found.cert_file, found.cert_dir)
+        }
+        (file, folders) => {
+            let folders = folders.map(|folders| env::split_paths(&folders).collect());
+            (file.map(PathBuf::from), folders.unwrap_or_default())
+        }
+    };
+    let files = folders.iter().filter_map(|folder| folder.read_dir().ok()).flatten();
+    let files = files.filter_map(|entry| Some(entry.ok()?.path()));
+    file.into_iter().chain(files).any(|path| CertificateDer::from_pem_file(path).is_ok())
+}
+
 type Make = Box<dyn FnOnce() -> Result<Client, String> + Send>;
 
 /// A client that is made when the first request needs it.
@@ -100,7 +126,7 @@ impl Transport for Later {
     fn send(&self, request: Request<Full<Bytes>>) -> BoxFuture<'_, Result<Answer, Broken>> {
         match &*self.0 {
             Ok(client) => Transport::send(client, request),
-            Err(_) => Box::pin(async { Err(Broken::Certificate) }),
+            Err(_) => Box::pin(async { Err(Broken::Certificate(Untrusted::Otherwise)) }),
         }
     }
 

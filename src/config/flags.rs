@@ -217,7 +217,7 @@ const FLAGS: &[Flag] = &[
         OPERATION,
         "healthz-address",
         "IP",
-        "Where probes and metrics are served [default: 0.0.0.0]",
+        "Where probes and metrics are served [default: ::, which is IPv4 too]",
     ),
     flag(OPERATION, "healthz-port", "PORT", "Their port [default: 8989]"),
     flag(OPERATION, "healthz-path", "PATH", "Path of the liveness probe [default: /healthz]"),
@@ -232,7 +232,16 @@ const FLAGS: &[Flag] = &[
         FRESHNESS,
         "min-refresh-interval",
         "INTERVAL",
-        "The least that a SecretProviderClass can ask for with refreshInterval [default: 0]",
+        "The least that a SecretProviderClass can ask for with refreshInterval, and the least of \
+         --refresh-interval [default: 0]",
+    ),
+    flag(
+        FRESHNESS,
+        "max-refresh-interval",
+        "INTERVAL",
+        "The most that a SecretProviderClass can ask for with refreshInterval, and the longest that \
+         any value is served from the cache: a right that was taken back is noticed by then \
+         [default: 1h, or --refresh-interval if that is longer]",
     ),
     flag(
         FRESHNESS,
@@ -334,7 +343,7 @@ capitals, such as ALIBABACLOUD_PROVIDER_REGION. Flags win over these, and these 
 Access keys come from the environment alone: ACCESS_KEY_ID and SECRET_ACCESS_KEY (or
 ALIBABA_CLOUD_ACCESS_KEY_ID, ALIBABA_CLOUD_ACCESS_KEY_SECRET, ALIBABA_CLOUD_SECURITY_TOKEN).
 Also read: NODE_NAME, ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED, ALIBABA_CLOUD_STS_REGION,
-ALIBABA_CLOUD_ECS_METADATA_DISABLED, ALIBABA_CLOUD_IMDSV1_DISABLED, SSL_CERT_FILE.
+ALIBABA_CLOUD_ECS_METADATA_DISABLED, ALIBABA_CLOUD_IMDSV1_DISABLED, SSL_CERT_FILE, SSL_CERT_DIR.
 
 Exit status: 0 after SIGTERM, 64 if the configuration is wrong (all mistakes are listed), 1 if the
 program could not go on.";

@@ -1,7 +1,7 @@
 //! ECS instance metadata: the machine's role, and its region. Plain HTTP on a link-local host, so
 //! nothing secret is ever sent there, and no proxy is ever asked.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use http_body_util::Full;
 use hyper::{Method, Request};
@@ -9,7 +9,7 @@ use rustls::RootCertStore;
 use serde::Deserialize;
 use tokio::time::{Instant, timeout};
 
-use super::{Session, sts::RawSession};
+use super::{NoSession, Session, sts::RawSession};
 use crate::{
     cloud::{ask_again, passes},
     error::{Class, Error, identifier},
@@ -20,6 +20,7 @@ use crate::{
 /// The host on every ECS instance.
 pub const DEFAULT_HOST: &str = "100.100.100.200";
 const TOKEN_HEADER: &str = "x-aliyun-ecs-metadata-token";
+const NO_ROLE: &str = "no RAM role is attached to the instance";
 const ROLES: &str = "/latest/meta-data/ram/security-credentials/";
 /// The official clients' connect and read timeouts, taken together.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -48,17 +49,21 @@ impl Metadata {
     }
 
     pub async fn region(&self) -> Result<String, Error> {
-        let token = self.token().await?;
-        let region = self.get("/latest/meta-data/region-id", token.as_ref()).await?;
+        let region = async {
+            let token = self.token().await?;
+            self.get("/latest/meta-data/region-id", token.as_ref()).await
+        };
+        let region = region.await.map_err(|failed| failed.no_session().error)?;
         Ok(region.expose().trim().to_owned())
     }
 
-    pub(super) async fn session(&self, deadline: Instant) -> Result<Session, Error> {
+    pub(super) async fn session(&self, deadline: Instant) -> Result<Session, NoSession> {
         let asked = tokio::time::timeout_at(deadline, self.ask()).await;
-        asked.unwrap_or_else(|_| Err(failed("no answer in time")))
+        let asked = asked.unwrap_or(Err(Failed::Passing("no answer in time".into())));
+        asked.map_err(Failed::no_session)
     }
 
-    async fn ask(&self) -> Result<Session, Error> {
+    async fn ask(&self) -> Result<Session, Failed> {
         let token = self.token().await?;
         let role = match &self.role {
             Some(role) => role.clone(),
@@ -66,23 +71,24 @@ impl Metadata {
         };
         // It becomes part of a path, and of an error.
         let Some(role) = identifier(&role) else {
-            return Err(failed("no RAM role is attached to the instance"));
+            return Err(Failed::Lasting(NO_ROLE.into()));
         };
         let body = self.get(&format!("{ROLES}{role}"), token.as_ref()).await?;
         let answer: Answer = serde_json::from_str(body.expose())
-            .map_err(|_| failed("the answer lacks what it must hold"))?;
+            .map_err(|_| Failed::Lasting("the answer lacks what it must hold".into()))?;
         if answer.code != "Success" {
-            return Err(failed("the instance's role cannot be used now"));
+            return Err(Failed::Lasting("the instance's role cannot be used now".into()));
         }
-        answer.session.session(LONGEST).ok_or_else(|| failed("the session is over already"))
+        let session = answer.session.session(LONGEST);
+        session.ok_or_else(|| Failed::Lasting("the session is over already".into()))
     }
 
-    async fn token(&self) -> Result<Option<Secret<String>>, Error> {
+    async fn token(&self) -> Result<Option<Secret<String>>, Failed> {
         let headers = [("x-aliyun-ecs-metadata-token-ttl-seconds", "60")];
         match self.send(Method::PUT, "/latest/api/token", &headers).await? {
             (200, token) => Ok(Some(token)),
             _ if self.without_token => Ok(None),
-            (status, _) => Err(failed(&format!("no token: HTTP {status}"))),
+            (status, _) => Err(Failed::of(status, format!("no token: HTTP {status}"))),
         }
     }
 
@@ -90,14 +96,12 @@ impl Metadata {
         &self,
         path: &str,
         token: Option<&Secret<String>>,
-    ) -> Result<Secret<String>, Error> {
+    ) -> Result<Secret<String>, Failed> {
         let header = token.map(|token| (TOKEN_HEADER, token.expose().as_str()));
         match self.send(Method::GET, path, header.as_slice()).await? {
             (200, body) => Ok(body),
-            (404, _) if path.starts_with(ROLES) => {
-                Err(failed("no RAM role is attached to the instance"))
-            }
-            (status, _) => Err(failed(&format!("HTTP {status}"))),
+            (404, _) if path.starts_with(ROLES) => Err(Failed::NoRole),
+            (status, _) => Err(Failed::of(status, format!("HTTP {status}"))),
         }
     }
 
@@ -107,11 +111,11 @@ impl Metadata {
         method: Method,
         path: &str,
         headers: &[(&str, &str)],
-    ) -> Result<(u16, Secret<String>), Error> {
+    ) -> Result<(u16, Secret<String>), Failed> {
         let ask = || self.send_once(method.clone(), path, headers);
         ask_again(ask, |answer| match answer {
             Ok((status, _)) => passes(*status),
-            Err(_) => true,
+            Err(failed) => matches!(failed, Failed::Passing(_)),
         })
         .await
     }
@@ -121,7 +125,7 @@ impl Metadata {
         method: Method,
         path: &str,
         headers: &[(&str, &str)],
-    ) -> Result<(u16, Secret<String>), Error> {
+    ) -> Result<(u16, Secret<String>), Failed> {
         let mut request =
             Request::builder().method(method).uri(format!("http://{}{path}", self.host));
         for (name, value) in headers {
@@ -129,24 +133,59 @@ impl Metadata {
         }
         let request = request
             .body(Full::default())
-            .map_err(|_| failed("a value cannot be put into a request"))?;
+            .map_err(|_| Failed::Lasting("a value cannot be put into a request".into()))?;
         match timeout(TIMEOUT, self.client.send(request)).await {
             Ok(Ok(answer)) => {
                 let text = std::str::from_utf8(answer.body.expose());
-                let text = text.map_err(|_| failed("the answer is not text"))?;
+                let text = text.map_err(|_| passing("the answer is not text"))?;
                 Ok((answer.status, Secret::new(text.to_owned())))
             }
-            Ok(Err(Broken::Connection(what))) => Err(failed(what)),
-            Ok(Err(Broken::Certificate)) => Err(failed("it is not who it should be")),
-            Err(_) => Err(failed("no answer in time")),
+            Ok(Err(Broken::Connection(error))) => Err(passing(error.reason())),
+            Ok(Err(Broken::TooLarge)) => Err(passing("the answer is larger than 1 MiB")),
+            Ok(Err(Broken::Certificate(_))) => {
+                Err(Failed::Lasting("it is not who it should be".into()))
+            }
+            Err(_) => Err(passing("no answer in time")),
         }
     }
 }
 
-fn failed(what: &str) -> Error {
-    Error::new(Class::Unusable, what)
-        .about("instance metadata")
-        .fix("identity ecs-role needs an ECS instance with a RAM role, reachable from this pod")
+/// Why metadata gave nothing.
+#[derive(Clone, Debug)]
+enum Failed {
+    /// It was not there, or in trouble: it may be otherwise soon.
+    Passing(Cow<'static, str>),
+    /// Until somebody changes the set-up.
+    Lasting(Cow<'static, str>),
+    /// The only answer that says that this machine may be nobody.
+    NoRole,
+}
+
+fn passing(what: &'static str) -> Failed {
+    Failed::Passing(what.into())
+}
+
+impl Failed {
+    fn of(status: u16, what: String) -> Self {
+        if passes(status) { Failed::Passing(what.into()) } else { Failed::Lasting(what.into()) }
+    }
+
+    fn no_session(self) -> NoSession {
+        let set_up = "identity ecs-role needs an ECS instance with a RAM role, reachable from this \
+                      pod";
+        let (class, what, fix) = match &self {
+            Failed::Passing(what) => (
+                Class::Internal,
+                &**what,
+                format!("the mount is tried again; if this stays: {set_up}"),
+            ),
+            Failed::Lasting(what) => (Class::Unusable, &**what, set_up.to_owned()),
+            Failed::NoRole => (Class::Unusable, NO_ROLE, set_up.to_owned()),
+        };
+        let error = Error::new(class, what).about("instance metadata").fix(fix);
+        let refusal = matches!(self, Failed::NoRole);
+        NoSession { refusal, ..NoSession::unanswered(error) }
+    }
 }
 
 #[derive(Deserialize)]
@@ -173,7 +212,7 @@ mod tests {
         };
         let within = || Instant::now() + TIMEOUT;
         let error = metadata(false).session(within()).await.unwrap_err();
-        assert_eq!(&*error.what, "no token: HTTP 404");
+        assert_eq!(&*error.error.what, "no token: HTTP 404");
         assert_eq!(metadata(true).session(within()).await.unwrap().keys.id, "key-1");
         let asked = fake.last("/latest/meta-data/ram/security-credentials/node");
         assert!(!asked.contains(TOKEN_HEADER), "{asked}");

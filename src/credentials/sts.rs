@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::Session;
+use super::{NoSession, Session};
 use crate::{
     cloud::{
         Api, Call, Cause, Cloud, Failure,
@@ -14,7 +14,6 @@ use crate::{
         gate::Turn,
         sign::{Keys, percent_encode},
     },
-    error::Error,
     names::{OidcProviderArn, RoleArn},
     secret::Secret,
 };
@@ -34,7 +33,7 @@ pub(super) struct Assume<'a> {
 }
 
 /// Hears what went wrong so far, for those who stop waiting before it is over.
-pub(super) type Trouble<'a> = &'a (dyn Fn(Error) + Sync);
+pub(super) type Trouble<'a> = &'a (dyn Fn(NoSession) + Sync);
 
 /// Shaped like the official Go client's call: operation in the query, the rest in the form.
 pub(super) async fn assume_role_with_oidc(
@@ -43,7 +42,7 @@ pub(super) async fn assume_role_with_oidc(
     request: &WithOidc<'_>,
     deadline: Instant,
     trouble: Trouble<'_>,
-) -> Result<Session, Error> {
+) -> Result<Session, NoSession> {
     let api = Api::AssumeRoleWithOidc;
     let seconds = request.lifetime.as_secs().to_string();
     let form = form(&[
@@ -102,24 +101,21 @@ pub(super) async fn assume_role(
     session(cloud, &call, *request.lifetime, deadline).await
 }
 
-/// A refusal in the words of a mount's error. What only the mount knows about trust is added there.
-pub(super) fn told(failure: &Failure, role: &RoleArn) -> Error {
-    let fix = match (failure.cause, failure.code()) {
-        (_, Some("AuthenticationFail.OIDCToken.Expired")) => {
-            "the token is too old for STS: check the node's clock; kubelet renews the token"
-        }
-        (_, Some(code)) if code.starts_with("AuthenticationFail.OIDCToken") => {
-            "the registered OIDC provider must have this cluster's issuer, keys and the client id \
-             sts.aliyuncs.com"
-        }
-        (Cause::NotFound, _) => "create the role or correct its name",
-        (Cause::Denied, _) => {
+/// A failure in the words of a mount's error. What only the mount knows about trust is added there.
+pub(super) fn told(failure: &Failure, role: &RoleArn) -> NoSession {
+    let fix = match failure.cause {
+        Cause::Denied => {
             "the caller needs sts:AssumeRole on the role, and the role's trust policy must name \
              the caller"
         }
+        Cause::Invalid => "check the role's ARN, --role-session-name and --role-session-expiration",
         _ => "",
     };
-    failure.error(format!("role {role}"), fix)
+    NoSession {
+        error: failure.error(format!("role {role}"), fix),
+        refusal: failure.cause.is_refusal(),
+        late: failure.late,
+    }
 }
 
 async fn session(

@@ -7,10 +7,10 @@ use std::{
     time::Duration,
 };
 
-use futures::future::join_all;
+use futures::future::{BoxFuture, join_all};
 use tokio::time::Instant;
 
-use super::{Missed, Outcome, Shared, is_refusal};
+use super::{Missed, Outcome, Shared};
 use crate::{
     cloud::{
         Api, Cause, Errand, Failure,
@@ -43,8 +43,20 @@ pub(super) enum Plan {
     Secrets(Vec<Flight>),
 }
 
+impl Plan {
+    fn of(mut flights: Vec<Flight>, parameters: bool) -> Self {
+        match (flights.len(), flights.pop()) {
+            (1, Some(only)) => Plan::One(Box::new(only)),
+            (_, last) => {
+                flights.extend(last);
+                if parameters { Plan::Parameters(flights) } else { Plan::Secrets(flights) }
+            }
+        }
+    }
+}
+
 /// Parameters go out in tens, except those of a chosen version, which that operation cannot give;
-/// secrets in twenties where that is known to work or has not been tried.
+/// secrets in twenties, if the operator wants it. Neither where it was refused a short while ago.
 pub(super) fn plans(flights: Vec<Flight>, batching: &Batching) -> Vec<Plan> {
     type Group = (Endpoint, Option<Region>, Option<RoleArn>);
     let mut plans = Vec::new();
@@ -52,10 +64,16 @@ pub(super) fn plans(flights: Vec<Flight>, batching: &Batching) -> Vec<Plan> {
     for flight in flights {
         let Read { endpoint, source, cross_account_role, .. } = &*flight.read;
         let (region, name) = match source {
-            Source::Oos(ParameterRef { region, name, version: None }) => (Some(region), name),
+            Source::Oos(ParameterRef { region, name, version: None })
+                if batching.may(&flight.login, endpoint) =>
+            {
+                (Some(region), name)
+            }
             // An ARN is answered under a name that may be another's.
             Source::Kms(SecretRef { name, .. })
-                if !name.starts_with("acs:") && batching.may(&flight.login, endpoint) =>
+                if batching.kms
+                    && !name.starts_with("acs:")
+                    && batching.may(&flight.login, endpoint) =>
             {
                 (None, name)
             }
@@ -76,34 +94,34 @@ pub(super) fn plans(flights: Vec<Flight>, batching: &Batching) -> Vec<Plan> {
         let most = if region.is_some() { oos::BATCH } else { kms::BATCH };
         while !flights.is_empty() {
             let rest = flights.split_off(most.min(flights.len()));
-            let mut chunk = std::mem::replace(&mut flights, rest);
-            plans.push(match (chunk.len(), chunk.pop()) {
-                (1, Some(only)) => Plan::One(Box::new(only)),
-                (_, last) => {
-                    chunk.extend(last);
-                    if region.is_some() { Plan::Parameters(chunk) } else { Plan::Secrets(chunk) }
-                }
-            });
+            let chunk = std::mem::replace(&mut flights, rest);
+            plans.push(Plan::of(chunk, region.is_some()));
         }
     }
     plans
 }
 
-/// Who may read several secrets with one call. Whether the service has that operation, and which
+/// Who may read several objects with one call. Whether the service has that operation, and which
 /// permission it takes, is told by the first answer to each identity at each host.
 #[derive(Debug)]
 pub(super) struct Batching {
-    on: bool,
-    refused: Mutex<HashSet<(String, String)>>,
+    /// For secrets the operator decides.
+    kms: bool,
+    refused: Mutex<HashMap<(String, String), Instant>>,
 }
 
 impl Batching {
-    pub(super) fn new(on: bool) -> Self {
-        Self { on, refused: Mutex::default() }
+    /// Then it is tried again: the right may have been given meanwhile.
+    const REMEMBERED: Duration = Duration::from_secs(3600);
+
+    pub(super) fn new(kms: bool) -> Self {
+        Self { kms, refused: Mutex::default() }
     }
 
     fn may(&self, login: &Login, endpoint: &Endpoint) -> bool {
-        self.on && !lock(&self.refused).contains(&(login.who(), endpoint.host().to_owned()))
+        let refused = lock(&self.refused);
+        let at = refused.get(&(login.who(), endpoint.host().to_owned()));
+        at.is_none_or(|at| at.elapsed() >= Self::REMEMBERED)
     }
 
     fn refused(&self, login: &Login, endpoint: &Endpoint) {
@@ -113,7 +131,7 @@ impl Batching {
         if refused.len() >= MOST {
             refused.clear();
         }
-        refused.insert((login.who(), endpoint.host().to_owned()));
+        refused.insert((login.who(), endpoint.host().to_owned()), Instant::now());
     }
 }
 
@@ -147,12 +165,20 @@ enum Ask<'a> {
 
 impl Caller {
     pub(super) async fn run(self, plan: Plan) {
-        let singly = match plan {
-            Plan::One(flight) => return self.one(flight).await,
-            Plan::Parameters(flights) => self.parameters(flights).await,
-            Plan::Secrets(flights) => self.secrets(flights).await,
-        };
-        join_all(singly.into_iter().map(|flight| self.one(Box::new(flight)))).await;
+        self.carry_out(plan).await;
+    }
+
+    /// Boxed because a batch may become smaller ones.
+    fn carry_out(&self, plan: Plan) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let (flights, parameters) = match plan {
+                Plan::One(flight) => return self.one(flight).await,
+                Plan::Parameters(flights) => (flights, true),
+                Plan::Secrets(flights) => (flights, false),
+            };
+            let plans = self.batch(flights, parameters).await;
+            join_all(plans.into_iter().map(|plan| self.carry_out(plan))).await;
+        })
     }
 
     async fn one(&self, flight: Box<Flight>) {
@@ -166,52 +192,34 @@ impl Caller {
             Ok(mut values) => values.pop().flatten().map(Arc::new).ok_or_else(|| {
                 Failure::new(api(&flight.read), &flight.read.endpoint, Cause::Garbled).into()
             }),
-            Err(missed) => Err(missed),
+            Err(missed) => Err(missed.of_version(&flight.read.source)),
         };
         self.land(*flight, outcome, asked);
     }
 
-    /// Gives back those that are better asked for singly.
-    async fn parameters(&self, flights: Vec<Flight>) -> Vec<Flight> {
+    /// One call for all of them, as far as it has them. Gives back what is better asked for in other
+    /// calls, so that each object gets its own answer.
+    async fn batch(&self, flights: Vec<Flight>, parameters: bool) -> Vec<Plan> {
         let asked = Instant::now();
-        let Some(first) = flights.first() else { return flights };
-        let parameters: Vec<&ParameterRef> = flights.iter().filter_map(parameter).collect();
-        let Some(ParameterRef { region, .. }) = parameters.first() else { return flights };
-        let names: Vec<&str> = parameters.iter().map(|parameter| &*parameter.name).collect();
-        let ask = Ask::Parameters(region, &names);
-        match self.signed(first, &flights, &ask).await {
-            Ok(values) => {
-                for (flight, value) in flights.into_iter().zip(values) {
-                    let missing = || {
-                        let endpoint = &flight.read.endpoint;
-                        Failure::new(Api::GetSecretParameters, endpoint, Cause::NotFound).into()
-                    };
-                    let outcome = value.map(Arc::new).ok_or_else(missing);
-                    self.land(flight, outcome, asked);
-                }
-                Vec::new()
+        let one_by_one = |flights: Vec<Flight>| {
+            flights.into_iter().map(|flight| Plan::One(Box::new(flight))).collect()
+        };
+        let outcome = match flights.first() {
+            None => return Vec::new(),
+            Some(first) if parameters => {
+                let of: Vec<&ParameterRef> = flights.iter().filter_map(parameter).collect();
+                let Some(region) = of.first().map(|parameter| &parameter.region) else {
+                    return one_by_one(flights);
+                };
+                let names: Vec<&str> = of.iter().map(|parameter| &*parameter.name).collect();
+                self.signed(first, &flights, &Ask::Parameters(region, &names)).await
             }
-            // Policies made for the official provider allow only the single read, and one name
-            // that is not allowed fails the whole batch: singly, each object gets its own answer.
-            Err(Missed::Failed(Failure { cause: Cause::Denied | Cause::UnknownApi, .. })) => {
-                flights
+            Some(first) => {
+                let secrets: Vec<&SecretRef> = flights.iter().filter_map(secret).collect();
+                self.signed(first, &flights, &Ask::Secrets(&secrets)).await
             }
-            Err(missed) => {
-                flights
-                    .into_iter()
-                    .for_each(|flight| self.land(flight, Err(missed.clone()), asked));
-                Vec::new()
-            }
-        }
-    }
-
-    /// Gives back those that the answer does not hold, and all of them where there is no such
-    /// operation.
-    async fn secrets(&self, flights: Vec<Flight>) -> Vec<Flight> {
-        let asked = Instant::now();
-        let Some(first) = flights.first() else { return flights };
-        let secrets: Vec<&SecretRef> = flights.iter().filter_map(secret).collect();
-        match self.signed(first, &flights, &Ask::Secrets(&secrets)).await {
+        };
+        let missed = match outcome {
             Ok(values) => {
                 let mut singly = Vec::new();
                 for (flight, value) in flights.into_iter().zip(values) {
@@ -220,23 +228,26 @@ impl Caller {
                         None => singly.push(flight),
                     }
                 }
-                singly
+                return one_by_one(singly);
             }
-            Err(
-                Missed::NotThere(_)
-                | Missed::Failed(Failure {
-                    cause: Cause::Denied | Cause::Invalid | Cause::UnknownApi,
-                    ..
-                }),
-            ) => {
-                self.shared.batching.refused(&first.login, &first.read.endpoint);
-                flights
+            Err(missed) => missed,
+        };
+        match &missed {
+            Missed::Failed(Failure { cause, .. }) if cause.is_too_large() => {
+                halves(flights, parameters)
             }
-            Err(Missed::Failed(Failure { cause: Cause::Garbled, .. })) => flights,
-            Err(missed) => {
-                flights
-                    .into_iter()
-                    .for_each(|flight| self.land(flight, Err(missed.clone()), asked));
+            Missed::Failed(Failure { cause, .. }) if cause.is_of_a_batch() => {
+                // Policies made for the official provider allow only the single read, and one name
+                // that is not allowed fails the whole batch.
+                let lasts = matches!(cause, Cause::Denied | Cause::Invalid | Cause::UnknownApi);
+                if let Some(first) = flights.first().filter(|_| lasts) {
+                    self.shared.batching.refused(&first.login, &first.read.endpoint);
+                }
+                one_by_one(flights)
+            }
+            _ => {
+                let land = |flight| self.land(flight, Err(missed.clone()), asked);
+                flights.into_iter().for_each(land);
                 Vec::new()
             }
         }
@@ -294,14 +305,20 @@ impl Caller {
         let values = &self.shared.values;
         match &outcome {
             Ok(value) => values.keep(flight.pilot.key(), Some(value), self.interval, asked),
-            Err(Missed::NotThere(_)) if !self.interval.is_zero() => {
+            Err(missed) if missed.is_missing() && !self.interval.is_zero() => {
                 values.keep(flight.pilot.key(), None, self.interval, asked);
             }
-            Err(missed) if is_refusal(missed.class()) => values.drop_one(flight.pilot.key()),
+            Err(missed) if missed.is_refusal() => values.drop_one(flight.pilot.key()),
             Err(_) => {}
         }
         flight.pilot.land(outcome);
     }
+}
+
+/// Two calls in place of one.
+fn halves(mut flights: Vec<Flight>, parameters: bool) -> Vec<Plan> {
+    let rest = flights.split_off(flights.len() / 2);
+    vec![Plan::of(flights, parameters), Plan::of(rest, parameters)]
 }
 
 fn parameter(flight: &Flight) -> Option<&ParameterRef> {

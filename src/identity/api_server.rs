@@ -18,6 +18,7 @@ use crate::{
     cloud::{ask_again, passes},
     flight::lock,
     http::{self, Answer, Broken, Client},
+    names::url_host,
     secret::Secret,
 };
 
@@ -51,9 +52,8 @@ enum Failed {
 impl ApiServer {
     /// The cluster's own, with the token and CA of this pod.
     pub fn in_cluster(host: &str, port: &str) -> Self {
-        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         Self {
-            url: format!("https://{host}:{port}"),
+            url: format!("https://{}:{port}", url_host(host)),
             account: Some(ACCOUNT_DIR.into()),
             client: Mutex::default(),
         }
@@ -78,23 +78,36 @@ impl ApiServer {
         name: &str,
     ) -> Result<BTreeMap<String, String>, Refused> {
         let url = format!("{}/api/v1/namespaces/{namespace}/serviceaccounts/{name}", self.url);
-        let answer = ask_again(
-            || self.ask(&url),
-            |answer| match answer {
-                Ok(answer) => passes(answer.status),
-                Err(failed) => matches!(failed, Failed::Passing(_)),
-            },
-        );
-        let answer = answer.await.map_err(|failed| match failed {
-            Failed::Passing(what) => Refused::Unanswered(what),
-            Failed::Lasting(what) => Refused::Unasked(what),
-        })?;
+        // Its cache answers, and etcd is not read. One that was just made may not be there yet.
+        let mut answer = self.insist(&format!("{url}?resourceVersion=0")).await?;
+        if answer.status == 404 {
+            answer = self.insist(&url).await?;
+        }
         if answer.status != 200 {
             return Err(Refused::Status(answer.status));
         }
         serde_json::from_slice::<ServiceAccount>(answer.body.expose())
             .map(|account| account.metadata.annotations.unwrap_or_default())
             .map_err(|_| Refused::Unasked("its answer is not a ServiceAccount"))
+    }
+
+    /// Host and port.
+    pub fn address(&self) -> &str {
+        self.url.split_once("://").map_or(&self.url, |(_, address)| address)
+    }
+
+    async fn insist(&self, url: &str) -> Result<Answer, Refused> {
+        let answer = ask_again(
+            || self.ask(url),
+            |answer| match answer {
+                Ok(answer) => passes(answer.status),
+                Err(failed) => matches!(failed, Failed::Passing(_)),
+            },
+        );
+        answer.await.map_err(|failed| match failed {
+            Failed::Passing(what) => Refused::Unanswered(what),
+            Failed::Lasting(what) => Refused::Unasked(what),
+        })
     }
 
     async fn ask(&self, url: &str) -> Result<Answer, Failed> {
@@ -108,8 +121,9 @@ impl ApiServer {
             // The CA may have been replaced: it is read again for the next connection.
             *lock(&self.client) = None;
             match broken {
-                Broken::Connection(what) => Failed::Passing(what),
-                Broken::Certificate => Failed::Lasting("its certificate is not the cluster's"),
+                Broken::Connection(error) => Failed::Passing(error.reason()),
+                Broken::TooLarge => Failed::Lasting("its answer is larger than 1 MiB"),
+                Broken::Certificate(_) => Failed::Lasting("its certificate is not the cluster's"),
             }
         })
     }
@@ -215,7 +229,7 @@ pub(super) mod tests {
         let all: Vec<_> = found.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
         assert_eq!(all, [("a", "1"), ("b", "2")]);
         let [asked] = &fake.asked()[..] else { panic!("asked more than once") };
-        let path = "/api/v1/namespaces/shop/serviceaccounts/web";
+        let path = "/api/v1/namespaces/shop/serviceaccounts/web?resourceVersion=0";
         assert!(asked.starts_with(&format!("GET {path} HTTP/1.1\r\n")), "{asked}");
         assert!(!asked.to_lowercase().contains("authorization"), "{asked}");
 
@@ -228,7 +242,7 @@ pub(super) mod tests {
 
     #[tokio::test]
     async fn a_status_is_told_and_asked_for_again_where_that_can_help() {
-        for (status, times) in [(403, 1), (404, 1), (503, 3), (429, 3)] {
+        for (status, times) in [(403, 1), (404, 2), (503, 3), (429, 3)] {
             let fake = Fake::answering(status, "{}").await;
             let refused = fake.api().service_account("shop", "web").await;
             assert_eq!(refused, Err(Refused::Status(status)));
@@ -265,6 +279,8 @@ pub(super) mod tests {
     fn addresses() {
         assert_eq!(ApiServer::in_cluster("10.0.0.1", "443").url, "https://10.0.0.1:443");
         assert_eq!(ApiServer::in_cluster("fd00::1", "443").url, "https://[fd00::1]:443");
+        assert_eq!(ApiServer::in_cluster("[fd00::1]", "443").url, "https://[fd00::1]:443");
+        assert!(ApiServer::at("http://[::1]:8001").is_some());
         assert!(ApiServer::at("http://127.0.0.1:8001/").is_some());
         for bad in ["127.0.0.1:8001", "ftp://x", "http://", "http://a/b", "http://u@a"] {
             assert!(ApiServer::at(bad).is_none(), "{bad}");

@@ -1,7 +1,7 @@
 //! The RAM role of a ServiceAccount, as its annotations name it.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -27,6 +27,11 @@ const ROLE_NAME: &str = "pod-identity.alibabacloud.com/role-name";
 pub const ROLE_TTL: Duration = Duration::from_secs(60);
 /// An annotation that is missing is about to be added by someone who waits for it.
 const NO_ROLE_TTL: Duration = Duration::from_secs(3);
+/// For how long what was last read serves while the API server does not answer, so that pods whose
+/// values and sessions are cached go on.
+const STALE_TTL: Duration = Duration::from_secs(3600);
+/// After a look-up failed and what was last read serves.
+const RETRY_AFTER: Duration = Duration::from_secs(30);
 const TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_CACHED: usize = 4096;
 
@@ -35,11 +40,28 @@ const MAX_CACHED: usize = 4096;
 struct Annotations {
     role_arn: Option<String>,
     role_name: Option<String>,
+    /// Where neither is there: what looks as if it were meant to be one of them.
+    near_miss: Option<String>,
+}
+
+#[derive(Debug)]
+struct Known {
+    annotations: Annotations,
+    fresh_until: Instant,
+    stale_until: Instant,
+}
+
+/// Why there are no annotations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Unknown {
+    error: Error,
+    /// Nobody has to mend it, unless it lasts.
+    passes: bool,
 }
 
 type Name = (String, String);
-type Found = Result<Annotations, Error>;
-type Cache = Mutex<HashMap<Name, (Instant, Annotations)>>;
+type Found = Result<Annotations, Unknown>;
+type Cache = Mutex<HashMap<Name, Known>>;
 
 #[derive(Debug)]
 pub struct ServiceAccounts {
@@ -85,7 +107,11 @@ impl ServiceAccounts {
                 None => "set parameter roleArn (look-ups are off here)".to_owned(),
                 Some(_) => format!("annotate it with {ROLE_ARN}: {}", RoleArn::FORM),
             };
-            return Err(Error::new(Class::Unusable, "has no RAM role").about(account).fix(fix));
+            let what = match annotations.near_miss {
+                None => "has no RAM role".to_owned(),
+                Some(near) => format!("has no RAM role; its annotation {near} is not one for it"),
+            };
+            return Err(Error::new(Class::Unusable, what).about(account).fix(fix));
         };
         match named.iter().find(|(_, other)| other != role) {
             None => Ok(role.clone()),
@@ -97,7 +123,7 @@ impl ServiceAccounts {
         }
     }
 
-    async fn annotations(&self, pod: &Pod) -> Found {
+    async fn annotations(&self, pod: &Pod) -> Result<Annotations, Error> {
         let Some(api) = self.api.clone() else { return Ok(Annotations::default()) };
         let name = (pod.namespace.clone(), pod.service_account.clone());
         if let Some(known) = fresh(&self.cache, &name) {
@@ -111,13 +137,13 @@ impl ServiceAccounts {
                 if let Some(known) = fresh(&cache, &asked) {
                     return pilot.land(Ok(known));
                 }
-                let late = || Err(passing(failed(&asked, "the API server did not answer in time")));
+                let late = || Err(away(&api, &asked, "no answer in time"));
                 let found = timeout(TIMEOUT, look_up(&api, &asked)).await;
                 pilot.land(keep(&cache, &asked, found.unwrap_or_else(|_| late())));
             });
         }
         match running.until(Instant::now() + 2 * TIMEOUT).await {
-            Waited::Landed(found) => found,
+            Waited::Landed(found) => found.map_err(|unknown| unknown.error),
             Waited::OutOfTime(_) | Waited::Lost => {
                 Err(Error::new(Class::Internal, "looking up the ServiceAccount failed inside"))
             }
@@ -125,55 +151,114 @@ impl ServiceAccounts {
     }
 }
 
+/// What serves now: what was found, or what was last read while the API server cannot be asked.
 fn keep(cache: &Cache, name: &Name, found: Found) -> Found {
-    let found = found?;
-    let ttl = if found == Annotations::default() { NO_ROLE_TTL } else { ROLE_TTL };
+    let now = Instant::now();
     let mut cache = lock(cache);
+    let annotations = match found {
+        Ok(annotations) => annotations,
+        Err(unknown) => {
+            let known = cache.get_mut(name).filter(|known| known.stale_until > now);
+            let Some(known) = known.filter(|_| unknown.passes) else {
+                cache.remove(name);
+                return Err(unknown);
+            };
+            known.fresh_until = known.stale_until.min(now + RETRY_AFTER);
+            let error = &unknown.error;
+            tracing::warn!(%error, "a ServiceAccount cannot be looked up; what was last read serves");
+            return Ok(known.annotations.clone());
+        }
+    };
+    let ttl = if annotations.name_a_role() { ROLE_TTL } else { NO_ROLE_TTL };
     if cache.len() >= MAX_CACHED {
-        cache.retain(|_, (until, _)| *until > Instant::now());
+        cache.retain(|_, known| known.fresh_until > now);
     }
     if cache.len() < MAX_CACHED {
-        cache.insert(name.clone(), (Instant::now() + ttl, found.clone()));
+        let (fresh_until, stale_until) = (now + ttl, now + STALE_TTL);
+        let known = Known { annotations: annotations.clone(), fresh_until, stale_until };
+        cache.insert(name.clone(), known);
     }
-    Ok(found)
+    Ok(annotations)
 }
 
 fn fresh(cache: &Cache, name: &Name) -> Option<Annotations> {
     let cache = lock(cache);
-    let (until, known) = cache.get(name)?;
-    (*until > Instant::now()).then(|| known.clone())
+    let known = cache.get(name).filter(|known| known.fresh_until > Instant::now())?;
+    Some(known.annotations.clone())
 }
 
 async fn look_up(api: &ApiServer, name: &Name) -> Found {
     let (namespace, account) = name;
-    let mut annotations = match api.service_account(namespace, account).await {
-        Ok(annotations) => annotations,
-        Err(Refused::Status(403)) => {
-            return Err(failed(name, "the look-up is forbidden").fix(
-                "the provider's ClusterRole must allow get on serviceaccounts, or turn look-ups \
-                 off with --service-account-lookup=false",
-            ));
-        }
-        Err(Refused::Status(404)) => return Err(failed(name, "it does not exist")),
+    match api.service_account(namespace, account).await {
+        Ok(annotations) => Ok(Annotations::of(annotations)),
+        Err(Refused::Status(403)) => Err(failed(name, "the look-up is forbidden").fix(
+            "the provider's ClusterRole must allow get on serviceaccounts, or turn look-ups off \
+             with --service-account-lookup=false",
+        )
+        .into()),
+        Err(Refused::Status(404)) => Err(failed(name, "it does not exist").into()),
         Err(Refused::Status(status)) => {
-            let error = failed(name, &format!("the API server answered HTTP {status}"));
-            return Err(if passes(status) { passing(error) } else { error });
+            let what = format!("the API server at {} answered HTTP {status}", api.address());
+            let error = failed(name, &what);
+            match passes(status) {
+                true => Err(passing(error.fix("the mount is tried again"))),
+                false => Err(error.into()),
+            }
         }
-        Err(Refused::Unanswered(what)) => {
-            return Err(passing(failed(name, &format!("the API server: {what}"))));
-        }
+        Err(Refused::Unanswered(what)) => Err(away(api, name, what)),
         Err(Refused::Unasked(what)) => {
-            return Err(failed(name, &format!("the API server: {what}"))
-                .fix("run in a cluster with a ServiceAccount token, or give --kubernetes-api"));
+            Err(failed(name, &format!("the API server at {}: {what}", api.address()))
+                .fix("run in a cluster with a ServiceAccount token, or give --kubernetes-api")
+                .into())
         }
-    };
-    let mut take = |name: &str| annotations.remove(name).filter(|text| !text.trim().is_empty());
-    Ok(Annotations { role_arn: take(ROLE_ARN), role_name: take(ROLE_NAME) })
+    }
 }
 
-/// Nobody has to mend it, unless it lasts.
-fn passing(error: Error) -> Error {
-    Error { class: Class::Internal, ..error }.fix("the mount is tried again")
+impl Annotations {
+    fn of(mut all: BTreeMap<String, String>) -> Self {
+        let mut take = |name: &str| all.remove(name).filter(|text| !text.trim().is_empty());
+        let (role_arn, role_name) = (take(ROLE_ARN), take(ROLE_NAME));
+        let found = Self { role_arn, role_name, near_miss: None };
+        match found.name_a_role() {
+            true => found,
+            false => Self { near_miss: near_miss(&all), ..found },
+        }
+    }
+
+    fn name_a_role(&self) -> bool {
+        self.role_arn.is_some() || self.role_name.is_some()
+    }
+}
+
+/// An annotation whose name speaks of a role, Alibaba Cloud's first. Its value is told only if it is
+/// a role's ARN.
+fn near_miss(annotations: &BTreeMap<String, String>) -> Option<String> {
+    let of_a_role = |key: &&String| {
+        let name = key.rsplit_once('/').map_or(key.as_str(), |(_, name)| name);
+        name.to_ascii_lowercase().contains("role")
+    };
+    let ours = |key: &&String| key.contains("alibabacloud.com/") || key.contains("aliyun");
+    let keys = || annotations.keys().filter(of_a_role);
+    let key = keys().find(ours).or_else(|| keys().next())?;
+    let value = annotations.get(key).and_then(|value| RoleArn::parse(value.trim()));
+    let value = value.map_or_else(String::new, |role| format!(" ({role})"));
+    Some(format!("{}{value}", quoted(key)))
+}
+
+fn away(api: &ApiServer, name: &Name, why: &str) -> Unknown {
+    passing(failed(name, &format!("the API server at {}: {why}", api.address())).fix(
+        "NetworkPolicies and firewalls must let the provider reach it; the mount is tried again",
+    ))
+}
+
+fn passing(error: Error) -> Unknown {
+    Unknown { error: Error { class: Class::Internal, ..error }, passes: true }
+}
+
+impl From<Error> for Unknown {
+    fn from(error: Error) -> Self {
+        Self { error, passes: false }
+    }
 }
 
 fn failed((namespace, account): &Name, what: &str) -> Error {
@@ -255,11 +340,42 @@ mod tests {
             role(&accounts, None).await.unwrap();
         }
         assert_eq!(fake.asked().len(), 1);
-        let (fake, accounts) = answering(404, &[]).await;
+        let (fake, accounts) = answering(403, &[]).await;
         for _ in 0..3 {
             role(&accounts, None).await.unwrap_err();
         }
         assert_eq!(fake.asked().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn near_miss_annotation_is_named_with_its_value_only_if_that_is_an_arn() {
+        for (annotations, says) in [
+            (
+                &[("pod-identity.alibabacloud.com/role-arn", WEB)][..],
+                "role-arn\" (acs:ram::1:role/web)",
+            ),
+            (
+                &[("ack.alibabacloud.com/ramRole", "planted")],
+                "\"ack.alibabacloud.com/ramRole\" is not",
+            ),
+            (
+                &[("a.io/role", "x"), ("eks.amazonaws.com/role-arn", "planted")],
+                "\"a.io/role\" is not",
+            ),
+            (
+                &[("a.io/role", "x"), ("ack.alibabacloud.com/role", "y")],
+                "\"ack.alibabacloud.com/role\"",
+            ),
+            (
+                &[("meta.helm.sh/release-name", "web"), (ROLE_ARN, "")],
+                "has no RAM role; annotate it",
+            ),
+        ] {
+            let (_fake, accounts) = answering(200, annotations).await;
+            let text = role(&accounts, None).await.unwrap_err().to_string();
+            assert!(text.contains(says) && text.contains("annotate it with"), "{text}");
+            assert!(!text.contains("planted"), "{text}");
+        }
     }
 
     #[tokio::test]
@@ -268,22 +384,25 @@ mod tests {
         for (status, class, told) in [
             (403, Class::Unusable, "the look-up is forbidden; the provider's ClusterRole"),
             (404, Class::Unusable, "it does not exist"),
-            (401, Class::Unusable, "the API server answered HTTP 401"),
-            (503, Class::Internal, "the API server answered HTTP 503; the mount is tried again"),
+            (401, Class::Unusable, "the API server at HOST answered HTTP 401"),
+            (503, Class::Internal, "the API server at HOST answered HTTP 503; the mount is tried"),
         ] {
-            let (_fake, accounts) = answering(status, &[]).await;
+            let (fake, accounts) = answering(status, &[]).await;
             let error = role(&accounts, None).await.unwrap_err();
-            let text = error.to_string();
+            let text = error.to_string().replace(fake.api().address(), "HOST");
             let told = format!("ServiceAccount \"shop/web\": cannot be looked up: {told}");
             assert!(error.class == class && text.starts_with(&told), "{text}");
             assert_eq!(&*error.fix == fix, class == Class::Internal);
         }
         // Nobody listens there any more.
         let (fake, accounts) = answering(200, &[]).await;
+        let address = fake.api().address().to_owned();
         drop(fake);
         tokio::task::yield_now().await;
         let error = role(&accounts, None).await.unwrap_err();
-        assert_eq!((error.class, &*error.fix), (Class::Internal, fix), "{error}");
+        assert_eq!(error.class, Class::Internal, "{error}");
+        assert!(error.what.contains(&address) && error.fix.contains("NetworkPolicies"), "{error}");
+        assert!(error.fix.ends_with(fix), "{error}");
         let fake = Fake::answering(200, "[]").await;
         let error = role(&ServiceAccounts::new(Some(fake.api())), None).await.unwrap_err();
         assert_eq!(error.class, Class::Unusable);
@@ -291,7 +410,7 @@ mod tests {
     }
 
     fn found(role: &str) -> Annotations {
-        Annotations { role_arn: Some(role.to_owned()), role_name: None }
+        Annotations { role_arn: Some(role.to_owned()), ..Annotations::default() }
     }
 
     fn name(service_account: &str) -> Name {
@@ -309,6 +428,36 @@ mod tests {
             advance(SECOND / 1000).await;
             assert_eq!(fresh(&cache, &name("web")), None);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn last_annotations_serve_for_an_hour_while_the_api_server_fails() {
+        let cache = Cache::default();
+        let down = || passing(failed(&name("web"), "down"));
+        assert_eq!(keep(&cache, &name("web"), Err(down())), Err(down()), "nothing was read");
+        keep(&cache, &name("web"), Ok(found(WEB))).unwrap();
+        advance(ROLE_TTL).await;
+        assert_eq!(keep(&cache, &name("web"), Err(down())), Ok(found(WEB)));
+        // The API server is left alone for a while.
+        advance(RETRY_AFTER - SECOND).await;
+        assert_eq!(fresh(&cache, &name("web")), Some(found(WEB)));
+        advance(SECOND).await;
+        assert_eq!(fresh(&cache, &name("web")), None);
+        advance(STALE_TTL - ROLE_TTL - RETRY_AFTER - SECOND).await;
+        assert_eq!(keep(&cache, &name("web"), Err(down())), Ok(found(WEB)));
+        advance(SECOND).await;
+        assert_eq!(fresh(&cache, &name("web")), None);
+        assert_eq!(keep(&cache, &name("web"), Err(down())), Err(down()), "an hour is over");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_of_the_api_server_ends_what_was_last_read() {
+        let cache = Cache::default();
+        keep(&cache, &name("web"), Ok(found(WEB))).unwrap();
+        let gone = || Unknown::from(failed(&name("web"), "it does not exist"));
+        assert_eq!(keep(&cache, &name("web"), Err(gone())), Err(gone()));
+        let down = || passing(failed(&name("web"), "down"));
+        assert_eq!(keep(&cache, &name("web"), Err(down())), Err(down()));
     }
 
     #[tokio::test(start_paused = true)]
@@ -331,7 +480,7 @@ mod tests {
         assert_eq!(keep(MAX_CACHED + 1, found(WEB)), MAX_CACHED);
         assert_eq!(fresh(&cache, &name(&(MAX_CACHED + 1).to_string())), Some(found(WEB)));
         assert_eq!(fresh(&cache, &name("1")), Some(found(WEB)));
-        let failure = Error::new(Class::Internal, "no");
+        let failure = Unknown::from(Error::new(Class::Internal, "no"));
         assert_eq!(super::keep(&cache, &name("x"), Err(failure.clone())), Err(failure));
         advance(ROLE_TTL).await;
         assert_eq!(keep(0, found(WEB)), 1);

@@ -39,6 +39,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   "mount-timeout" $v.mountTimeout
   "refresh-interval" $v.refreshInterval
   "min-refresh-interval" $v.minRefreshInterval
+  "max-refresh-interval" $v.maxRefreshInterval
   "share" $v.share
   "kms-batch" $v.kmsBatch
   "value-cache-mib" (ternary "" (toString $v.valueCacheMiB) (kindIs "invalid" $v.valueCacheMiB))

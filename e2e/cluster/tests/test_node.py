@@ -1,7 +1,7 @@
 import shutil
 
 from cluster import parts, workloads
-from cluster.node import CLOUD
+from cluster.node import CLOUD, DNS, SEARCH
 
 
 def test_a_pod_runs(cluster, namespace):
@@ -15,6 +15,14 @@ def test_a_cloud_host_name_is_the_clouds_address_in_a_pod(cluster, namespace):
     cluster.wait_ready("plain", namespace)
     answer = cluster.exec("plain", "/bin/nslookup", "kms.cn-hangzhou.aliyuncs.com", namespace=namespace)
     assert f"Address: {CLOUD}" in answer
+
+
+def test_a_pod_has_the_resolver_configuration_that_kubelet_gives(cluster, namespace):
+    cluster.apply(workloads.pod("plain", namespace))
+    cluster.wait_ready("plain", namespace)
+    lines = cluster.read("plain", "/etc/resolv.conf", namespace).decode().splitlines()
+    searched = f"{namespace}.svc.cluster.local svc.cluster.local cluster.local {SEARCH}"
+    assert sorted(lines) == [f"nameserver {DNS}", "options ndots:5", f"search {searched}"]
 
 
 def test_a_pod_reaches_the_api_server(cluster, namespace):

@@ -8,6 +8,7 @@ mod clock;
 mod cloud;
 pub mod config;
 mod control;
+pub mod dns;
 mod emulator;
 mod encoding;
 mod error;

@@ -9,6 +9,7 @@ use provider::{
     names::{Glob, OidcProviderArn, Region, RoleArn},
     request::objects::{MAX_OBJECTS, Object},
     secret::Secret,
+    text::is_invisible,
 };
 use tonic::Code;
 

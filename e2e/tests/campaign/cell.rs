@@ -62,7 +62,8 @@ impl<'a> Bench<'a> {
             State::Refreshing => before.map(|pod| every(pod, "5m")).collect(),
         };
         join_all(before.iter().map(|pod| insist(world, pod, false))).await;
-        let (prepared, tasks) = (Instant::now(), tasks::settled(Duration::from_millis(100)).await);
+        let (prepared, tasks) =
+            (Instant::now(), tasks::settled(world, Duration::from_millis(100)).await);
         let hurried = Cell::new(false);
         Self { world, call, state, row, pods, prepared, tasks, hurried }
     }
@@ -116,7 +117,7 @@ impl<'a> Bench<'a> {
         // asked slowly; all else is as if nothing had been.
         let waits = call.service == "sts" || trouble.lingers();
         insist(world, &fresh(&self.pods[number]), waits).await;
-        tasks::end(self.tasks, OUTLIVES, &what).await;
+        tasks::end(world, self.tasks, OUTLIVES, &what).await;
         told
     }
 

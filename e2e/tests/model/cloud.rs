@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::{HeaderMap, Request};
 use provider::{
     flight::lock,
-    http::{Answer, Broken, Transport},
+    http::{Answer, Broken, ConnectionError, Transport},
     secret::Secret,
 };
 use tokio::time::{Instant, sleep};
@@ -172,7 +172,7 @@ impl Transport for Cloud {
             };
             sleep(there).await;
             match fate {
-                Some(0) => return Err(Broken::Connection("connection refused")),
+                Some(0) => return Err(Broken::Connection(ConnectionError::Refused)),
                 Some(1) => return std::future::pending().await,
                 _ => {}
             }
@@ -182,7 +182,7 @@ impl Transport for Cloud {
             let mut reply = self.decide(&head, &body);
             sleep(back.min(LONGEST_WAY_BACK)).await;
             if fate.is_some() {
-                return Err(Broken::Connection("connection reset"));
+                return Err(Broken::Connection(ConnectionError::Reset));
             }
             self.came_back(&mut reply, decided);
             let body = Secret::new(serde_json::to_vec(&reply.body).unwrap());

@@ -1,0 +1,250 @@
+//! What mounts make of every documented error code, and of answers without one. The table in
+//! `docs/cloud-errors.md` is made from `cloud::codes`, and each row of it is mounted.
+
+use std::collections::BTreeMap;
+
+use emulator::{Fault, FaultEffect};
+use futures::future::join_all;
+use provider::cloud::{
+    Cause,
+    codes::{KNOWN, Known},
+    endpoint::Service,
+};
+use tonic::{Code, Status};
+
+use crate::{
+    campaign::role,
+    driver::{PodVolume, Volume},
+    table::{Table, steady},
+    world::{Setup, World},
+};
+
+const COLUMNS: [&str; 6] =
+    ["service", "HTTP", "code", "first mount", "cached values", "`optional`"];
+
+/// What came of the mounts of one row.
+struct Outcome {
+    answer: Result<Volume, Status>,
+    /// With `--outage-grace`, the mount of a pod that had read its object before.
+    kept: bool,
+    forgiven: bool,
+}
+
+impl Outcome {
+    fn cells(&self) -> [String; 3] {
+        let answer = match &self.answer {
+            Ok(_) => "OK".to_owned(),
+            Err(status) => format!("{:?}: {}", status.code(), steady(status.message())),
+        };
+        let kept = if self.kept { "served while `--outage-grace` allows" } else { "dropped" };
+        let optional = if self.forgiven { "left out" } else { "fails" };
+        [answer, kept.to_owned(), optional.to_owned()]
+    }
+}
+
+fn setup(rows: usize) -> Setup {
+    let mut roles = String::from("roles:\n");
+    let mut secrets = String::from("secrets:\n");
+    let mut parameters = String::from("parameters:\n");
+    for row in 0..rows {
+        roles.push_str(&role(row));
+        secrets.push_str(&format!("  - {{ name: row/{row}, value: planted-of-row-{row} }}\n"));
+        parameters.push_str(&format!("  - {{ name: row-{row}, value: planted-of-row-{row} }}\n"));
+    }
+    Setup::default()
+        .cloud("roles:\n", roles.leak())
+        .cloud("\nsecrets:\n", format!("\n{secrets}").leak())
+        .cloud("parameters:\n", parameters.leak())
+        // An RSA key takes long to make.
+        .cloud("token_algorithm: RS256", "token_algorithm: ES256")
+        .flag("service-account-lookup", "false")
+        .flag("outage-grace", "1h")
+        .flag("mount-timeout", "4")
+}
+
+fn fault(service: Service, row: usize, effect: FaultEffect) -> Fault {
+    let (name, object, role) = match service {
+        Service::Sts => ("sts", None, Some(format!("cell-{row}"))),
+        Service::Kms => ("kms", Some(format!("row/{row}")), None),
+        Service::Oos => ("oos", Some(format!("row-{row}")), None),
+    };
+    Fault { service: Some(name.to_owned()), object, role, effect, ..Fault::default() }
+}
+
+/// Each row has a role and objects of its own, so that one world can have the faults of all.
+async fn outcome(world: &World, service: Service, row: usize, effect: &FaultEffect) -> Outcome {
+    let object = match service {
+        Service::Oos => format!("objectName: row-{row}, objectType: oos"),
+        Service::Sts | Service::Kms => format!("objectName: row/{row}"),
+    };
+    let role = format!("acs:ram::1234567890123456:role/cell-{row}");
+    let pod = |pod: &str, objects: String| -> PodVolume {
+        let volume = world.pod("web", &format!("{pod}-{row}")).objects(&objects);
+        volume.parameter("roleArn", &role)
+    };
+    let before = pod("before", format!("- {{{object}}}"));
+    world.mount(&before).await.unwrap();
+    if service == Service::Sts {
+        world.emulator.expire_sessions(&format!("cell-{row}")).unwrap();
+    }
+    let fault = world.emulator.add_fault(fault(service, row, effect.clone()));
+    let answer = world.mount(&pod("first", format!("- {{{object}}}"))).await;
+    let kept = world.mount(&before).await.is_ok();
+    let optional = format!("- {{{object}, optional: true}}\n- objectName: web/plain");
+    let optional = world.mount(&pod("optional", optional)).await;
+    world.emulator.clear_fault(fault);
+    if !kept {
+        // Nor is it there for an answer that says nothing about it.
+        let service = if service == Service::Oos { service } else { Service::Kms };
+        let effect = error(400, "IllegalTimestamp");
+        let later = world.emulator.add_fault(self::fault(service, row, effect));
+        world.mount(&before).await.expect_err("it was dropped");
+        world.emulator.clear_fault(later);
+    }
+    let forgiven = optional.is_ok_and(|volume| volume.files.len() == 1);
+    Outcome { answer, kept, forgiven }
+}
+
+fn error(status: u16, code: &str) -> FaultEffect {
+    let (code, headers) = (code.to_owned(), BTreeMap::new());
+    FaultEffect::Error { status, code, message: None, headers }
+}
+
+/// An example of the codes that a row is about.
+fn example(row: &Known) -> String {
+    match row.code.strip_suffix('*') {
+        Some(start) => format!("{}.Example", start.trim_end_matches('.')),
+        None => row.code.to_owned(),
+    }
+}
+
+async fn of_a_code(world: &World, number: usize, row: &Known) -> [String; 3] {
+    let service = row.service.unwrap_or(Service::Kms);
+    let code = example(row);
+    let outcome = outcome(world, service, number, &error(row.status, &code)).await;
+    // A session's key that is not known is a session that is over.
+    let cause = match row.code {
+        "InvalidAccessKeyId.NotFound" => Cause::SessionRefused,
+        _ => row.cause,
+    };
+    let status = outcome.answer.as_ref().expect_err(&code);
+    assert_eq!(status.code(), cause.class().code(), "{code}: {status:?}");
+    assert!(status.message().contains(&code), "{code}: {status:?}");
+    assert!(status.message().contains(row.hint), "{code}: {status:?}");
+    assert_eq!(outcome.kept, !cause.is_refusal(), "{code}: {status:?}");
+    assert_eq!(outcome.forgiven, cause.is_missing(), "{code}: {status:?}");
+    outcome.cells()
+}
+
+/// Those that are asked for again and again would slow the others down.
+fn lingers(row: &Known) -> bool {
+    row.cause.passes() || row.cause == Cause::NonceUsed
+}
+
+async fn codes(table: &mut Table) {
+    let rows = || KNOWN.iter().enumerate();
+    let apart = rows().filter(|(_, row)| lingers(row)).map(async |(number, row)| {
+        let world = setup(KNOWN.len()).start().await;
+        let cells = of_a_code(&world, number, row).await;
+        world.finish().await;
+        (number, cells)
+    });
+    let together = async {
+        let world = setup(KNOWN.len()).start().await;
+        let mut all = Vec::new();
+        for (number, row) in rows().filter(|(_, row)| !lingers(row)) {
+            all.push((number, of_a_code(&world, number, row).await));
+        }
+        world.finish().await;
+        all
+    };
+    let (apart, together) = tokio::join!(join_all(apart), together);
+    let cells: BTreeMap<usize, [String; 3]> = apart.into_iter().chain(together).collect();
+    for (number, row) in rows() {
+        let [answer, kept, optional] = &cells[&number];
+        let service = row.service.map_or("any", Service::name);
+        table.row(&[service, &row.status.to_string(), row.code, answer, kept, optional]);
+    }
+}
+
+async fn without_a_code(table: &mut Table) {
+    let effects = [
+        ("401", "an HTML page", FaultEffect::Html { status: 401 }),
+        ("403", "an HTML page", FaultEffect::Html { status: 403 }),
+        ("404", "nothing", FaultEffect::Empty { status: 404 }),
+        ("407", "an HTML page", FaultEffect::Html { status: 407 }),
+        ("429", "an HTML page", FaultEffect::Html { status: 429 }),
+        ("502", "an HTML page", FaultEffect::Html { status: 502 }),
+        ("200", "2 MiB", FaultEffect::Huge { mib: 2 }),
+        ("200", "no JSON", FaultEffect::Garbage),
+        ("404", "`Unheard.Of`", error(404, "Unheard.Of")),
+        ("403", "`Unheard.Of`", error(403, "Unheard.Of")),
+    ];
+    let rows = effects.into_iter().map(async |(status, what, effect)| {
+        let world = setup(1).start().await;
+        let outcome = outcome(&world, Service::Kms, 0, &effect).await;
+        world.finish().await;
+        (status, what, outcome)
+    });
+    for (status, what, outcome) in join_all(rows).await {
+        let [answer, kept, optional] = outcome.cells();
+        assert!(!outcome.forgiven, "{status} {what}");
+        assert_eq!(outcome.kept, what != "`Unheard.Of`", "{status} {what}");
+        if what != "`Unheard.Of`" {
+            assert!(!answer.contains("allow role"), "{answer}");
+        }
+        table.row(&["KMS", status, what, &answer, &kept, &optional]);
+    }
+}
+
+async fn metadata(table: &mut Table) {
+    let rows = [
+        ("404", "RoleName", error(404, "")),
+        ("403", "Token", error(403, "")),
+        ("503", "RoleName", error(503, "")),
+        ("429", "Credentials", error(429, "")),
+        ("-", "Credentials", FaultEffect::Reset),
+    ];
+    let rows = rows.into_iter().map(async |(status, action, effect)| {
+        let world = setup(0)
+            .flag("allowed-identities", "ecs-role")
+            .flag("default-identity", "ecs-role")
+            .start()
+            .await;
+        let fault = Fault {
+            service: Some("metadata".to_owned()),
+            action: Some(action.to_owned()),
+            effect,
+            ..Fault::default()
+        };
+        let pod = world.pod("web", "web-1").objects("- objectName: shared/greeting");
+        world.mount(&pod).await.unwrap();
+        world.emulator.expire_sessions("node").unwrap();
+        world.emulator.add_fault(fault);
+        let other = world.pod("web", "web-2").objects("- objectName: web/plain");
+        let answer = world.mount(&other).await;
+        let kept = world.mount(&pod).await.is_ok();
+        world.finish().await;
+        (status, action, Outcome { answer, kept, forgiven: false })
+    });
+    for (status, action, outcome) in join_all(rows).await {
+        let code = outcome.answer.as_ref().unwrap_err().code();
+        let passes = matches!(status, "503" | "429" | "-");
+        let expected = if passes { Code::Internal } else { Code::FailedPrecondition };
+        assert_eq!(code, expected, "{status} {action}: {:?}", outcome.answer);
+        assert_eq!(outcome.kept, status != "404", "{status} {action}");
+        let [answer, kept, _] = outcome.cells();
+        table.row(&["metadata", status, action, &answer, &kept, "-"]);
+    }
+}
+
+#[tokio::test]
+async fn every_documented_code_means_what_the_table_says() {
+    let mut table = Table::new(include_str!("answers/codes.md").trim_end(), &COLUMNS);
+    codes(&mut table).await;
+    table.another(include_str!("answers/others.md").trim_end(), &COLUMNS);
+    without_a_code(&mut table).await;
+    table.another(include_str!("answers/metadata.md").trim_end(), &COLUMNS);
+    metadata(&mut table).await;
+    table.holds("cloud-errors.md");
+}
