@@ -137,7 +137,17 @@ impl Policy {
         };
         needs.iter().filter(|(set, _)| !set).map(|(_, name)| *name).collect()
     }
+
+    /// Swapped, the secret would go to the cloud as an id, in clear.
+    pub fn has_swapped_keys(&self) -> bool {
+        let is_id = |text: &str| text.starts_with("LTAI");
+        let swapped = |keys: &Arc<Keys>| is_id(keys.secret.expose()) && !is_id(&keys.id);
+        self.keys.as_ref().is_some_and(swapped)
+    }
 }
+
+pub const SWAPPED_KEYS: &str =
+    "SECRET_ACCESS_KEY holds the id of an access key, and ACCESS_KEY_ID does not";
 
 const OIDC_PROVIDER: &str = "--oidc-provider-arn (or --account-id and --cluster-id)";
 
@@ -377,13 +387,11 @@ fn oidc_provider(policy: &Policy, mode: Mode) -> Result<&OidcProviderArn, Error>
     needed(&policy.oidc_provider, mode, OIDC_PROVIDER)
 }
 
-/// Swapped, the secret would go to the cloud as an id, in clear.
 fn operator_keys(policy: &Policy, mode: Mode) -> Result<Arc<Keys>, Error> {
     let keys = needed(&policy.keys, mode, "ACCESS_KEY_ID")?;
-    let is_id = |text: &str| text.starts_with("LTAI");
-    if is_id(keys.secret.expose()) && !is_id(&keys.id) {
-        let what = "SECRET_ACCESS_KEY holds the id of an access key, and ACCESS_KEY_ID does not";
-        return Err(unusable(mode, what).fix("the operator must look whether they are swapped"));
+    if policy.has_swapped_keys() {
+        let fix = "the operator must look whether they are swapped";
+        return Err(unusable(mode, SWAPPED_KEYS).fix(fix));
     }
     Ok(keys.clone())
 }

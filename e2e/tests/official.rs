@@ -7,11 +7,13 @@ use crate::{
     world::World,
 };
 
+type Parameters = &'static [(&'static str, &'static str)];
+
 const PLAIN: &str = "planted-value-of-web-plain";
 
 /// Shapes that its published manifests do not have and its program takes: each mounts what it mounts
 /// there.
-const ACCEPTED: [(&str, &[(&str, &str)], &str, (&str, &str)); 12] = [
+const ACCEPTED: [(&str, Parameters, &str, (&str, &str)); 12] = [
     (
         "field names in another letter case",
         &[],
@@ -77,7 +79,7 @@ const ACCEPTED: [(&str, &[(&str, &str)], &str, (&str, &str)); 12] = [
 ];
 
 /// What it takes and what a mistake hides in, with what it makes of it.
-const REFUSED: [(&str, &str, &[(&str, &str)], &str, &str); 14] = [
+const REFUSED: [(&str, &str, Parameters, &str, &str); 14] = [
     (
         "an unknown field",
         "ignored",

@@ -127,6 +127,11 @@ fn default_identity_that_cannot_work_ends_the_start() {
         (&["--default-identity=ram-role", ROLE], none, "it needs ACCESS_KEY_ID with"),
         (&["--default-identity=ram-role"], &KEYS, "cannot be used: it needs --role-arn;"),
         (&["--default-identity=access-key"], none, "it needs ACCESS_KEY_ID with SECRET_ACCESS_KEY"),
+        (
+            &["--default-identity=access-key"],
+            &[("ACCESS_KEY_ID", "planted-secret"), ("SECRET_ACCESS_KEY", KEYS[0].1)],
+            "SECRET_ACCESS_KEY holds the id of an access key, and ACCESS_KEY_ID does not (are they",
+        ),
         (&["--default-identity=ecs-role"], &[no_metadata], "ECS_METADATA_DISABLED turns off"),
         (
             &["--default-identity=auto", "--allowed-identities=ecs-role"],

@@ -1,3 +1,7 @@
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule,
+};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
@@ -199,6 +203,27 @@ async fn unspecified_ipv6_address_serves_both_families() {
     let port = only_v4.local_addr().unwrap().port();
     TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     TcpStream::connect(("::1", port)).await.unwrap_err();
+}
+
+#[test]
+fn unspecified_ipv6_address_serves_ipv4_where_the_kernel_has_no_ipv6() {
+    // The kernel's answer, for a thread of its own.
+    let family = u64::from(libc::AF_INET6.unsigned_abs());
+    let is_v6 = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, family);
+    let rule = SeccompRule::new(vec![is_v6.unwrap()]).unwrap();
+    let lacking = SeccompAction::Errno(libc::EAFNOSUPPORT.unsigned_abs());
+    let machine = std::env::consts::ARCH.try_into().unwrap();
+    let rules = [(libc::SYS_socket, vec![rule])].into();
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, lacking, machine).unwrap();
+    let program: BpfProgram = filter.try_into().unwrap();
+    let test = move || {
+        seccompiler::apply_filter(&program).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _inside = runtime.enter();
+        let admin = Admin::bind("[::]:0".parse().unwrap()).unwrap();
+        assert!(admin.local_addr().unwrap().is_ipv4());
+    };
+    std::thread::spawn(test).join().unwrap();
 }
 
 struct Double(Result<(), Status>);

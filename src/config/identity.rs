@@ -10,7 +10,7 @@ use std::{
 use super::settings::Settings;
 use crate::{
     cloud::sign::Keys,
-    identity::{DefaultMode, Mode, Policy, Share},
+    identity::{DefaultMode, Mode, Policy, SWAPPED_KEYS, Share},
     names::{Glob, OidcProviderArn, RoleArn},
     secret::Secret,
 };
@@ -222,6 +222,9 @@ fn unusable(policy: &Policy, mode: Mode) -> Option<String> {
     let lacks = policy.lacks(mode);
     if !lacks.is_empty() {
         return Some(format!("it needs {}", lacks.join(" and ")));
+    }
+    if matches!(mode, Mode::RamRole | Mode::AccessKey) && policy.has_swapped_keys() {
+        return Some(format!("{SWAPPED_KEYS} (are they swapped?)"));
     }
     let file = policy.token_file.as_deref().filter(|_| mode == Mode::Provider)?;
     let what = unreadable(file)?;

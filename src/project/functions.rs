@@ -10,6 +10,7 @@ use super::{
     search::{Fault, STEP, Search},
     value::{Fields, Shared, Value},
 };
+use crate::error::quoted;
 
 /// Each with the fewest and the most arguments it takes.
 const FUNCTIONS: [(&str, usize, usize); 26] = [
@@ -45,7 +46,7 @@ const FUNCTIONS: [(&str, usize, usize); 26] = [
 pub(super) fn check(name: &str, args: &[Ast]) -> Result<(), String> {
     let known = FUNCTIONS.iter().find(|(known, ..)| *known == name);
     let Some((_, least, most)) = known else {
-        return Err(format!("calls a function that JMESPath does not have: {name}()"));
+        return Err(format!("calls {}, a function that JMESPath does not have", quoted(name)));
     };
     if args.len() < *least || args.len() > *most {
         let number = if least == most { "" } else { "at least " };

@@ -2,6 +2,7 @@
 //! document it names only keys that the path's author wrote.
 
 use jmespath::{Variable, ast::Ast};
+use serde_json::Value as Json;
 
 use super::value::Value;
 
@@ -13,9 +14,10 @@ pub(super) fn write(path: &str) -> String {
     if !path.contains('"') {
         return format!("; write path: {path}");
     }
+    let path = path.replace('\'', "''");
     format!(
-        "; a key with other characters than letters, digits and _ needs double quotes, and the \
-             path then single quotes for YAML: path: '{path}'"
+        "; a key with other characters than letters, digits and _ needs double quotes, and the path \
+         then single quotes for YAML: path: '{path}'"
     )
 }
 
@@ -64,7 +66,9 @@ pub(super) fn constant(ast: &Ast) -> String {
 }
 
 fn is_key(text: &str) -> bool {
-    !text.is_empty() && text.len() <= LONGEST && !text.contains(['"', '\\', '\''])
+    !text.is_empty()
+        && text.len() <= LONGEST
+        && !text.contains(|c: char| c.is_control() || "\"'\\".contains(c))
 }
 
 /// Of an expression that finds nothing, or null.
@@ -98,7 +102,7 @@ fn present(names: &[&str], value: &Value) -> Option<String> {
         let (first, rest) = names.split_at_checked(count)?;
         let name = first.join(".");
         let found = map.get(name.as_str()).filter(|found| !found.is_null())?;
-        let quoted = if is_identifier(&name) { name } else { format!("\"{name}\"") };
+        let quoted = if is_identifier(&name) { name } else { Json::from(name).to_string() };
         if rest.is_empty() {
             return Some(quoted);
         }

@@ -86,6 +86,11 @@ impl<'a> Composer<'a> {
         let (node, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 self.spend(0, text.len(), depth, at)?;
+                if span.start.line() != span.end.line() && is_folded_pem(&text) {
+                    let reason = "a PEM key or certificate over several lines, which YAML folds into one: \
+                                  write it as a block with |";
+                    return Err(Malformed { reason, at });
+                }
                 if self.strict && !is_certain(&text, style, span) {
                     let reason = "not valid JSON, and as YAML not certain";
                     return Err(Malformed { reason, at });
@@ -187,6 +192,12 @@ impl<'a> Composer<'a> {
         }
         Ok(())
     }
+}
+
+/// Whether a line of `-----BEGIN X-----` goes on after a blank, where a line break was.
+fn is_folded_pem(text: &str) -> bool {
+    let first = text.split_once("-----BEGIN ").and_then(|(_, rest)| rest.split_once("-----"));
+    first.is_some_and(|(_, after)| after.starts_with(' '))
 }
 
 fn is_certain(text: &str, style: ScalarStyle, span: &Span) -> bool {

@@ -116,7 +116,8 @@ fn nodes_keep_their_order_and_place() {
     let items = found.get("a").unwrap().items().unwrap();
     assert_eq!((items[0].at, items[1].at), (at(3, 5), at(4, 5)));
     assert_eq!(items[1].get("d").unwrap().at, at(4, 15));
-    assert!(!format!("{found:?}").contains('ü'));
+    let shown = format!("{:?}", node("hunter2: {b: ü}"));
+    assert!(!shown.contains('ü') && !shown.contains("hunter2"), "{shown}");
 }
 
 #[test]
@@ -228,4 +229,24 @@ fn bombs_are_refused() {
     }
     node(&format!("{}x", "- ".repeat(MAX_DEPTH)));
     node(&"- x\n".repeat(MAX_NODES - 1));
+}
+
+/// What folding makes of a key is no key.
+#[test]
+fn folded_pem_is_refused() {
+    let pem = "-----BEGIN PRIVATE KEY-----\n  MIIhunter2\n  -----END PRIVATE KEY-----";
+    for (document, line) in [
+        (format!("a: {pem}\n"), "line 1"),
+        (format!("b: c\na: \"{pem}\"\n"), "line 2"),
+        (format!("a: '{pem}'\n"), "line 1"),
+        (format!("a: >\n  {pem}\n"), "line 2"),
+    ] {
+        let error = wrong(&document);
+        assert!(error.contains("a block with |") && error.contains(line), "{document}: {error}");
+        assert!(!error.contains("hunter2"));
+    }
+    let block = of_a(&format!("a: |\n  {pem}\n"));
+    assert_eq!(block, Some(format!("{}\n", pem.replace("  ", ""))));
+    assert!(of_a("a: -----BEGIN KEY----- x").is_some());
+    assert!(of_a("a: \"-----BEGIN KEY-----\\nx\\n\"").is_some());
 }

@@ -93,14 +93,21 @@
   - logLevel: {{ $word | quote }} is not one of error, warn, info, debug, trace, off, nor TARGET=LEVEL such as provider=debug{{ eq (lower $word) "warning" | ternary "; did you mean warn?" "" }}
 {{- end }}
 {{- end }}
-{{- range $name := list "refreshInterval" "minRefreshInterval" "outageGrace" }}
+{{- $seconds := dict }}
+{{- range $name := list "refreshInterval" "minRefreshInterval" "maxRefreshInterval" "outageGrace" }}
 {{- $text := get $v $name | default "0" }}
 {{- $unit := get (dict "s" 1 "m" 60 "h" 3600) (regexFind "[smh]$" $text) | default 0 }}
-{{- if gt (mul (regexFind "^[0-9]+" $text | int64) $unit) 86400 }}
+{{- $_ := set $seconds $name (mul (regexFind "^[0-9]+" $text | int64) $unit) }}
+{{- if gt (get $seconds $name) 86400 }}
   - {{ $name }} is {{ $text }}, and 24h is the most
 {{- end }}
 {{- end }}
-{{- if and (not (has ($v.outageGrace | default "0") (list "0" "0s" "0m" "0h"))) (not (kindIs "invalid" $v.valueCacheMiB)) (eq (int64 $v.valueCacheMiB) 0) }}
+{{- range $name := list "refreshInterval" "minRefreshInterval" }}
+{{- if and $v.maxRefreshInterval (lt $seconds.maxRefreshInterval (get $seconds $name)) }}
+  - maxRefreshInterval is less than {{ $name }}
+{{- end }}
+{{- end }}
+{{- if and $seconds.outageGrace (not (kindIs "invalid" $v.valueCacheMiB)) (eq (int64 $v.valueCacheMiB) 0) }}
   - outageGrace needs cached values, and valueCacheMiB is 0
 {{- end }}
 {{- with $v.linux.updateStrategy }}

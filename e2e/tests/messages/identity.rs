@@ -48,8 +48,11 @@ async fn identities_that_are_refused() {
             .code(Code::PermissionDenied)
             .says("identity ram-role, the operator's default"),
         row("the operator's key id and secret are swapped")
-            .input("`--default-identity=access-key`")
-            .setup(operator("access-key", "planted-access-key-secret-0001", CI.0))
+            .parameter("identity", "access-key")
+            .setup(
+                operator("pod", "planted-access-key-secret-0001", CI.0)
+                    .flag("allowed-identities", "pod,access-key"),
+            )
             .code(Code::FailedPrecondition)
             .says("look whether they are swapped"),
         row("secrets-store-sync-controller sends no token")

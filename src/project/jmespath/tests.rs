@@ -156,6 +156,8 @@ fn paths_that_read_nothing_of_the_secret_are_refused() {
         let error = refused(path);
         assert!(error.contains("reads nothing of the secret"), "{path}: {error}");
     }
+    let odd = refused("'a\nb'");
+    assert!(!odd.contains('\n'), "{odd}");
     let error = refused("'api-key'");
     assert!(error.ends_with("path: '\"api-key\"'"), "{error}");
     for path in ["join(':', [user, 'x'])", "user || 'none'", "{a: user, b: 'c'}", "type(@)", "@"] {
@@ -191,10 +193,11 @@ fn paths_in_other_notations_are_rewritten() {
 
 #[test]
 fn keys_with_dots_are_named_where_the_path_means_them() {
-    let json = r#"{"tls.crt": "c", "a": {"b.c": {"d": 1}}, "x.y": null, "x": {}}"#;
+    let json = r#"{"tls.crt": "c", "a": {"b.c": {"d": 1}}, "x.y": null, "x": {}, "it's\n.b": 1}"#;
     for (path, advice) in [
         ("tls.crt", "path: '\"tls.crt\"'"),
         ("a.b.c.d", "path: 'a.\"b.c\".d'"),
+        ("\"it's\\n\".b", "path: '\"it''s\\n.b\"'"),
         ("x.y", "in this secret"),
         ("tls.key", "in this secret"),
     ] {
@@ -207,7 +210,7 @@ fn keys_with_dots_are_named_where_the_path_means_them() {
 #[test]
 fn functions_and_arguments_are_checked_before_any_secret_is_read() {
     for (path, part) in [
-        ("nope(@)", "does not have: nope()"),
+        ("nope(@)", "calls \"nope\", a function that JMESPath does not have"),
         ("abs(a, b)", "calls abs() with 2 arguments; it takes 1"),
         ("merge()", "it takes at least 1"),
         ("sort_by(a, b)", "wrong argument 2: it takes an &expression"),
