@@ -259,9 +259,9 @@ impl Cloud {
                         first(Cause::TimedOut);
                         place
                     }
-                    // The calls that had the places may have ended by now, and lowered the limit.
-                    _ if awaited() != Cause::Throttled => return Err(failed(waited_for)),
-                    _ => return Err(failed(Cause::Throttled)),
+                    // It may have throttled meanwhile.
+                    _ if awaited() == Cause::Throttled => return Err(failed(Cause::Throttled)),
+                    _ => return Err(failed(waited_for)),
                 }
             }
         };

@@ -176,11 +176,12 @@ impl Gate {
     /// What a call to this host waits for: a place, or a turn at a host that has throttled.
     pub(super) fn awaited(&self, host: &str) -> Cause {
         let state = self.lock();
-        let limit = state.hosts.get(host).filter(|host| !host.is_below_its_limit());
-        match limit {
-            _ if state.taken >= state.most => Cause::NoPlace(Full::Service(state.most)),
-            Some(host) => Cause::NoPlace(Full::Host(host.taken)),
-            None => Cause::Throttled,
+        match state.hosts.get(host) {
+            Some(host) if state.taken < state.most && !host.is_below_its_limit() => {
+                Cause::NoPlace(Full::Host(host.taken))
+            }
+            Some(host) if state.taken < state.most && host.pace.is_slowed() => Cause::Throttled,
+            _ => Cause::NoPlace(Full::Service(state.most)),
         }
     }
 
@@ -419,6 +420,22 @@ mod tests {
         let a = at_a.until(Instant::now()).await.unwrap();
         assert!(at_b.until(Instant::now()).await.is_none());
         drop((a, c));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn awaited_tells_the_operators_limit_a_hosts_and_throttling_apart() {
+        let gate = Gate::new(2);
+        let first = gate.place(A, of(0)).unwrap();
+        let second = gate.place(B, of(1)).unwrap();
+        assert_eq!(gate.awaited(A), Cause::NoPlace(Full::Service(2)));
+        second.told(Load::Overloaded);
+        let again = gate.place(B, of(2)).unwrap();
+        drop(first);
+        assert_eq!(gate.awaited(B), Cause::NoPlace(Full::Host(1)));
+        drop(again);
+        assert_ne!(gate.awaited(A), Cause::Throttled, "it never throttled");
+        gate.place(A, of(3)).unwrap().told(Load::Throttled);
+        assert_eq!(gate.awaited(A), Cause::Throttled);
     }
 
     #[tokio::test(start_paused = true)]

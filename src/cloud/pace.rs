@@ -45,6 +45,11 @@ impl Pace {
         }
     }
 
+    /// Whether calls are held back at all.
+    pub(super) fn is_slowed(&self) -> bool {
+        self.next.is_some()
+    }
+
     /// Nodes that slowed down together should not go on together.
     fn wait(&mut self, now: Instant, allowed: f64) {
         let gap = Duration::from_secs_f64((0.5 + random_fraction()) / allowed);
