@@ -246,7 +246,8 @@ fn joined(groups: &[(&Error, Vec<&str>)], most: usize) -> (String, usize) {
     let mut text = String::new();
     let mut errors = 0;
     for (error, subjects) in groups {
-        let subject = match subjects.as_slice() {
+        let named: Vec<&str> = subjects.iter().copied().filter(|name| !name.is_empty()).collect();
+        let subject = match named.as_slice() {
             [first, rest @ ..] if rest.len() > 3 => format!("{first} and {} more", rest.len()),
             some => some.join(", "),
         };
