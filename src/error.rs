@@ -3,7 +3,7 @@
 //! An error holds facts (names, codes, request ids) and what to do about it, never input that could
 //! be a value or a token, and never a library's or the cloud's own sentence.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, fmt, ops::Deref, sync::Arc};
 
 use tonic::Code;
 
@@ -58,7 +58,7 @@ pub struct Error {
     pub subject: Box<str>,
     pub what: Box<str>,
     /// Facts beside it, such as an HTTP status.
-    pub detail: Box<str>,
+    pub detail: Detail,
     /// How often it was tried, where that is known: it may differ from one mount to the next, and so
     /// may the request's id, while the failure is the same.
     pub attempts: u32,
@@ -71,13 +71,37 @@ pub struct Error {
     pub fix: Box<str>,
 }
 
+/// A text that most errors do not have. It is boxed twice to keep errors, and what holds them, small.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Detail(Option<Box<Box<str>>>);
+
+impl From<String> for Detail {
+    fn from(text: String) -> Self {
+        Self((!text.is_empty()).then(|| Box::new(text.into_boxed_str())))
+    }
+}
+
+impl From<&str> for Detail {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+impl Deref for Detail {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.0.as_deref().map_or("", |text| text)
+    }
+}
+
 impl Error {
     pub fn new(class: Class, what: impl Into<String>) -> Self {
         Self {
             class,
             subject: Box::default(),
             what: what.into().into_boxed_str(),
-            detail: Box::default(),
+            detail: Detail::default(),
             attempts: 0,
             code: None,
             request: None,
@@ -222,7 +246,8 @@ fn joined(groups: &[(&Error, Vec<&str>)], most: usize) -> (String, usize) {
     let mut text = String::new();
     let mut errors = 0;
     for (error, subjects) in groups {
-        let subject = match subjects.as_slice() {
+        let named: Vec<&str> = subjects.iter().copied().filter(|name| !name.is_empty()).collect();
+        let subject = match named.as_slice() {
             [first, rest @ ..] if rest.len() > 3 => format!("{first} and {} more", rest.len()),
             some => some.join(", "),
         };

@@ -62,7 +62,7 @@ impl Mode {
     }
 
     /// Whether pods that use it are one and the same to the cloud.
-    pub fn shared(self) -> bool {
+    fn shared(self) -> bool {
         !matches!(self, Mode::Pod | Mode::NodePublishSecret)
     }
 }

@@ -25,6 +25,8 @@ fn failures_with_one_cause_share_a_sentence() {
     let errors = Errors::of(vec![of("a"), other, of("b")]).unwrap();
     assert_eq!(errors.message(), "a, b: no such secret | c: forbidden; grant it");
     assert_eq!(errors.class(), Class::Denied);
+    let unnamed = || Error::new(Class::Internal, "no answer");
+    assert_eq!(Errors::of(vec![unnamed(), unnamed()]).unwrap().message(), "no answer");
     let of = |name: &str| Error { request: Some(format!("id-of-{name}").into()), ..of(name) };
     let errors = Errors::of(vec![of("a"), of("b")]).unwrap();
     assert_eq!(errors.message(), "a, b: no such secret (request id-of-a)");
