@@ -208,13 +208,13 @@ mod tests {
     #[test]
     fn names_of_other_providers_are_recognised_in_any_letter_case() {
         let told = |kind, name| unknown(kind, name, &KNOWN);
+        let (what, meant) = told(Kind::Field, "secretPath");
         assert_eq!(
-            told(Kind::Field, "secretPath"),
-            (
-                "is a field of the Vault provider; here it is objectName".to_owned(),
-                Some("objectName")
-            )
+            what,
+            "is a field of the Vault provider; here it is objectName, and the file's name is \
+             objectAlias"
         );
+        assert_eq!(meant, Some("objectName"));
         assert_eq!(
             told(Kind::Parameter, "regionID").0,
             "is a parameter of Alibaba Cloud's APIs; here it is region"
