@@ -66,7 +66,7 @@ const VERSION: &str = "here it is objectVersion";
 
 const FIELDS: [Foreign; 24] = [
     foreign("secretName", VAULT, NAME),
-    foreign("secretPath", VAULT, NAME),
+    foreign("secretPath", VAULT, "here it is objectName, and the file's name is objectAlias"),
     foreign("secretKey", VAULT, KEY),
     foreign("secretArgs", VAULT, "here are objectVersion and objectVersionLabel"),
     foreign("method", VAULT, "remove it"),
@@ -117,7 +117,8 @@ pub fn unknown(kind: Kind, name: &str, known: &[&'static str]) -> (String, Optio
     }
     if let Some(theirs) = foreign.iter().find(|theirs| theirs.name.eq_ignore_ascii_case(name)) {
         let Foreign { of, here, .. } = theirs;
-        let meant = known.iter().find(|known| here.strip_prefix("here it is ") == Some(known));
+        let ours = here.strip_prefix("here it is ").and_then(|ours| ours.split(',').next());
+        let meant = known.iter().find(|known| ours == Some(known));
         return (format!("is a {kind} of {of}; {here}"), meant.copied());
     }
     match near(name, known) {
@@ -207,13 +208,13 @@ mod tests {
     #[test]
     fn names_of_other_providers_are_recognised_in_any_letter_case() {
         let told = |kind, name| unknown(kind, name, &KNOWN);
+        let (what, meant) = told(Kind::Field, "secretPath");
         assert_eq!(
-            told(Kind::Field, "secretPath"),
-            (
-                "is a field of the Vault provider; here it is objectName".to_owned(),
-                Some("objectName")
-            )
+            what,
+            "is a field of the Vault provider; here it is objectName, and the file's name is \
+             objectAlias"
         );
+        assert_eq!(meant, Some("objectName"));
         assert_eq!(
             told(Kind::Parameter, "regionID").0,
             "is a parameter of Alibaba Cloud's APIs; here it is region"

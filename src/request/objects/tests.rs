@@ -322,7 +322,7 @@ fn yaml_that_does_not_parse_says_why_and_counts_from_the_first_line_of_objects()
 #[test]
 fn fields_and_types_of_other_providers_are_named() {
     for (fields, told) in [
-        ("secretPath: a", "is a field of the Vault provider; here it is objectName"),
+        ("secretPath: a", "here it is objectName, and the file's name is objectAlias"),
         (
             "objectName: a, fileName: b",
             "is a field of the Google Cloud provider; here it is objectAlias",
