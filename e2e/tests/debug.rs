@@ -170,6 +170,7 @@ const HOLD_NONE: &[&str] = &[
     "Kind",
     "LeftUnread",
     "Load",
+    "Malformed",
     "NameError",
     "PathTranslation",
     "Position",

@@ -164,7 +164,7 @@ impl<'a> Check<'a> {
             return Err(format!("not a value of this cloud: {text}"));
         };
         let got = Who { rights: rights.to_owned(), token: token.to_owned() };
-        if !self.world.cluster.is_one(&file.who, &got) {
+        if !self.world.cluster.is_one(&file.who, &got, !grace.is_zero()) {
             return Err(format!("was told to {got:?}"));
         }
         if object != file.object {

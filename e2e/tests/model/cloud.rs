@@ -18,7 +18,7 @@ use provider::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::answers::Reply;
+use super::{answers::Reply, cluster::pod_of};
 
 /// From the cloud's decision to its arrival here.
 pub const LONGEST_WAY_BACK: Duration = Duration::from_secs(2);
@@ -137,9 +137,7 @@ impl Cloud {
 
     pub fn asked(&self, who: &Who, object: &str) -> Asked {
         let mut who = who.clone();
-        if !self.by_token {
-            who.token.clear();
-        }
+        who.token = if self.by_token { pod_of(&who.token).to_owned() } else { String::new() };
         (who, object.to_owned())
     }
 

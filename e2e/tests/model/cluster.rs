@@ -196,15 +196,22 @@ impl Cluster {
         Plan { request, files, stolen }
     }
 
-    /// Whether a value that was told to `got` may be given to `entitled`.
-    pub fn is_one(&self, entitled: &Who, got: &Who) -> bool {
+    /// Whether a value that `got` read may be given to `entitled`. A `stale` one may have been read
+    /// with an earlier token of the same pod.
+    pub fn is_one(&self, entitled: &Who, got: &Who, stale: bool) -> bool {
         let account = |token: &str| token.splitn(3, '~').take(2).collect::<Vec<_>>().join("~");
         entitled.rights == got.rights
             && match self.share {
+                Share::Pod if stale => pod_of(&entitled.token) == pod_of(&got.token),
                 Share::Pod => entitled.token == got.token,
                 Share::ServiceAccount => account(&entitled.token) == account(&got.token),
             }
     }
+}
+
+/// A token without its number.
+pub fn pod_of(token: &str) -> &str {
+    token.rsplit_once('~').map_or(token, |(pod, _)| pod)
 }
 
 pub fn endpoints() -> Endpoints {
