@@ -126,7 +126,7 @@ type Outcome = Result<Arc<Session>, NoSession>;
 /// Why there is no session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoSession {
-    pub error: Error,
+    pub error: Box<Error>,
     /// Whoever gives sessions said no, and did not only fail to answer.
     pub refusal: bool,
     /// The caller's time was up while the login went on.
@@ -136,7 +136,7 @@ pub struct NoSession {
 impl NoSession {
     /// There was no answer, or none that says anything of this login.
     fn unanswered(error: Error) -> Self {
-        Self { error, refusal: false, late: false }
+        Self { error: Box::new(error), refusal: false, late: false }
     }
 }
 
@@ -247,7 +247,7 @@ impl Sessions {
                 }
                 let trouble = |error| pilot.note(Err(error));
                 let outcome = sessions.ask(&login, Instant::now() + LOGIN_LIMIT, &trouble).await;
-                sessions.watch(&login, outcome.as_ref().err().map(|failed| &failed.error));
+                sessions.watch(&login, outcome.as_ref().err().map(|failed| &*failed.error));
                 pilot.land(sessions.keep(key, outcome));
             });
         }

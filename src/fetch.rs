@@ -174,7 +174,7 @@ impl Fetcher {
             if refusal {
                 keys.iter().for_each(|key| values.drop_one(key));
             }
-            let error = identity.mended(error);
+            let error = identity.mended(*error);
             let failed = |_| ReadEnd::failed(error.clone(), refusal);
             let mut ends: Vec<ReadEnd> = objects.iter().map(failed).collect();
             return match self.fall_back(objects, &keys, &mut ends) {
@@ -433,8 +433,8 @@ impl Missed {
             Missed::Lost(error) => error.clone().about(&object.label),
             Missed::NoSession(NoSession { error, .. }) => {
                 let error = match object.read.cross_account_role {
-                    None => identity.mended(error.clone()),
-                    Some(_) => error.clone(),
+                    None => identity.mended(Error::clone(error)),
+                    Some(_) => Error::clone(error),
                 };
                 let about = match &*error.subject {
                     "" => object.label.clone(),

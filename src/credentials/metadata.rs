@@ -53,7 +53,7 @@ impl Metadata {
             let token = self.token().await?;
             self.get("/latest/meta-data/region-id", token.as_ref()).await
         };
-        let region = region.await.map_err(|failed| failed.no_session().error)?;
+        let region = region.await.map_err(|failed| *failed.no_session().error)?;
         Ok(region.expose().trim().to_owned())
     }
 

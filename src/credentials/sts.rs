@@ -112,7 +112,7 @@ pub(super) fn told(failure: &Failure, role: &RoleArn) -> NoSession {
         _ => "",
     };
     NoSession {
-        error: failure.error(format!("role {role}"), fix),
+        error: Box::new(failure.error(format!("role {role}"), fix)),
         refusal: failure.cause.is_refusal(),
         late: failure.late,
     }

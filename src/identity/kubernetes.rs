@@ -54,7 +54,7 @@ struct Known {
 /// Why there are no annotations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Unknown {
-    error: Error,
+    error: Box<Error>,
     /// Nobody has to mend it, unless it lasts.
     passes: bool,
 }
@@ -143,7 +143,7 @@ impl ServiceAccounts {
             });
         }
         match running.until(Instant::now() + 2 * TIMEOUT).await {
-            Waited::Landed(found) => found.map_err(|unknown| unknown.error),
+            Waited::Landed(found) => found.map_err(|unknown| *unknown.error),
             Waited::OutOfTime(_) | Waited::Lost => {
                 Err(Error::new(Class::Internal, "looking up the ServiceAccount failed inside"))
             }
@@ -252,12 +252,12 @@ fn away(api: &ApiServer, name: &Name, why: &str) -> Unknown {
 }
 
 fn passing(error: Error) -> Unknown {
-    Unknown { error: Error { class: Class::Internal, ..error }, passes: true }
+    Unknown { error: Box::new(Error { class: Class::Internal, ..error }), passes: true }
 }
 
 impl From<Error> for Unknown {
     fn from(error: Error) -> Self {
-        Self { error, passes: false }
+        Self { error: Box::new(error), passes: false }
     }
 }
 
