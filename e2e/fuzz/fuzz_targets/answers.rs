@@ -125,7 +125,7 @@ async fn asked(operation: u8, script: Arc<Script>) {
                     assert_eq!(told["SecurityToken"], token.as_str());
                     assert!(!token.is_empty() && !keys.id.is_empty());
                 }
-                Err(failed) => check_errors(&failed.error.into(), &CLASSES),
+                Err(failed) => check_errors(&(*failed.error).into(), &CLASSES),
             }
         }
     }

@@ -49,7 +49,9 @@ pub(super) fn troubles() -> Vec<Trouble> {
         ("HTML page with a 502", FaultEffect::Html { status: 502 }),
         ("500 that echoes the token", echo(500, "InternalError")),
         ("redirect", error(302, "")),
-        ("answer of 2 MiB", FaultEffect::Huge { mib: 2 }),
+        ("HTML page with a 403", FaultEffect::Html { status: 403 }),
+        ("protobuf with a 400", FaultEffect::Protobuf { status: 400 }),
+        ("error code that is no code", error(418, "<script>planted</script>")),
         ("nonce used", error(400, "SignatureNonceUsed")),
         ("session expired", error(403, "InvalidSecurityToken.Expired")),
     ];
@@ -58,14 +60,12 @@ pub(super) fn troubles() -> Vec<Trouble> {
         ("empty 200", FaultEffect::Empty { status: 200 }),
         ("garbage", FaultEffect::Garbage),
         ("wrong schema", FaultEffect::WrongSchema),
-        ("HTML page with a 403", FaultEffect::Html { status: 403 }),
-        ("protobuf with a 400", FaultEffect::Protobuf { status: 400 }),
+        ("answer of 2 MiB", FaultEffect::Huge { mib: 2 }),
         ("400", error(400, "InvalidParameter")),
         ("401", error(401, "AuthenticationFail.OIDCToken.Invalid")),
         ("403", error(403, "Forbidden.NoPermission")),
         ("403 that echoes the token", echo(403, "Forbidden.NoPermission")),
         ("404", error(404, "Forbidden.ResourceNotFound")),
-        ("error code that is no code", error(418, "<script>planted</script>")),
     ];
     let throttling = [
         ("429", FaultEffect::throttling()),
