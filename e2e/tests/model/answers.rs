@@ -135,6 +135,7 @@ impl Cloud {
             Right::Allowed => return None,
             Right::Denied => (403, "Forbidden.NoPermission"),
             Right::Unproven => (401, "AuthenticationFail.NoPermission"),
+            Right::Missing if object.starts_with("parameter") => (404, "EntityNotExists.Parameter"),
             Right::Missing => (404, "Forbidden.ResourceNotFound"),
         };
         let asked = || self.asked(caller, object);
