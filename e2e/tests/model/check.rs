@@ -164,7 +164,7 @@ impl<'a> Check<'a> {
             return Err(format!("not a value of this cloud: {text}"));
         };
         let got = Who { rights: rights.to_owned(), token: token.to_owned() };
-        if !self.world.cluster.is_one(&file.who, &got) {
+        if !self.world.cluster.is_one(&file.who, &got, !grace.is_zero()) {
             return Err(format!("was told to {got:?}"));
         }
         if object != file.object {
@@ -187,7 +187,15 @@ impl<'a> Check<'a> {
     fn left_out(&self, file: &File, grace: Duration) -> Result<(), String> {
         self.world.tally.left_out.fetch_add(1, Relaxed);
         let asked = self.asked(file);
-        match self.world.cloud.heard(|heard| heard.missing.get(&asked).copied()) {
+        let outage = !grace.is_zero();
+        let told = self.world.cloud.heard(|heard| {
+            let earlier = heard.missing.iter().filter(|((who, object), _)| {
+                outage && *object == asked.1 && self.world.cluster.is_one(&asked.0, who, true)
+            });
+            let own = heard.missing.get(&asked);
+            earlier.map(|(_, at)| at).chain(own).max().copied()
+        });
+        match told {
             Some(told) if file.optional => self.fresh(told, self.interval.max(grace)),
             _ => Err("is left out though nobody said that it is missing".to_owned()),
         }

@@ -196,11 +196,14 @@ impl Cluster {
         Plan { request, files, stolen }
     }
 
-    /// Whether a value that was told to `got` may be given to `entitled`.
-    pub fn is_one(&self, entitled: &Who, got: &Who) -> bool {
-        let account = |token: &str| token.splitn(3, '~').take(2).collect::<Vec<_>>().join("~");
+    /// Whether a value that was told to `got` may be given to `entitled`; in an outage also what the
+    /// same pod read with an earlier token.
+    pub fn is_one(&self, entitled: &Who, got: &Who, outage: bool) -> bool {
+        let start = |token: &str, parts| token.split('~').take(parts).collect::<Vec<_>>().join("~");
+        let (account, pod) = (|token: &str| start(token, 2), |token: &str| start(token, 3));
         entitled.rights == got.rights
             && match self.share {
+                Share::Pod if outage => pod(&entitled.token) == pod(&got.token),
                 Share::Pod => entitled.token == got.token,
                 Share::ServiceAccount => account(&entitled.token) == account(&got.token),
             }
