@@ -34,12 +34,19 @@ impl Outcome {
     fn cells(&self) -> [String; 3] {
         let answer = match &self.answer {
             Ok(_) => "OK".to_owned(),
-            Err(status) => format!("{:?}: {}", status.code(), steady(status.message())),
+            Err(status) => {
+                format!("{:?}: {}", status.code(), without_attempts(&steady(status.message())))
+            }
         };
         let kept = if self.kept { "served while `--outage-grace` allows" } else { "dropped" };
         let optional = if self.forgiven { "left out" } else { "fails" };
         [answer, kept.to_owned(), optional.to_owned()]
     }
+}
+
+/// A connection may break by chance.
+fn without_attempts(message: &str) -> String {
+    message.replace(", N attempts", "").replace(" (N attempts)", "")
 }
 
 fn setup(rows: usize) -> Setup {

@@ -169,6 +169,7 @@ const HOLD_NONE: &[&str] = &[
     "Full",
     "Kind",
     "LeftUnread",
+    "Malformed",
     "Load",
     "Malformed",
     "NameError",

@@ -150,9 +150,11 @@ fn no_schedule_hands_a_value_to_another_identity() {
     eprintln!("{told}");
     let Tally { mounts, given_up, delivered, from_memory, from_grace, left_out, refused, failed } =
         &*tally;
-    for often in [mounts, given_up, delivered, from_memory, left_out, refused, failed] {
+    for often in [mounts, given_up, delivered, from_memory, refused, failed] {
         assert!(often.load(Relaxed) >= seeds.len() as u64, "{told}");
     }
+    // Objects of a chosen version are never left out.
+    assert!(left_out.load(Relaxed) >= seeds.len() as u64 / 2, "{told}");
     assert!(from_grace.load(Relaxed) > 0 || (seeds.len() as u64) < SEEDS, "{told}");
 }
 

@@ -9,6 +9,16 @@ use super::{
 };
 use crate::{names::Region, secret::Secret};
 
+/// What an answer says of one of several parameters.
+#[derive(Debug)]
+pub enum Part {
+    Value(Value),
+    /// It is listed as one that cannot be given.
+    Refused,
+    /// Not in the answer, or without its value: nothing is said of it.
+    Absent,
+}
+
 /// `GetSecretParameters` takes no more names than this.
 pub const BATCH: usize = 10;
 
@@ -41,14 +51,14 @@ impl Cloud {
             .ok_or_else(|| Failure::new(api, errand.endpoint, Cause::Garbled))
     }
 
-    /// The latest versions of up to ten parameters, in the order of `names`; `None` for one that the
-    /// answer does not hold with its value, for whatever reason: asked for alone, it is told.
+    /// The latest versions of up to ten parameters, in the order of `names`. Why there is none of one is
+    /// told if it is asked for alone.
     pub async fn get_secret_parameters(
         &self,
         errand: &Errand<'_>,
         region: &Region,
         names: &[&str],
-    ) -> Result<Vec<Option<Value>>, Failure> {
+    ) -> Result<Vec<Part>, Failure> {
         let api = Api::GetSecretParameters;
         let garbled = || Failure::new(api, errand.endpoint, Cause::Garbled);
         let list = serde_json::to_string(names).map_err(|_| garbled())?;
@@ -63,10 +73,13 @@ impl Cloud {
         // One that could not be decrypted has no value.
         let mut found: Vec<(String, Value)> =
             many.parameters.into_iter().filter_map(|parameter| parameter.value(&id)).collect();
-        let mut take = |name: &str| {
-            Some(found.swap_remove(found.iter().position(|(found, _)| found == name)?).1)
+        let refused = many.invalid_parameters.unwrap_or_default();
+        let mut part = |name: &str| match found.iter().position(|(found, _)| found == name) {
+            Some(at) => Part::Value(found.swap_remove(at).1),
+            None if refused.iter().any(|refused| refused == name) => Part::Refused,
+            None => Part::Absent,
         };
-        Ok(names.iter().map(|name| take(name)).collect())
+        Ok(names.iter().map(|name| part(name)).collect())
     }
 }
 
@@ -81,6 +94,7 @@ struct One {
 #[serde(rename_all = "PascalCase")]
 struct Many {
     parameters: Vec<Parameter>,
+    invalid_parameters: Option<Vec<String>>,
     request_id: Option<String>,
 }
 

@@ -17,7 +17,7 @@ use crate::{
         endpoint::Endpoint,
         gate::Turn,
         kms::{self, SecretRef, Value},
-        oos::{self, ParameterRef},
+        oos::{self, ParameterRef, Part},
     },
     credentials::{Keyed, Login},
     flight::{Pilot, lock},
@@ -189,9 +189,13 @@ impl Caller {
         };
         let flights = std::slice::from_ref(&*flight);
         let outcome = match self.signed(&flight, flights, &ask).await {
-            Ok(mut values) => values.pop().flatten().map(Arc::new).ok_or_else(|| {
-                Failure::new(api(&flight.read), &flight.read.endpoint, Cause::Garbled).into()
-            }),
+            Ok(mut parts) => match parts.pop() {
+                Some(Part::Value(value)) => Ok(Arc::new(value)),
+                _ => {
+                    let (api, endpoint) = (api(&flight.read), &flight.read.endpoint);
+                    Err(Failure::new(api, endpoint, Cause::Garbled).into())
+                }
+            },
             Err(missed) => Err(missed.of_version(&flight.read.source)),
         };
         self.land(*flight, outcome, asked);
@@ -220,13 +224,19 @@ impl Caller {
             }
         };
         let missed = match outcome {
-            Ok(values) => {
+            Ok(parts) => {
                 let mut singly = Vec::new();
-                for (flight, value) in flights.into_iter().zip(values) {
-                    match value {
-                        Some(value) => self.land(flight, Ok(Arc::new(value)), asked),
-                        None => singly.push(flight),
+                for (flight, part) in flights.into_iter().zip(parts) {
+                    match part {
+                        Part::Value(value) => {
+                            self.land(flight, Ok(Arc::new(value)), asked);
+                            continue;
+                        }
+                        // From now on it is not served from the cache either.
+                        Part::Refused => self.shared.values.drop_one(flight.pilot.key()),
+                        Part::Absent => {}
                     }
+                    singly.push(flight);
                 }
                 return one_by_one(singly);
             }
@@ -260,7 +270,7 @@ impl Caller {
         first: &Flight,
         flights: &[Flight],
         ask: &Ask<'_>,
-    ) -> Result<Vec<Option<Value>>, Missed> {
+    ) -> Result<Vec<Part>, Missed> {
         let sessions = &self.shared.sessions;
         let trouble = |failure: &Failure| {
             flights.iter().for_each(|flight| flight.pilot.note(Err(failure.clone().into())));
@@ -286,15 +296,19 @@ impl Caller {
         }
     }
 
-    async fn ask(&self, ask: &Ask<'_>, errand: &Errand<'_>) -> Result<Vec<Option<Value>>, Failure> {
+    async fn ask(&self, ask: &Ask<'_>, errand: &Errand<'_>) -> Result<Vec<Part>, Failure> {
         let cloud = &self.shared.cloud;
-        let one = |value| vec![Some(value)];
+        let one = |value| vec![Part::Value(value)];
         match ask {
             Ask::Secret(secret) => cloud.get_secret_value(errand, secret).await.map(one),
             Ask::Parameter(parameter) => {
                 cloud.get_secret_parameter(errand, parameter).await.map(one)
             }
-            Ask::Secrets(secrets) => cloud.batch_get_secret_value(errand, secrets).await,
+            Ask::Secrets(secrets) => {
+                let values = cloud.batch_get_secret_value(errand, secrets).await?;
+                let part = |value: Option<Value>| value.map_or(Part::Absent, Part::Value);
+                Ok(values.into_iter().map(part).collect())
+            }
             Ask::Parameters(region, names) => {
                 cloud.get_secret_parameters(errand, region, names).await
             }

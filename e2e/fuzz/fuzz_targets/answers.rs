@@ -25,7 +25,7 @@ use provider::{
         endpoint::{Endpoints, Service},
         gate::Turn,
         kms::{self, SecretRef},
-        oos::ParameterRef,
+        oos::{ParameterRef, Part},
         sign::Keys,
         trust::Clients,
     },
@@ -194,12 +194,20 @@ fn is_parameter(value: &kms::Value, told: &Value) -> bool {
     same && told["Value"].as_str().map(str::as_bytes) == Some(value.bytes.expose())
 }
 
-fn is_parameters(values: &[Option<kms::Value>], body: &Value) {
-    assert_eq!(values.len(), NAMES.len());
-    for (name, value) in NAMES.iter().zip(values) {
-        let Some(value) = value else { continue };
-        let mut told = body["Parameters"].as_array().unwrap().iter();
-        assert!(told.any(|told| told["Name"] == *name && is_parameter(value, told)));
+fn is_parameters(parts: &[Part], body: &Value) {
+    assert_eq!(parts.len(), NAMES.len());
+    for (name, part) in NAMES.iter().zip(parts) {
+        match part {
+            Part::Value(value) => {
+                let mut told = body["Parameters"].as_array().unwrap().iter();
+                assert!(told.any(|told| told["Name"] == *name && is_parameter(value, told)));
+            }
+            Part::Refused => {
+                let mut refused = body["InvalidParameters"].as_array().unwrap().iter();
+                assert!(refused.any(|refused| refused == name));
+            }
+            Part::Absent => {}
+        }
     }
 }
 
