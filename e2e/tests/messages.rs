@@ -21,12 +21,12 @@ use crate::{
 const DOCUMENT: Document = Document {
     name: "messages.md",
     intro: "# Messages and what to do\n\n\
-            What the event of a pod that does not start says, for each mistake and failure that a \
-            test knows; a test mounts every row and writes this page. kubelet and the driver put \
-            their own words in front (`MountVolume.SetUp failed ... failed to mount secrets store \
-            objects for pod NAMESPACE/NAME, err: rpc error: code = CODE desc =`). Then comes \
-            `SecretProviderClass NAMESPACE/NAME: `, which is left out below, and message and fix \
-            with a semicolon between them. Attempts, ports and request ids differ from time to time.\n\n\
+            Messages in the pod's event, with the fix. Each row is tested. In the event, message and \
+            fix are joined by a semicolon.\n\n\
+            kubelet and the driver put their own words in front (`MountVolume.SetUp failed ... failed \
+            to mount secrets store objects for pod NAMESPACE/NAME, err: rpc error: code = CODE desc =`). \
+            Then comes `SecretProviderClass NAMESPACE/NAME: `, which is left out below. Attempts, ports \
+            and request ids differ from time to time.\n\n\
             More messages: [fields of an object](objects.md), [identity modes](identity-modes.md), \
             [pods that cannot prove themselves](pod-identity-errors.md).\n",
     sections: &["Parameters", "Objects", "Values", "Identity", "Cloud", "Network"],

@@ -18,9 +18,9 @@ use super::{
 use crate::secret::Secret;
 
 const ABOUT: &str = "\
-Finds lines of an audit record that were changed, removed, reordered, repeated or cut off.
+Detects lines of an audit record that were changed, removed, reordered, repeated or cut off.
 
-Reads each FILE with the files set aside from it (FILE.2, FILE.1, then FILE), or standard input. All \
+Reads each FILE with the files rotated from it (FILE.2, FILE.1, then FILE), or standard input. All \
 are one sequence of lines; lines of several processes may alternate in it.";
 
 const AFTER: &str = "\
@@ -47,7 +47,7 @@ pub const SHORTEST_KEY: usize = 32;
 
 pub fn command() -> Command {
     let verify = Command::new("verify")
-        .about("Finds what was done to an audit record")
+        .about("Detects tampering with an audit record")
         .long_about(ABOUT)
         .after_help(AFTER)
         .max_term_width(100)
@@ -56,7 +56,7 @@ pub fn command() -> Command {
                 .value_name("FILE")
                 .action(ArgAction::Append)
                 .value_parser(clap::value_parser!(PathBuf))
-                .help("A record, with what was set aside from it [default: standard input]"),
+                .help("A record, with the files rotated from it [default: standard input]"),
         )
         .arg(
             Arg::new("key-file")

@@ -51,8 +51,8 @@ impl Cloud {
             .ok_or_else(|| Failure::new(api, errand.endpoint, Cause::Garbled))
     }
 
-    /// The latest versions of up to ten parameters, in the order of `names`. Why there is none of one is
-    /// told if it is asked for alone.
+    /// The latest versions of up to ten parameters, in the order of `names`. One that is
+    /// missing gets its own error when it is asked for alone.
     pub async fn get_secret_parameters(
         &self,
         errand: &Errand<'_>,

@@ -170,7 +170,7 @@ const FLAGS: &[Flag] = &[
         "region",
         "REGION",
         "Region of secrets whose SecretProviderClass names none, such as cn-hangzhou [default: the \
-         instance's, asked of its metadata] [also: ALIBABA_CLOUD_REGION_ID]",
+         instance's, from instance metadata] [also: ALIBABA_CLOUD_REGION_ID]",
     ),
     flag(
         CLOUD,
@@ -267,9 +267,9 @@ const FLAGS: &[Flag] = &[
         FRESHNESS,
         "max-refresh-interval",
         "INTERVAL",
-        "The most that a SecretProviderClass can ask for with refreshInterval, and the longest that \
-         any value is served from the cache: a right that was taken back is noticed by then \
-         [default: 1h, or --refresh-interval if that is longer]",
+        "Upper limit of refreshInterval and of the cache TTL of every value; a revoked right is \
+         noticed by then, except while --outage-grace serves stale values [default: 1h, or \
+         --refresh-interval or --min-refresh-interval if longer]",
     ),
     flag(
         FRESHNESS,
@@ -386,8 +386,8 @@ Also read: NODE_NAME, ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED, ALIBABA_CLOUD_STS_REGI
 ALIBABA_CLOUD_ECS_METADATA_DISABLED, ALIBABA_CLOUD_IMDSV1_DISABLED, KUBERNETES_SERVICE_HOST,
 KUBERNETES_SERVICE_PORT, SSL_CERT_FILE, SSL_CERT_DIR. Not used: HTTPS_PROXY and HTTP_PROXY.
 
-Exit status: 0 after SIGTERM or SIGINT, 64 if the configuration is wrong (all mistakes are listed),
-1 if the program cannot start or go on, or a second signal ended it.";
+Exit status: 0 after SIGTERM or SIGINT, 64 if the configuration is wrong (all mistakes in
+values are listed; an unknown flag is reported alone, as text), 1 if the program cannot start or go on, or a second signal ended it.";
 
 pub(crate) fn command() -> Command {
     let arguments = FLAGS.iter().map(|flag| {

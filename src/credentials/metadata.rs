@@ -153,7 +153,7 @@ impl Metadata {
 /// Why metadata gave nothing.
 #[derive(Clone, Debug)]
 enum Failed {
-    /// It was not there, or in trouble: it may be otherwise soon.
+    /// It did not answer, or returned 429 or 5xx: that may pass.
     Passing(Cow<'static, str>),
     /// Until somebody changes the set-up.
     Lasting(Cow<'static, str>),
