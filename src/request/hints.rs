@@ -122,6 +122,12 @@ const FIELDS: [Foreign; 21] = [
     foreign("endpoint", ACK, ours("kmsEndpoint", "")),
 ];
 
+const ENTRY_FIELDS: [Foreign; 3] = [
+    foreign("fileName", GCP, FILE),
+    foreign("mode", GCP, MODE),
+    foreign("encoding", VAULT, ours("objectEncoding", "")),
+];
+
 /// Names that are no tool's and that people write, each with what to write.
 type Guessed = (&'static str, Here);
 
@@ -154,7 +160,7 @@ const GUESSED_FIELDS: [Guessed; 9] = [
     ("versionLabel", ours("objectVersionLabel", "")),
 ];
 
-const GUESSED_IN_ENTRIES: [Guessed; 13] = [
+const GUESSED_IN_ENTRIES: [Guessed; 11] = [
     ("key", PATH),
     ("jmesPath", PATH),
     ("objectKey", PATH),
@@ -163,9 +169,7 @@ const GUESSED_IN_ENTRIES: [Guessed; 13] = [
     ("secretKey", PATH),
     ("property", PATH),
     ("alias", FILE),
-    ("fileName", FILE),
     ("name", none("the file's name is objectAlias, and what to take from the secret is path")),
-    ("mode", MODE),
     ("fileMode", MODE),
     ("permission", MODE),
 ];
@@ -196,7 +200,7 @@ impl Kind {
         match self {
             Kind::Parameter => &PARAMETERS,
             Kind::Field => &FIELDS,
-            Kind::Entry => &[],
+            Kind::Entry => &ENTRY_FIELDS,
         }
     }
 

@@ -220,9 +220,8 @@ fn not_a_mapping(label: String, node: &Node, kind: Kind) -> Error {
         Value::Scalar(scalar) => {
             let text = quoted(&scalar.text);
             match (field_in_text(scalar, kind), kind) {
-                (Some((field, why)), _) => {
-                    error(format!("{what} but the text {text}: {why}; write - {field}: VALUE"))
-                }
+                (Some((field, why)), _) => error(format!("{what} but the text {text}: {why}"))
+                    .fix(format!("write - {field}: VALUE")),
                 (None, Kind::Entry) => error(format!("{what} but the text {text}"))
                     .fix("write - path: PATH and below it objectAlias: FILE"),
                 (None, _) => error(format!("{what} but the text {text}"))
@@ -245,7 +244,7 @@ fn field_in_text(scalar: &Scalar, kind: Kind) -> Option<(&'static str, String)> 
     let mut rest = rest.chars();
     let why = match (rest.next()?, rest.next()) {
         (':', None | Some(' ' | '\t')) if !scalar.plain => {
-            "the whole is in quotes or a block".to_owned()
+            "remove the | behind \"-\", or the quotes around the whole".to_owned()
         }
         (':', Some(c)) if c.is_whitespace() || is_invisible(c) => {
             format!("what follows {field}: is U+{:04X}, not a space", u32::from(c))

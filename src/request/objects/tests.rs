@@ -161,8 +161,8 @@ fn items_that_are_no_mapping_say_what_to_write() {
         ),
         (
             "- 'objectName: app/db'",
-            "object 1: is not a mapping of fields but the text \"objectName: app/db\": the whole is in \
-             quotes or a block; write - objectName: VALUE",
+            "object 1: is not a mapping of fields but the text \"objectName: app/db\": remove the | \
+             behind \"-\", or the quotes around the whole; write - objectName: VALUE",
         ),
         (
             "- objectNames",
