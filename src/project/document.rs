@@ -9,17 +9,35 @@ use crate::yaml::{Malformed, Node};
 
 pub(super) struct Document(Shared);
 
+/// Why a value is no document, and what to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unread {
+    pub(super) what: String,
+    pub(super) fix: &'static str,
+}
+
+impl Unread {
+    /// Not one that only has a mistake in it.
+    fn other(what: impl Into<String>) -> Self {
+        Self { what: what.into(), fix: "jmesPath needs a JSON or YAML secret" }
+    }
+
+    fn broken(what: String) -> Self {
+        Self { what, fix: "correct the secret's value" }
+    }
+}
+
 impl Document {
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, Unread> {
         let text = text(bytes)?;
         let root = match text.trim_start().chars().next() {
-            Some('{' | '[' | '"') => json_or_flow(text)?,
+            Some('{' | '[') => json_or_flow(text)?,
             _ => Value::of_yaml(Node::parse(text).map_err(neither)?),
         };
         match root {
             Value::List(_) | Value::Map(_) => Ok(Self(root.into())),
             // A password is YAML too, but nothing can be found in it.
-            _ => Err("is not a JSON or YAML document: it is a single text".to_owned()),
+            _ => Err(Unread::other("is not a JSON or YAML document: it is a single text")),
         }
     }
 
@@ -28,20 +46,21 @@ impl Document {
     }
 }
 
-fn text(bytes: &[u8]) -> Result<&str, String> {
+fn text(bytes: &[u8]) -> Result<&str, Unread> {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return Err("is UTF-16, where JSON and YAML are read as UTF-8".to_owned());
+        return Err(Unread::other("is UTF-16, where JSON and YAML are read as UTF-8"));
     }
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     std::str::from_utf8(bytes).map_err(|error| {
-        format!("is not text: byte {} is not UTF-8", error.valid_up_to().saturating_add(1))
+        let byte = error.valid_up_to().saturating_add(1);
+        Unread::other(format!("is not text: byte {byte} is not UTF-8"))
     })
 }
 
 /// A text that starts as JSON is JSON. What only YAML can write, such as keys without quotes, is read
 /// as YAML if no value goes over several lines: YAML would fold them, and what was broken JSON, such
 /// as a key pasted with its line breaks, would become another value.
-fn json_or_flow(text: &str) -> Result<Value, String> {
+fn json_or_flow(text: &str) -> Result<Value, Unread> {
     let wrong = match json::parse(text) {
         Ok(value) => return Ok(value),
         Err(wrong) => wrong,
@@ -51,11 +70,11 @@ fn json_or_flow(text: &str) -> Result<Value, String> {
     {
         return Ok(Value::of_yaml(node));
     }
-    Err(format!("is not valid JSON: {wrong}"))
+    Err(Unread::broken(format!("is not valid JSON: {wrong}")))
 }
 
-fn neither(wrong: Malformed) -> String {
-    format!("is not a JSON or YAML document: {wrong}")
+fn neither(wrong: Malformed) -> Unread {
+    Unread::broken(format!("is not a JSON or YAML document: {wrong}"))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::*;
 use crate::project::jmespath::Expression;
 
 fn search(path: &str, document: &[u8]) -> Result<String, String> {
-    let document = Document::parse(document)?;
+    let document = Document::parse(document).map_err(|unread| unread.what)?;
     let end = Instant::now() + Duration::from_secs(60);
     let found = Expression::parse(path)?.search(&document, end)?;
     Ok(String::from_utf8(found.into_bytes()).unwrap())
@@ -17,7 +17,7 @@ fn search(path: &str, document: &[u8]) -> Result<String, String> {
 fn wrong(document: &str) -> String {
     match Document::parse(document.as_bytes()) {
         Ok(read) => panic!("{document:?} is read as {:?}", events(read.root())),
-        Err(error) => error,
+        Err(unread) => unread.what,
     }
 }
 
@@ -122,6 +122,7 @@ fn what_only_yaml_can_write_is_read_where_it_is_certain() {
         ("{\"a\": 01,}", "a", "01"),
         ("[a, b c]", "[1]", "b c"),
         ("{\n  a: b, # note\n  \"c\": d\n}", "c", "d"),
+        ("\"a\": one\n  two", "a", "one two"),
         ("\"a\": b\n\"c\": |\n  d\n  e\n", "c", "d\ne\n"),
         ("{\"a\": True}", "a", "True"),
         ("{\"a\": \"b\tc\"}", "a", "b\tc"),
@@ -140,11 +141,29 @@ fn bytes_that_are_no_text_are_named() {
         (b"a: b\na: c\n", "the same key twice (line 2, column 1)"),
         (b"a: b\n---\nc: d\n", "more than one YAML document (line 3"),
     ] {
-        let error = Document::parse(bytes).err().unwrap();
+        let error = Document::parse(bytes).err().unwrap().what;
         assert!(error.contains(part), "{error}");
     }
     assert_eq!(search("a", b"a: b\n---\n").as_deref(), Ok("b"));
     assert_eq!(search("a", b"x: &x {a: b}\n<<: *x\n").as_deref(), Ok("b"));
+}
+
+#[test]
+fn fix_depends_on_whether_the_value_is_a_document_at_all() {
+    let other = "jmesPath needs a JSON or YAML secret";
+    let broken = "correct the secret's value";
+    for (bytes, fix) in [
+        (&b"password"[..], other),
+        (b"\"password\"", other),
+        (b"12", other),
+        (b"", other),
+        (b"\xff\xfea\0", other),
+        (b"\xff", other),
+        (b"{\"a\": 1", broken),
+        (b"a: b\na: c\n", broken),
+    ] {
+        assert_eq!(Document::parse(bytes).err().unwrap().fix, fix, "{bytes:?}");
+    }
 }
 
 /// What a generated document holds.
