@@ -39,7 +39,7 @@ fn absurd(emulator: &Emulator) -> Vec<Absurd> {
     };
     let mut paths = "- objectName: web/large\n  jmesPath:\n".to_owned();
     // Each goes to the end of its own budget, and all of them together past the mount's.
-    let doubled = vec!["[@,@][]"; 6].join("|");
+    let doubled = ["[@,@][]"; 6].join("|");
     for n in 0..1_200 {
         paths.push_str(&format!("  - {{path: '{doubled}', objectAlias: f{n}}}\n"));
     }
