@@ -216,6 +216,12 @@ impl Sessions {
         }
     }
 
+    /// Whether this login, with this very proof, has a session or needs none.
+    pub fn hold(&self, keyed: &Keyed) -> bool {
+        let held = || lock(&self.0.held).get(&keyed.key).map(|held| held.session.ends_at);
+        matches!(*keyed.login, Login::Keys(_)) || held().is_some_and(|end| end > Instant::now())
+    }
+
     /// Drops a session that the cloud refused, unless it has been replaced already.
     pub fn refused(&self, keyed: &Keyed, proof: &Proof) {
         let Proof::Session(session) = proof else { return };

@@ -180,7 +180,7 @@ impl Fetcher {
             let error = identity.mended(*error);
             let failed = |_| ReadEnd::failed(error.clone(), refusal);
             let mut ends: Vec<ReadEnd> = objects.iter().map(failed).collect();
-            return match self.fall_back(objects, &keys, &mut ends) {
+            return match self.fall_back(objects, &keys, &mut ends, false) {
                 true => Ok(ends),
                 false => Err(error),
             };
@@ -202,7 +202,7 @@ impl Fetcher {
         let mut ends: Vec<ReadEnd> = ends.collect();
         if objects.iter().zip(&ends).all(|(object, end)| end.serves(object)) {
             self.answered(*own.key());
-        } else if !self.fall_back(objects, &keys, &mut ends) {
+        } else if !self.fall_back(objects, &keys, &mut ends, sessions.hold(own)) {
             let got = |key: &&Key| matches!(outcomes.get(*key), Some((_, Ok(_))));
             values.leave(keys.iter().filter(got));
         }
@@ -210,15 +210,22 @@ impl Fetcher {
     }
 
     /// In an outage, and where the operator wants it: what was last read stands in for what cannot be
-    /// read, if that makes the mount whole. A refusal of any object stands.
-    fn fall_back(&self, objects: &[Object], keys: &[Key], ends: &mut [ReadEnd]) -> bool {
+    /// read, if that makes the mount whole. A refusal of any object stands. `proved`: STS took the
+    /// mount's own login, which those to other accounts begin with.
+    fn fall_back(
+        &self,
+        objects: &[Object],
+        keys: &[Key],
+        ends: &mut [ReadEnd],
+        proved: bool,
+    ) -> bool {
         let mut last = Vec::new();
         for (at, ((object, key), end)) in objects.iter().zip(keys).zip(&*ends).enumerate() {
             let Some(error) = end.error.clone().filter(|_| !end.serves(object)) else { continue };
             if end.refused {
                 return false;
             }
-            let last_value = self.shared.values.last(key, end.asked);
+            let last_value = self.shared.values.last(key, end.asked || proved);
             let Some((value, age)) = last_value else { return false };
             let missing = value.is_none();
             if missing && !object.optional {

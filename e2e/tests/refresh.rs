@@ -287,6 +287,31 @@ async fn last_values_stand_in_for_what_passes_alone() {
     assert_eq!(world.mount(&pod()).await.unwrap_err().code(), Code::Unauthenticated);
     world.finish().await;
 
+    // So it is for what it reads in another account.
+    let world = graceful().await;
+    let partner = "acs:ram::6543210987654321:role/partner";
+    let cross = format!("- {{objectName: partner/secret, crossAccountRoleArn: '{partner}'}}\n");
+    let both = format!("- objectName: web/plain\n{cross}");
+    let pod = |objects: &str| world.pod("web", "web-1").objects(objects);
+    let fresh = world.mount(&pod(&both)).await.unwrap();
+    world.emulator.add_fault(Fault { service: Some("kms".to_owned()), ..Fault::default() });
+    assert_eq!(world.mount(&pod(&both)).await.unwrap(), fresh);
+    assert_eq!(world.mount(&pod(&cross)).await.unwrap().files.len(), 1);
+    // Neither another pod nor one whose role is not trusted any more has it.
+    let other = world.pod("web", "web-2").objects(&cross);
+    assert_eq!(world.mount(&other).await.unwrap_err().code(), Code::Internal);
+    world.emulator.revoke_trust("web").unwrap();
+    assert_eq!(world.mount(&pod(&cross)).await.unwrap_err().code(), Code::Unauthenticated);
+    world.finish().await;
+
+    // While STS does not answer, a new token is no proof.
+    let world = graceful().await;
+    let pod = || world.pod("web", "web-1").objects(&cross);
+    world.mount(&pod()).await.unwrap();
+    world.emulator.add_fault(Fault { service: Some("sts".to_owned()), ..Fault::default() });
+    assert_eq!(world.mount(&pod()).await.unwrap_err().code(), Code::Internal);
+    world.finish().await;
+
     let world = graceful().await;
     let pod = world.pod("web", "web-1").objects("- objectName: web/plain\n");
     world.mount(&pod).await.unwrap();

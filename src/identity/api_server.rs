@@ -35,11 +35,17 @@ pub struct ApiServer {
 /// Why there are no annotations.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Refused {
+    /// The API server said so itself.
+    Absent,
     /// The API server answered with this HTTP status.
     Status(u16),
+    /// An answer with this HTTP status that is not the API server's: a page of a proxy, a gateway.
+    Foreign(u16),
     /// It could not be reached, or the connection broke.
     Unanswered(&'static str),
-    /// It was not asked, or its answer makes no sense.
+    /// What answers has a certificate that is not the cluster's.
+    Untrusted,
+    /// It was not asked.
     Unasked(&'static str),
 }
 
@@ -47,6 +53,7 @@ pub enum Refused {
 enum Failed {
     Passing(&'static str),
     Lasting(&'static str),
+    Untrusted,
 }
 
 impl ApiServer {
@@ -83,12 +90,20 @@ impl ApiServer {
         if answer.status == 404 {
             answer = self.insist(&url).await?;
         }
-        if answer.status != 200 {
-            return Err(Refused::Status(answer.status));
+        let (status, body) = (answer.status, answer.body.expose());
+        if status == 200 {
+            return serde_json::from_slice::<ServiceAccount>(body)
+                .map(|account| account.metadata.annotations.unwrap_or_default())
+                .map_err(|_| Refused::Foreign(status));
         }
-        serde_json::from_slice::<ServiceAccount>(answer.body.expose())
-            .map(|account| account.metadata.annotations.unwrap_or_default())
-            .map_err(|_| Refused::Unasked("its answer is not a ServiceAccount"))
+        let said = serde_json::from_slice::<Status>(body);
+        let own = said.is_ok_and(|said| said.kind == "Status" && said.code == status);
+        Err(match (own, status) {
+            (true, 404) => Refused::Absent,
+            // A load balancer in front of it says that it is away.
+            (false, status) if !passes(status) => Refused::Foreign(status),
+            _ => Refused::Status(status),
+        })
     }
 
     /// Host and port.
@@ -107,6 +122,7 @@ impl ApiServer {
         answer.await.map_err(|failed| match failed {
             Failed::Passing(what) => Refused::Unanswered(what),
             Failed::Lasting(what) => Refused::Unasked(what),
+            Failed::Untrusted => Refused::Untrusted,
         })
     }
 
@@ -122,8 +138,8 @@ impl ApiServer {
             *lock(&self.client) = None;
             match broken {
                 Broken::Connection(error) => Failed::Passing(error.reason()),
-                Broken::TooLarge => Failed::Lasting("its answer is larger than 1 MiB"),
-                Broken::Certificate(_) => Failed::Lasting("its certificate is not the cluster's"),
+                Broken::TooLarge => Failed::Passing("its answer is larger than 1 MiB"),
+                Broken::Certificate(_) => Failed::Untrusted,
             }
         })
     }
@@ -163,6 +179,13 @@ impl ApiServer {
     }
 }
 
+/// How the API server words each refusal.
+#[derive(Deserialize)]
+struct Status {
+    kind: String,
+    code: u16,
+}
+
 #[derive(Deserialize)]
 struct ServiceAccount {
     metadata: Metadata,
@@ -182,6 +205,13 @@ pub(super) mod tests {
     use tokio_util::task::AbortOnDropHandle;
 
     use super::*;
+
+    /// How the API server refuses.
+    pub(in crate::identity) fn refusal(code: u16) -> String {
+        let (kind, api, reason) = ("Status", "v1", "Example");
+        serde_json::json!({ "kind": kind, "apiVersion": api, "reason": reason, "code": code })
+            .to_string()
+    }
 
     /// An API server that gives the same answer always, and remembers what it was asked.
     pub(in crate::identity) struct Fake {
@@ -237,16 +267,35 @@ pub(super) mod tests {
         assert!(fake.api().service_account("shop", "web").await.unwrap().is_empty());
         let fake = Fake::answering(200, "[]").await;
         let refused = fake.api().service_account("shop", "web").await;
-        assert_eq!(refused, Err(Refused::Unasked("its answer is not a ServiceAccount")));
+        assert_eq!(refused, Err(Refused::Foreign(200)));
     }
 
     #[tokio::test]
     async fn a_status_is_told_and_asked_for_again_where_that_can_help() {
         for (status, times) in [(403, 1), (404, 2), (503, 3), (429, 3)] {
-            let fake = Fake::answering(status, "{}").await;
+            let fake = Fake::answering(status, &refusal(status)).await;
             let refused = fake.api().service_account("shop", "web").await;
-            assert_eq!(refused, Err(Refused::Status(status)));
+            let expected = if status == 404 { Refused::Absent } else { Refused::Status(status) };
+            assert_eq!(refused, Err(expected));
             assert_eq!(fake.asked().len(), times, "{status}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_status_counts_only_with_the_api_servers_own_words() {
+        let absent = refusal(404);
+        for (status, body, expected) in [
+            (404, "<html>404 Not Found</html>", Refused::Foreign(404)),
+            (404, r#"{"kind":"Status"}"#, Refused::Foreign(404)),
+            (404, r#"{"kind":"Page","code":404}"#, Refused::Foreign(404)),
+            (403, &*absent, Refused::Foreign(403)),
+            (302, "", Refused::Foreign(302)),
+            (503, "<html>", Refused::Status(503)),
+            (404, &absent, Refused::Absent),
+        ] {
+            let fake = Fake::answering(status, body).await;
+            let refused = fake.api().service_account("shop", "web").await;
+            assert_eq!(refused, Err(expected), "{status} {body}");
         }
     }
 

@@ -34,6 +34,8 @@ const STALE_TTL: Duration = Duration::from_secs(3600);
 /// After a look-up failed and what was last read serves.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// For how long a mount waits for the API server where what was last read can serve.
+const STALE_PATIENCE: Duration = Duration::from_secs(1);
 const MAX_CACHED: usize = 4096;
 
 /// What a ServiceAccount's annotations say, unjudged.
@@ -56,8 +58,9 @@ struct Known {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Unknown {
     error: Box<Error>,
-    /// Nobody has to mend it, unless it lasts.
-    passes: bool,
+    /// The API server said that there is no such ServiceAccount: only then is what was last read
+    /// forgotten. Whatever else answers, or does not, says nothing of the role.
+    gone: bool,
 }
 
 type Name = (String, String);
@@ -143,16 +146,28 @@ impl ServiceAccounts {
                 pilot.land(keep(&cache, &asked, found.unwrap_or_else(|_| late())));
             });
         }
-        match running.until(Instant::now() + 2 * TIMEOUT).await {
+        let lost = || Error::new(Class::Internal, "looking up the ServiceAccount failed inside");
+        let end = Instant::now() + 2 * TIMEOUT;
+        let soon = Instant::now() + STALE_PATIENCE;
+        let early = if stale(&self.cache, &name).is_some() { soon } else { end };
+        match running.clone().until(early).await {
+            Waited::Landed(found) => return found.map_err(|unknown| *unknown.error),
+            Waited::Lost => return Err(lost()),
+            Waited::OutOfTime(_) => {}
+        }
+        // The look-up goes on, and its answer serves the mounts after this one.
+        if let Some(known) = stale(&self.cache, &name) {
+            return Ok(known);
+        }
+        match running.until(end).await {
             Waited::Landed(found) => found.map_err(|unknown| *unknown.error),
-            Waited::OutOfTime(_) | Waited::Lost => {
-                Err(Error::new(Class::Internal, "looking up the ServiceAccount failed inside"))
-            }
+            Waited::OutOfTime(_) | Waited::Lost => Err(lost()),
         }
     }
 }
 
-/// What serves now: what was found, or what was last read while the API server cannot be asked.
+/// What serves now: what was found, or what was last read while the API server gives no answer about
+/// this ServiceAccount.
 fn keep(cache: &Cache, name: &Name, found: Found) -> Found {
     let now = Instant::now();
     let mut cache = lock(cache);
@@ -160,7 +175,7 @@ fn keep(cache: &Cache, name: &Name, found: Found) -> Found {
         Ok(annotations) => annotations,
         Err(unknown) => {
             let known = cache.get_mut(name).filter(|known| known.stale_until > now);
-            let Some(known) = known.filter(|_| unknown.passes) else {
+            let Some(known) = known.filter(|_| !unknown.gone) else {
                 cache.remove(name);
                 return Err(unknown);
             };
@@ -188,25 +203,47 @@ fn fresh(cache: &Cache, name: &Name) -> Option<Annotations> {
     Some(known.annotations.clone())
 }
 
+/// What was last read, while it may still serve.
+fn stale(cache: &Cache, name: &Name) -> Option<Annotations> {
+    let cache = lock(cache);
+    let known = cache.get(name).filter(|known| known.stale_until > Instant::now())?;
+    Some(known.annotations.clone())
+}
+
 async fn look_up(api: &ApiServer, name: &Name) -> Found {
     let (namespace, account) = name;
     match api.service_account(namespace, account).await {
         Ok(annotations) => Ok(Annotations::of(annotations)),
+        Err(Refused::Absent) => {
+            let error = failed(name, "it does not exist");
+            Err(Unknown { error: Box::new(error), gone: true })
+        }
         Err(Refused::Status(403)) => Err(failed(name, "the look-up is forbidden").fix(
             "the provider's ClusterRole must allow get on serviceaccounts, or turn look-ups off \
              with --service-account-lookup=false",
         )
         .into()),
-        Err(Refused::Status(404)) => Err(failed(name, "it does not exist").into()),
         Err(Refused::Status(status)) => {
-            let what = format!("the API server at {} answered HTTP {status}", api.address());
-            let error = failed(name, &what);
-            match passes(status) {
-                true => Err(passing(error.fix("the mount is tried again"))),
-                false => Err(error.into()),
-            }
+            let error = failed(name, &format!("the API server at {} answered HTTP {status}", api.address()));
+            Err(match passes(status) {
+                true => passing(error.fix("the mount is tried again")),
+                false => error.into(),
+            })
         }
+        Err(Refused::Foreign(status)) => Err(passing(
+            failed(name, &format!("what answers at {} is not the API server (HTTP {status})", api.address()))
+                .fix(
+                    "a proxy or gateway on the way must let the call through, or correct \
+                     --kubernetes-api; the mount is tried again",
+                ),
+        )),
         Err(Refused::Unanswered(what)) => Err(away(api, name, what)),
+        Err(Refused::Untrusted) => {
+            let what = format!("the API server at {}: its certificate is not the cluster's", api.address());
+            Err(failed(name, &what)
+                .fix("check what answers at this address; the mount is tried again")
+                .into())
+        }
         Err(Refused::Unasked(what)) => {
             Err(failed(name, &format!("the API server at {}: {what}", api.address()))
                 .fix("run in a cluster with a ServiceAccount token, or give --kubernetes-api")
@@ -252,13 +289,14 @@ fn away(api: &ApiServer, name: &Name, why: &str) -> Unknown {
     ))
 }
 
+/// Nobody has to change anything, unless it lasts.
 fn passing(error: Error) -> Unknown {
-    Unknown { error: Box::new(Error { class: Class::Internal, ..error }), passes: true }
+    Unknown::from(Error { class: Class::Internal, ..error })
 }
 
 impl From<Error> for Unknown {
     fn from(error: Error) -> Self {
-        Self { error: Box::new(error), passes: false }
+        Self { error: Box::new(error), gone: false }
     }
 }
 
@@ -271,7 +309,10 @@ fn failed((namespace, account): &Name, what: &str) -> Error {
 mod tests {
     use tokio::time::advance;
 
-    use super::{super::api_server::tests::Fake, *};
+    use super::{
+        super::api_server::tests::{Fake, refusal},
+        *,
+    };
 
     const WEB: &str = "acs:ram::1:role/web";
     const SECOND: Duration = Duration::from_secs(1);
@@ -291,7 +332,10 @@ mod tests {
 
     async fn answering(status: u16, annotations: &[(&str, &str)]) -> (Fake, ServiceAccounts) {
         let annotations: HashMap<_, _> = annotations.iter().copied().collect();
-        let body = serde_json::json!({ "metadata": { "annotations": annotations } }).to_string();
+        let body = match status {
+            200 => serde_json::json!({ "metadata": { "annotations": annotations } }).to_string(),
+            _ => refusal(status),
+        };
         let fake = Fake::answering(status, &body).await;
         let accounts = ServiceAccounts::new(Some(fake.api()));
         (fake, accounts)
@@ -404,10 +448,13 @@ mod tests {
         assert_eq!(error.class, Class::Internal, "{error}");
         assert!(error.what.contains(&address) && error.fix.contains("NetworkPolicies"), "{error}");
         assert!(error.fix.ends_with(fix), "{error}");
-        let fake = Fake::answering(200, "[]").await;
-        let error = role(&ServiceAccounts::new(Some(fake.api())), None).await.unwrap_err();
-        assert_eq!(error.class, Class::Unusable);
-        assert!(error.fix.starts_with("run in a cluster"), "{error}");
+        for (status, body) in [(200, "[]"), (403, "<html>"), (404, "<html>"), (302, "")] {
+            let fake = Fake::answering(status, body).await;
+            let error = role(&ServiceAccounts::new(Some(fake.api())), None).await.unwrap_err();
+            assert_eq!(error.class, Class::Internal, "{error}");
+            assert!(error.what.contains("is not the API server"), "{error}");
+            assert!(error.fix.contains("proxy") && error.fix.ends_with(fix), "{error}");
+        }
     }
 
     fn found(role: &str) -> Annotations {
@@ -452,13 +499,53 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_of_the_api_server_ends_what_was_last_read() {
+    async fn a_service_account_that_is_gone_ends_what_was_last_read() {
         let cache = Cache::default();
         keep(&cache, &name("web"), Ok(found(WEB))).unwrap();
-        let gone = || Unknown::from(failed(&name("web"), "it does not exist"));
+        let error = || Box::new(failed(&name("web"), "it does not exist"));
+        let gone = || Unknown { error: error(), gone: true };
         assert_eq!(keep(&cache, &name("web"), Err(gone())), Err(gone()));
         let down = || passing(failed(&name("web"), "down"));
         assert_eq!(keep(&cache, &name("web"), Err(down())), Err(down()));
+    }
+
+    #[tokio::test]
+    async fn only_the_api_servers_own_404_ends_what_was_last_read() {
+        for (status, body, served) in [
+            (401, refusal(401), true),
+            (403, refusal(403), true),
+            (404, refusal(404), false),
+            (404, "<html>".to_owned(), true),
+            (403, "<html>".to_owned(), true),
+            (302, String::new(), true),
+            (200, "<html>".to_owned(), true),
+            (200, "x".repeat((1 << 20) + 1), true),
+        ] {
+            let fake = Fake::answering(status, &body).await;
+            let accounts = ServiceAccounts::new(Some(fake.api()));
+            keep(&accounts.cache, &name("web"), Ok(found(WEB))).unwrap();
+            lock(&accounts.cache).get_mut(&name("web")).unwrap().fresh_until = Instant::now();
+            let role = role(&accounts, None).await;
+            assert_eq!(role.is_ok(), served, "{status}: {role:?}");
+            assert_eq!(stale(&accounts.cache, &name("web")).is_some(), served, "{status}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn last_annotations_serve_soon_where_the_api_server_hangs() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", silent.local_addr().unwrap());
+        let accounts = ServiceAccounts::new(ApiServer::at(&url));
+        keep(&accounts.cache, &name("web"), Ok(found(WEB))).unwrap();
+        advance(ROLE_TTL).await;
+        let started = Instant::now();
+        assert_eq!(role(&accounts, None).await.as_deref(), Ok(WEB));
+        assert!(started.elapsed() < 2 * SECOND, "{:?}", started.elapsed());
+        // Where nothing was read, there is the whole time.
+        let started = Instant::now();
+        lock(&accounts.cache).clear();
+        role(&accounts, None).await.unwrap_err();
+        assert!(started.elapsed() > 5 * SECOND, "{:?}", started.elapsed());
     }
 
     #[tokio::test(start_paused = true)]
