@@ -264,7 +264,12 @@ impl Settings<'_> {
     }
 
     fn interval(&mut self, flag: &str) -> Option<Duration> {
-        self.parsed(flag, &[], parse_interval, "0, or such as 30s, 5m, 1h, up to 24h")
+        self.parsed(
+            flag,
+            &[],
+            parse_interval,
+            "0, or one number with s, m or h, such as 30s, 5m, 1h, up to 24h",
+        )
     }
 
     /// The files that are used after the start; the others have been read by then.

@@ -281,7 +281,9 @@ fn refresh(attributes: &Attributes) -> Result<Option<Duration>, Error> {
         .get("refreshInterval")
         .map(|text| {
             parse_interval(text).ok_or_else(|| {
-                refused(attributes, "refreshInterval", "must be 0, or such as 30s, 5m, 1h")
+                let form =
+                    "must be 0, or one number with s, m or h, such as 30s, 5m, 1h, up to 24h";
+                refused(attributes, "refreshInterval", form)
             })
         })
         .transpose()

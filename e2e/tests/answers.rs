@@ -131,6 +131,15 @@ fn error_for_long(status: u16, code: &str) -> FaultEffect {
     FaultEffect::Error { status, code: code.to_owned(), message: None, headers }
 }
 
+fn body(status: u16, body: &str) -> FaultEffect {
+    FaultEffect::Body { status, body: body.to_owned() }
+}
+
+fn lower(code: &str) -> FaultEffect {
+    let id = "0D7E1D0C-8A4B-4B0C-9A55-2F6D0A3C1B7E";
+    body(403, &format!(r#"{{"code":"{code}","message":"no","requestId":"{id}"}}"#))
+}
+
 /// An example of the codes that a row is about.
 fn example(row: &Known) -> String {
     match row.code.strip_suffix('*') {
@@ -195,6 +204,8 @@ async fn codes(table: &mut Table) {
 }
 
 async fn without_a_code(table: &mut Table) {
+    let another = r#"{"SecretName":"other","SecretData":"planted-of-another","VersionId":"1"}"#;
+    let another = body(200, another);
     let effects = [
         ("401", "an HTML page", FaultEffect::Html { status: 401 }),
         ("403", "an HTML page", FaultEffect::Html { status: 403 }),
@@ -206,6 +217,28 @@ async fn without_a_code(table: &mut Table) {
         ("200", "no JSON", FaultEffect::Garbage),
         ("404", "`Unheard.Of`", error(404, "Unheard.Of")),
         ("403", "`Unheard.Of`", error(403, "Unheard.Of")),
+        ("302", "`Forbidden.ResourceNotFound`", error(302, "Forbidden.ResourceNotFound")),
+        ("407", "`Unheard.Of`, a proxy's", error(407, "Unheard.Of")),
+        ("421", "`Forbidden.NoPermission`", error(421, "Forbidden.NoPermission")),
+        ("401", "`Unauthorized` without a request id", body(401, r#"{"Code":"Unauthorized"}"#)),
+        (
+            "400",
+            "`InvalidParameter` without a request id",
+            body(400, r#"{"Code":"InvalidParameter"}"#),
+        ),
+        (
+            "404",
+            "`Forbidden.ResourceNotFound` without a request id",
+            body(404, r#"{"Code":"Forbidden.ResourceNotFound"}"#),
+        ),
+        (
+            "403",
+            "`Blocked` with a request id of another form",
+            body(403, r#"{"Code":"Blocked","RequestId":"waf-1"}"#),
+        ),
+        ("200", "another secret's value", another),
+        ("403", "`AccessDenied` in small letters", lower("AccessDenied")),
+        ("403", "`Forbidden.NoPermission` in small letters", lower("Forbidden.NoPermission")),
     ];
     let rows = effects.into_iter().map(async |(status, what, effect)| {
         let setup = if status == "429" { hurried(1) } else { unhurried(1) };
@@ -217,8 +250,9 @@ async fn without_a_code(table: &mut Table) {
     for (status, what, outcome) in join_all(rows).await {
         let [answer, kept, optional] = outcome.cells();
         assert!(!outcome.forgiven, "{status} {what}");
-        assert_eq!(outcome.kept, what != "`Unheard.Of`", "{status} {what}");
-        if what != "`Unheard.Of`" {
+        let of_kms = ["`Unheard.Of`", "`Forbidden.NoPermission` in small letters"].contains(&what);
+        assert_eq!(outcome.kept, !of_kms, "{status} {what}");
+        if !of_kms {
             assert!(!answer.contains("allow role"), "{answer}");
         }
         if status == "429" {
@@ -231,6 +265,7 @@ async fn without_a_code(table: &mut Table) {
 async fn metadata(table: &mut Table) {
     let rows = [
         ("404", "RoleName", error(404, "")),
+        ("404 page", "RoleName", FaultEffect::Html { status: 404 }),
         ("403", "Token", error(403, "")),
         ("503", "RoleName", error(503, "")),
         ("429", "Credentials", error(429, "")),
@@ -266,7 +301,7 @@ async fn metadata(table: &mut Table) {
     for row in rows {
         let (status, action, outcome) = row.await;
         let code = outcome.answer.as_ref().unwrap_err().code();
-        let passes = matches!(status, "503" | "429" | "-");
+        let passes = matches!(status, "404 page" | "503" | "429" | "-");
         let expected = if passes { Code::Internal } else { Code::FailedPrecondition };
         assert_eq!(code, expected, "{status} {action}: {:?}", outcome.answer);
         assert_eq!(outcome.kept, status != "404", "{status} {action}");

@@ -72,7 +72,7 @@ fn all_mistakes_of_the_configuration_are_told_together_with_exit_64() {
         "--audit must be off, stdout or a path",
         "--audit-failure must be refuse or continue",
         "--outage-grace needs values in memory, and --value-cache-mib is 0",
-        "--min-refresh-interval must be 0, or such as 30s, 5m, 1h, up to 24h",
+        "--min-refresh-interval must be 0, or one number with s, m or h, such as 30s, 5m, 1h, up to 24h",
         "--sandbox must be auto, require or off",
         "--audit-key-file: /no/such/key cannot be read",
         "ALICLOUD_ROLE_ARN and ALIBABA_CLOUD_ROLE_ARN are set and differ",

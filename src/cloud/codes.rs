@@ -32,11 +32,16 @@ pub(super) fn find(service: Service, code: &str) -> Option<&'static Known> {
     of(Some(service)).or_else(|| of(None))
 }
 
+/// Of the services' errors, apart from those of 500 and above.
+const STATUSES: [u16; 6] = [400, 401, 403, 404, 409, 429];
+
 /// What an answer with a code means. A status that says that asking again may help is believed
 /// before the code is.
 pub(super) fn cause(service: Service, status: u16, code: &str, temporary_keys: bool) -> Cause {
     let known = find(service, code).map(|row| row.cause);
     match (status, known) {
+        // The services' errors have no other status: this is a proxy's or a gateway's answer.
+        _ if status < 500 && !STATUSES.contains(&status) => Cause::OnTheWay,
         (429, _) | (_, Some(Cause::Throttled)) => Cause::Throttled,
         _ if code.ends_with(".Throttling") => Cause::Throttled,
         (500.., _) => Cause::Server,
@@ -48,8 +53,7 @@ pub(super) fn cause(service: Service, status: u16, code: &str, temporary_keys: b
         // What is missing or in the way may be anything: only a known code says that it is the
         // secret.
         (404 | 409, None) => Cause::Unusable,
-        (400..=499, None) => Cause::Invalid,
-        _ => Cause::OnTheWay,
+        (_, None) => Cause::Invalid,
     }
 }
 
@@ -304,10 +308,19 @@ mod tests {
             (401, "NoSuchKey", Cause::Unauthenticated),
             (403, "Forbidden.SomethingNew", Cause::Denied),
             (409, "Rejected.SomethingNew", Cause::Unusable),
-            (418, "Teapot", Cause::Invalid),
-            (302, "Moved", Cause::OnTheWay),
+            (400, "Teapot", Cause::Invalid),
         ] {
             assert_eq!(cause(Service::Kms, status, code, false), expected, "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn no_code_counts_with_a_status_that_the_services_errors_do_not_have() {
+        for status in [200, 302, 402, 405, 407, 408, 410, 413, 418, 421, 428, 431, 451] {
+            for code in ["Forbidden.ResourceNotFound", "Forbidden.NoPermission", "Unheard.Of"] {
+                let cause = cause(Service::Kms, status, code, true);
+                assert_eq!(cause, Cause::OnTheWay, "{status} {code}");
+            }
         }
     }
 

@@ -207,13 +207,17 @@ impl Failure {
         // Not every body is JSON: gateways answer HTML, old KMS instances protobuf.
         let body: Refusal = serde_json::from_slice(answer.body.expose()).unwrap_or_default();
         let header_id = answer.headers.get("x-acs-request-id").and_then(|id| id.to_str().ok());
-        let request_id = body.request_id.as_deref().or(header_id).and_then(identifier);
+        let own_id = body.request_id.as_deref().or(header_id).and_then(identifier);
+        let request_id = own_id.or(body.lower_request_id.as_deref().and_then(identifier));
         let service = call.api.service();
-        let known = |code: &&str| codes::find(service, code).is_some();
-        // A code that is not known is the service's only if it counts its requests as the service
-        // does.
-        let code = body.code.as_deref().and_then(identifier);
-        let code = code.filter(|code| request_id.is_some() || known(code));
+        let known = |code: &str| codes::find(service, code);
+        // Others on the way answer JSON with codes too. A known code that says no is the service's
+        // only with a request id, and one that is not known only in the service's exact form.
+        let code = body.code.as_deref().or(body.lower_code.as_deref()).and_then(identifier);
+        let code = code.filter(|code| match known(code) {
+            Some(known) => request_id.is_some() || !known.cause.is_refusal(),
+            None => body.code.is_some() && own_id.is_some_and(is_uuid),
+        });
         let temporary = call.keys.is_some_and(|keys| keys.token.is_some());
         let instance = endpoint::is_kms_instance(call.endpoint.host());
         let cause = match (answer.status, code) {
@@ -223,13 +227,16 @@ impl Failure {
             (500.., None) => Cause::Server,
             (_, None) => Cause::OnTheWay,
         };
-        let message = body.message.as_deref().unwrap_or_default();
+        // Whatever else a foreign answer holds means nothing.
+        let code = code.filter(|_| cause != Cause::OnTheWay);
+        let message = body.message.as_deref().or(body.lower_message.as_deref());
+        let message = message.filter(|_| code.is_some()).unwrap_or_default();
         let told = Told {
             status: answer.status,
             code: code.map(str::to_owned),
-            known: code.and_then(|code| codes::find(service, code)),
+            known: code.and_then(known),
             request_id: request_id.map(str::to_owned),
-            denied: body.denied.and_then(|detail| detail.told()),
+            denied: body.denied.filter(|_| code.is_some()).and_then(|detail| detail.told()),
             fact: fact(message),
         };
         Self {
@@ -450,6 +457,12 @@ fn is_old_instance(code: Option<&str>, answer: &Answer) -> bool {
     matches!(code, None | Some("MissingParameter")) && says(b"MissingParameter") && says(b"x-kms-")
 }
 
+/// How the services count their requests.
+fn is_uuid(id: &str) -> bool {
+    let lengths = id.split('-').map(str::len);
+    lengths.eq([8, 4, 4, 4, 12]) && id.chars().all(|c| c == '-' || c.is_ascii_hexdigit())
+}
+
 fn fact(message: &str) -> Option<Fact> {
     if message.contains("No such OIDC Provider") {
         return Some(Fact::NoSuchOidcProvider);
@@ -475,15 +488,22 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     })
 }
 
+/// Some products write the names of these small.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Refusal {
-    #[serde(rename = "Code", alias = "code")]
+    #[serde(rename = "Code")]
     code: Option<String>,
-    #[serde(rename = "Message", alias = "message")]
+    #[serde(rename = "code")]
+    lower_code: Option<String>,
+    #[serde(rename = "Message")]
     message: Option<String>,
-    #[serde(rename = "RequestId", alias = "requestId")]
+    #[serde(rename = "message")]
+    lower_message: Option<String>,
+    #[serde(rename = "RequestId")]
     request_id: Option<String>,
+    #[serde(rename = "requestId")]
+    lower_request_id: Option<String>,
     #[serde(rename = "AccessDeniedDetail")]
     denied: Option<Detail>,
 }

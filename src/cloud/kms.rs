@@ -41,6 +41,7 @@ impl Cloud {
         let body = self.read(errand, api, query).await?;
         serde_json::from_slice::<Answer>(body.expose())
             .ok()
+            .filter(|answer| answer.is_of(&secret.name))
             .and_then(|answer| answer.value(None))
             .ok_or_else(|| Failure::new(api, errand.endpoint, Cause::Garbled))
     }
@@ -109,6 +110,14 @@ struct Answer {
 }
 
 impl Answer {
+    /// Whether it may be the answer about this name or ARN: an answer that a cache or a gateway on
+    /// the way mixed up is another secret's.
+    fn is_of(&self, asked: &str) -> bool {
+        let bare = asked.strip_prefix("acs:").and_then(|arn| arn.split_once(":secret/"));
+        let bare = bare.map_or(asked, |(_, name)| name);
+        self.secret_name.as_deref().is_none_or(|name| name == asked || name == bare)
+    }
+
     /// `request_id` is that of the answer it is a part of.
     fn value(self, request_id: Option<&str>) -> Option<Value> {
         let text = self.secret_data.expose().as_bytes();
@@ -145,6 +154,24 @@ mod tests {
         for stages in [r#"["A"]"#, r#"{"VersionStage":["A"]}"#, "null"] {
             let json = format!(r#"{{"SecretData":"v","VersionId":"1","VersionStages":{stages}}}"#);
             assert!(value(&json).is_some());
+        }
+    }
+
+    #[test]
+    fn answer_is_of_its_own_secret_alone() {
+        let arn = "acs:kms:cn-hangzhou:1:secret/web/plain";
+        for (answered, asked, expected) in [
+            (r#""web/plain""#, "web/plain", true),
+            (r#""web/plain""#, arn, true),
+            (r#""acs:kms:cn-hangzhou:1:secret/web/plain""#, arn, true),
+            ("null", "web/plain", true),
+            (r#""web/other""#, "web/plain", false),
+            (r#""plain""#, "web/plain", false),
+            (r#""web/other""#, arn, false),
+        ] {
+            let json = format!(r#"{{"SecretName":{answered},"SecretData":"v","VersionId":"1"}}"#);
+            let answer: Answer = serde_json::from_str(&json).unwrap();
+            assert_eq!(answer.is_of(asked), expected, "{answered} {asked}");
         }
     }
 

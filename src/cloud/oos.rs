@@ -47,6 +47,8 @@ impl Cloud {
         serde_json::from_slice::<One>(body.expose())
             .ok()
             .and_then(|answer| answer.parameter.value(&request_id(answer.request_id.as_deref())))
+            // An answer that was mixed up on the way is another parameter's.
+            .filter(|(name, _)| *name == parameter.name)
             .map(|(_, value)| value)
             .ok_or_else(|| Failure::new(api, errand.endpoint, Cause::Garbled))
     }

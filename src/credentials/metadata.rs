@@ -101,7 +101,10 @@ impl Metadata {
         let header = token.map(|token| (TOKEN_HEADER, token.expose().as_str()));
         match self.send(Method::GET, path, header.as_slice()).await? {
             (200, body) => Ok(body),
-            (404, _) if path.starts_with(ROLES) => Err(Failed::NoRole),
+            (404, body) if path.starts_with(ROLES) => Err(match is_foreign_page(body.expose()) {
+                true => passing("HTTP 404 with a page that is not the metadata server's"),
+                false => Failed::NoRole,
+            }),
             (status, _) => Err(Failed::of(status, format!("HTTP {status}"))),
         }
     }
@@ -162,6 +165,12 @@ enum Failed {
     NoRole,
 }
 
+/// A page of a proxy or a gateway. The metadata server may word its own 404 as a page too, with this
+/// text.
+fn is_foreign_page(body: &str) -> bool {
+    body.trim_start().starts_with('<') && !body.contains("404 - Not Found")
+}
+
 fn passing(what: &'static str) -> Failed {
     Failed::Passing(what.into())
 }
@@ -200,6 +209,19 @@ struct Answer {
 #[cfg(test)]
 mod tests {
     use super::{super::tests::Fake, *};
+
+    #[test]
+    fn a_404_page_of_something_on_the_way_is_not_the_metadata_servers() {
+        for (body, foreign) in [
+            ("<html><title>404 Not Found</title></html>", true),
+            ("\n<!DOCTYPE html><html>", true),
+            ("<?xml version=\"1.0\"?><html><h1>404 - Not Found</h1></html>", false),
+            ("404 - Not Found", false),
+            ("", false),
+        ] {
+            assert_eq!(is_foreign_page(body), foreign, "{body}");
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_machine_that_knows_no_tokens_is_asked_without_where_the_operator_agreed() {

@@ -62,6 +62,11 @@ pub enum FaultEffect {
     Empty {
         status: u16,
     },
+    /// JSON with exactly this body, as others on the way word theirs.
+    Body {
+        status: u16,
+        body: String,
+    },
     /// The binary error an old KMS instance answers with.
     Protobuf {
         status: u16,
@@ -112,6 +117,7 @@ impl FaultEffect {
             Self::Garbage => "Garbage",
             Self::Html { .. } => "Html",
             Self::Empty { .. } => "Empty",
+            Self::Body { .. } => "Body",
             Self::Protobuf { .. } => "Protobuf",
             Self::Huge { .. } => "Huge",
             Self::WrongSchema => "WrongSchema",

@@ -145,6 +145,7 @@ pub(crate) fn instead(effect: &FaultEffect, victim: &Victim<'_>) -> Option<Answe
             "<html><head><title>Error</title></head><body>gateway</body></html>",
         ),
         FaultEffect::Empty { status } => Answer::new(*status, "", JSON, ""),
+        FaultEffect::Body { status, body } => Answer::new(*status, "", JSON, body.clone()),
         FaultEffect::Protobuf { status } => {
             let mut body = vec![0x08];
             body.extend([0x90, 0x03, 0x12, 0x10]);

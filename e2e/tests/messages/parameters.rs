@@ -73,7 +73,7 @@ async fn mistakes_in_parameters() {
             .says("one printable ASCII character"),
         row("`refreshInterval` has no unit")
             .parameter("refreshInterval", "300")
-            .says("such as 30s, 5m, 1h"),
+            .says("one number with s, m or h, such as 30s, 5m, 1h, up to 24h"),
         row("the Secret of nodePublishSecretRef has other entries")
             .input("`nodePublishSecretRef` to a Secret with `username` and `password`")
             .setup(published())
