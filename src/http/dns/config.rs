@@ -16,6 +16,8 @@ use crate::flight::lock;
 /// As glibc bounds it; kubelet writes 5.
 const MOST_NDOTS: usize = 15;
 const DNS_PORT: u16 = 53;
+/// As C libraries bound it: a look-up has no time for more.
+const MOST_SERVERS: usize = 3;
 
 /// A file that is read again when it has changed. While it cannot be read, or is being written, what
 /// was read last holds.
@@ -93,6 +95,7 @@ impl Conf {
                 _ => {}
             }
         }
+        conf.servers.truncate(MOST_SERVERS);
         (!conf.servers.is_empty()).then_some(conf)
     }
 
