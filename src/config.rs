@@ -14,13 +14,12 @@ use std::{
     time::Duration,
 };
 
-use hyper::http::uri::Authority;
 use tracing_subscriber::filter::Targets;
 
 use crate::{
     audit::{self as record, Destination},
     cloud::{
-        endpoint::{Endpoints, HostTemplate},
+        endpoint::{Endpoints, HostTemplate, is_authority},
         trust,
     },
     credentials::metadata::DEFAULT_HOST,
@@ -138,6 +137,13 @@ impl Settings<'_> {
         let provider_volume = self
             .checked("provider-volume", &[], provider_volume)
             .unwrap_or_else(|| "/var/run/secrets-store-csi-providers".into());
+        if !provider_volume.exists() {
+            self.warn(format!(
+                "--provider-volume: there is no folder {}, and it is created: the driver finds the \
+                 provider only if this is its own directory for providers, mounted from the host",
+                provider_volume.display()
+            ));
+        }
         let reach = self.reach(&provider_volume, &audit, &policy);
         let address =
             self.parsed("healthz-address", &[], |text| text.parse().ok(), "an IP address");
@@ -160,12 +166,7 @@ impl Settings<'_> {
             provider_volume,
             admin: SocketAddr::new(address, port.unwrap_or(8989)),
             health_path: path.unwrap_or_else(|| "/healthz".to_owned()),
-            region: self.parsed(
-                "region",
-                &["ALIBABA_CLOUD_REGION_ID"],
-                Region::parse,
-                "a region id such as cn-hangzhou",
-            ),
+            region: self.region(&policy),
             hosts: self.hosts(),
             trust: trust::Options {
                 ca_pem: self.pem("ca-file"),
@@ -173,7 +174,7 @@ impl Settings<'_> {
                 resolve: self.list("resolve", fixed_address, "HOST=IP or HOST=IP:PORT"),
             },
             metadata: self.metadata(),
-            api_server: self.api_server(),
+            api_server: self.api_server(&policy),
             kms_calls: self.count("max-concurrent-kms-secret-pulls", 1, 64),
             oos_calls: self.count("max-concurrent-oos-secret-pulls", 1, 16),
             mount_timeout: self
@@ -204,6 +205,23 @@ impl Settings<'_> {
             warnings: Vec::new(),
             policy,
         }
+    }
+
+    fn region(&mut self, policy: &Policy) -> Option<Region> {
+        let before = self.count_mistakes();
+        let region = self.parsed(
+            "region",
+            &["ALIBABA_CLOUD_REGION_ID"],
+            Region::parse,
+            "a region id such as cn-hangzhou",
+        );
+        if region.is_none() && self.count_mistakes() == before && !policy.ecs_metadata {
+            self.wrong(
+                "no --region is given, and ALIBABA_CLOUD_ECS_METADATA_DISABLED turns off the \
+                 instance metadata, which would be asked for it: set --region",
+            );
+        }
+        region
     }
 
     fn freshness(&mut self) -> Freshness {
@@ -304,24 +322,6 @@ impl Settings<'_> {
             without_token: !self.env_bool("ALIBABA_CLOUD_IMDSV1_DISABLED").unwrap_or(false),
         }
     }
-
-    fn api_server(&mut self) -> Option<ApiServer> {
-        let on = self.flag("service-account-lookup").unwrap_or(true);
-        let given = self.parsed(
-            "kubernetes-api",
-            &[],
-            ApiServer::at,
-            "http://HOST:PORT or https://HOST:PORT",
-        );
-        // Kubernetes sets both in every pod.
-        let host = self.env(&["KUBERNETES_SERVICE_HOST"]);
-        let port = self.env(&["KUBERNETES_SERVICE_PORT"]);
-        let own = ApiServer::in_cluster(
-            host.as_deref().unwrap_or("kubernetes.default.svc"),
-            port.as_deref().unwrap_or("443"),
-        );
-        on.then(|| given.unwrap_or(own))
-    }
 }
 
 fn provider_volume(text: &str) -> Result<PathBuf, String> {
@@ -345,8 +345,7 @@ fn health_path(text: &str) -> Option<String> {
 
 fn authority(text: &str) -> Option<String> {
     let host = url_host(text);
-    let parsed: Authority = host.parse().ok()?;
-    (!host.contains('@') && !parsed.host().is_empty()).then_some(host)
+    is_authority(&host).then_some(host)
 }
 
 fn sandbox_wanted(text: &str) -> Option<sandbox::Wanted> {

@@ -78,8 +78,11 @@ impl Running {
             .arg(format!("--provider-volume={}", directory.path().display()))
             .arg(format!("--oidc-provider-arn={OIDC_PROVIDER}"))
             .arg(format!("--ca-file={}", ca.display()))
-            .args(["--sandbox=require", "--log-level=debug"])
+            .arg("--log-level=debug")
             .args(more);
+        if !more.iter().any(|flag| flag.starts_with("--sandbox=")) {
+            command.arg("--sandbox=require");
+        }
         let stderr = StandardError::of(&mut command);
         let process = Process::start(&mut command);
         Self { directory, process, stderr }
@@ -223,6 +226,41 @@ async fn program_says_what_is_wrong_with_a_name() {
         let said = running.refusal(&emulator).await;
         assert!(said.contains(reason), "no {reason:?} in {said:?}");
         running.ended().await;
+    }
+}
+
+/// Landlock knows files, and not their names.
+#[tokio::test]
+async fn resolv_conf_that_the_sandbox_cannot_read_again_is_warned_of_once() {
+    // In /etc itself, since nothing can take the place of what is mounted.
+    let own_etc = "etc=$(mktemp -d); mount -t tmpfs none $etc; cp -a /etc/. $etc; \
+                   mount --move $etc /etc; rmdir $etc";
+    let name = "resolv_conf_that_the_sandbox_cannot_read_again_is_warned_of_once";
+    if !inside(name, "nameserver 127.0.0.99\n", own_etc) {
+        return;
+    }
+    let emulator = cloud_at("127.0.0.1").await;
+    let server = name_server().await;
+    server.change(|_| addresses(&["127.0.0.1"]));
+    for sandbox in ["require", "off"] {
+        let replace = |text: &str| {
+            std::fs::write("/etc/new", text).unwrap();
+            std::fs::rename("/etc/new", "/etc/resolv.conf").unwrap();
+        };
+        replace("nameserver 127.0.0.99\n");
+        let mut running = Running::simple(&emulator, &[&format!("--sandbox={sandbox}")]);
+        let silent = "the name servers do not answer";
+        assert!(running.refusal(&emulator).await.contains(silent));
+        replace(CLUSTER);
+        if sandbox == "off" {
+            running.mount(&emulator).await;
+        } else {
+            assert!(running.refusal(&emulator).await.contains(silent));
+            assert!(running.refusal(&emulator).await.contains(silent));
+        }
+        let log = running.ended().await;
+        let warnings = log.matches("cannot be read, so what was read before is used").count();
+        assert_eq!(warnings, usize::from(sandbox == "require"), "{log}");
     }
 }
 

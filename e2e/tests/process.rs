@@ -145,7 +145,8 @@ fn what_cannot_be_started_is_said_with_exit_1() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let oidc = format!("--oidc-provider-arn={OIDC_PROVIDER}");
-    let arguments = [&volume, &oidc, "--region=cn-hangzhou", "--healthz-address=127.0.0.1"];
+    let api = "--kubernetes-api=http://127.0.0.1:1";
+    let arguments = [&volume, &oidc, api, "--region=cn-hangzhou", "--healthz-address=127.0.0.1"];
     let (status, said) = run(&[&arguments[..], &["--healthz-port", &port]].concat(), &[]);
     assert_eq!(status, 1, "{said}");
     assert!(said.contains(&format!("port {port}")), "{said}");
@@ -157,7 +158,7 @@ fn what_cannot_be_started_is_said_with_exit_1() {
 
     let nobody = format!("--metadata-endpoint=127.0.0.1:{port}");
     drop(taken);
-    let (status, said) = run(&[&volume, &oidc, &nobody, "--healthz-port=0"], &[]);
+    let (status, said) = run(&[&volume, &oidc, api, &nobody, "--healthz-port=0"], &[]);
     assert_eq!(status, 1, "{said}");
     assert!(said.contains("no --region is given"), "{said}");
 }
@@ -172,7 +173,8 @@ fn start_without_root_certificates_fails_and_says_what_to_give() {
     let folders = format!("{}:/no/such/folder", empty.display());
     for variable in [("SSL_CERT_DIR", folders.as_str()), ("SSL_CERT_FILE", "/no/such/file")] {
         let oidc = format!("--oidc-provider-arn={OIDC_PROVIDER}");
-        let arguments = [&volume, &oidc, "--region=cn-hangzhou", "--healthz-port=0"];
+        let lookup = "--service-account-lookup=false";
+        let arguments = [&volume, &oidc, lookup, "--region=cn-hangzhou", "--healthz-port=0"];
         let (status, said) = run(&arguments, &[variable]);
         assert_eq!(status, 1, "{said}");
         assert!(said.contains("no root certificates are found"), "{said}");

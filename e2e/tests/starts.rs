@@ -12,6 +12,8 @@ use tempfile::TempDir;
 use crate::{program::program, world::OIDC_PROVIDER};
 
 const ROLE: &str = "--role-arn=acs:ram::1234567890123456:role/provider";
+/// This is no pod of a cluster, and has no token of its own.
+const API: &str = "--kubernetes-api=http://127.0.0.1:1";
 const KEYS: [(&str, &str); 2] = [
     ("ACCESS_KEY_ID", "LTAI5tEXAMPLEKEYID000001"),
     ("SECRET_ACCESS_KEY", "planted-access-key-secret-0001"),
@@ -40,8 +42,8 @@ fn right(folder: &Path) -> (Command, TcpListener) {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut command = program();
     command
-        .arg(format!("--provider-volume={}", folder.join("providers").display()))
-        .args(["--region=cn-hangzhou", "--healthz-address=127.0.0.1"])
+        .arg(format!("--provider-volume={}", folder.display()))
+        .args(["--region=cn-hangzhou", "--healthz-address=127.0.0.1", API])
         .arg(format!("--healthz-port={}", taken.local_addr().unwrap().port()));
     (command, taken)
 }
@@ -195,6 +197,7 @@ fn paths_that_cannot_work_are_refused_and_nothing_is_made() {
         (format!("--audit={}", at("")), "is a folder: name a file in it"),
         ("--oidc-token-file=token".to_owned(), "--oidc-token-file must be a path that starts"),
         ("--metadata-endpoint=http://m".to_owned(), "--metadata-endpoint must be HOST or"),
+        ("--metadata-endpoint=127.0.0.1:99999".to_owned(), "--metadata-endpoint must be HOST or"),
     ] {
         let (status, log) = started(&[&oidc(), &argument], &[]);
         assert_eq!(status, 64, "{argument}: {log}");
@@ -266,22 +269,95 @@ fn flags_without_effect_are_warned_of() {
 }
 
 #[test]
+fn provider_volume_that_is_created_is_warned_of() {
+    let folder = TempDir::new().unwrap();
+    let volume = folder.path().join("typo");
+    let argument = format!("--provider-volume={}", volume.display());
+    let said = format!("--provider-volume: there is no folder {}, and", volume.display());
+    let (mut command, _taken) = right(folder.path());
+    let (status, log) = ended(command.args([&oidc(), "--sandbox=off"]));
+    assert_eq!((status, log.contains("there is no folder")), (1, false), "{log}");
+    let unbound = ["--region=cn-hangzhou", "--healthz-address=192.0.2.1", "--healthz-port=0"];
+    let (status, log) = ended(program().args([&argument, &oidc(), API]).args(unbound));
+    assert_eq!(status, 1, "{log}");
+    assert!(log.contains(" WARN ") && log.contains(&said), "{log}");
+}
+
+#[test]
 fn ports_that_cannot_be_bound_say_what_to_set() {
     const SOMEBODY: u32 = 65534;
     let folder = TempDir::new().unwrap();
     let volume = format!("--provider-volume={}", folder.path().display());
     let mut command = program();
-    command.args([&volume, "--region=cn-hangzhou", &oidc(), "--healthz-address=127.0.0.1"]);
+    command.args([&volume, "--region=cn-hangzhou", &oidc(), API, "--healthz-address=127.0.0.1"]);
     command.arg("--healthz-port=1").uid(SOMEBODY);
     let (status, log) = ended(&mut command);
     assert_eq!(status, 1, "{log}");
     assert!(log.contains("needs the capability NET_BIND_SERVICE: set --healthz-port"), "{log}");
 
     let mut command = program();
-    command.args([&volume, "--region=cn-hangzhou", &oidc(), "--healthz-port=0"]);
+    command.args([&volume, "--region=cn-hangzhou", &oidc(), API, "--healthz-port=0"]);
     let (status, log) = ended(command.arg("--healthz-address=192.0.2.1"));
     assert_eq!(status, 1, "{log}");
     assert!(log.contains("set --healthz-address to one that it has"), "{log}");
+}
+
+#[test]
+fn lookups_that_cannot_work_end_the_start() {
+    let folder = TempDir::new().unwrap();
+    let volume = format!("--provider-volume={}", folder.path().display());
+    let (oidc, region) = (oidc(), "--region=cn-hangzhou");
+    let unbound = ["--healthz-address=192.0.2.1", "--healthz-port=0"];
+    let with = |more: &[&str], environment: &[(&str, &str)]| {
+        let mut command = program();
+        command.args([&volume, &oidc, region]).args(unbound).args(more);
+        ended(command.envs(environment.iter().copied()))
+    };
+    let (status, log) = with(&[], &[]);
+    assert_eq!(status, 64, "{log}");
+    for part in [
+        "/var/run/secrets/kubernetes.io/serviceaccount/token cannot be read: entity not found",
+        "automountServiceAccountToken: true",
+        "--service-account-lookup=false",
+    ] {
+        assert!(log.contains(part), "no {part:?} in {log}");
+    }
+    let (host, port) = ("KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT");
+    let (status, log) = with(&[], &[(host, "10.0.0.1"), (port, "tcp://x")]);
+    assert_eq!(status, 64, "{log}");
+    assert!(log.contains("KUBERNETES_SERVICE_PORT are not a host and a port: set"), "{log}");
+
+    for url in ["http://a b", "http://1.2.3.4:99999", "http://fd00::1:8001", "http://[::1"] {
+        let (status, log) = with(&[&format!("--kubernetes-api={url}")], &[]);
+        assert_eq!(status, 64, "{log}");
+        assert!(log.contains("--kubernetes-api must be http://HOST:PORT"), "{log}");
+    }
+
+    // Nothing of it is used where there is another way.
+    for way in [API, "--service-account-lookup=false"] {
+        let (status, log) = with(&[way], &[(port, "tcp://x")]);
+        assert_eq!(status, 1, "{log}");
+        assert!(!log.contains("kubernetes.io"), "{log}");
+    }
+    let (status, log) = with(&["--default-identity=ecs-role"], &[]);
+    assert_eq!(status, 1, "{log}");
+    assert!(log.contains(" WARN ") && log.contains("identity pod looks up"), "{log}");
+}
+
+#[test]
+fn region_is_not_asked_for_where_metadata_is_off() {
+    let folder = TempDir::new().unwrap();
+    let volume = format!("--provider-volume={}", folder.path().display());
+    let metadata = TcpListener::bind("127.0.0.1:0").unwrap();
+    metadata.set_nonblocking(true).unwrap();
+    let mut command = program();
+    command.args([&volume, &oidc(), API, "--healthz-port=0"]);
+    command.arg(format!("--metadata-endpoint={}", metadata.local_addr().unwrap()));
+    let (status, log) = ended(command.env("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true"));
+    assert_eq!(status, 64, "{log}");
+    assert!(log.contains("ALIBABA_CLOUD_ECS_METADATA_DISABLED turns off"), "{log}");
+    assert!(log.contains(": set --region"), "{log}");
+    assert!(metadata.accept().is_err(), "it was asked");
 }
 
 #[test]
@@ -291,7 +367,7 @@ fn region_that_cannot_be_asked_for_says_what_to_set() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     assert!(TcpStream::connect(free).is_err());
     let mut command = program();
-    command.args([&volume, &oidc(), "--healthz-port=0", "--log-level=off", "--region="]);
+    command.args([&volume, &oidc(), API, "--healthz-port=0", "--log-level=off", "--region="]);
     let (status, log) = ended(command.arg(format!("--metadata-endpoint={free}")));
     assert_eq!(status, 1, "{log}");
     assert!(log.contains("no --region is given") && log.contains("; set --region"), "{log}");

@@ -82,18 +82,22 @@ pub struct HostTemplate(String);
 impl HostTemplate {
     pub fn parse(text: &str) -> Option<Self> {
         let example = text.replace("{region}", "cn-hangzhou");
-        let is_port = |text: &str| text.parse::<u16>().is_ok_and(|port| port > 0);
-        let valid = match example.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            Some((address, port)) => {
-                let port = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
-                port && address.parse::<Ipv6Addr>().is_ok()
-            }
-            None => match example.rsplit_once(':') {
-                Some((host, port)) => is_port(port) && is_host(host),
-                None => is_host(&example),
-            },
-        };
-        valid.then(|| Self(text.to_owned()))
+        is_authority(&example).then(|| Self(text.to_owned()))
+    }
+}
+
+/// A host name or `[IPV6-ADDRESS]`, with a port or without.
+pub fn is_authority(text: &str) -> bool {
+    let is_port = |text: &str| text.parse::<u16>().is_ok_and(|port| port > 0);
+    match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, port)) => {
+            let port = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
+            port && address.parse::<Ipv6Addr>().is_ok()
+        }
+        None => match text.rsplit_once(':') {
+            Some((host, port)) => is_port(port) && is_host(host),
+            None => is_host(text),
+        },
     }
 }
 

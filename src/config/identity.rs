@@ -10,7 +10,10 @@ use std::{
 use super::settings::Settings;
 use crate::{
     cloud::sign::Keys,
-    identity::{DefaultMode, Mode, Policy, SWAPPED_KEYS, Share},
+    identity::{
+        DefaultMode, Mode, Policy, SWAPPED_KEYS, Share,
+        api_server::{ACCOUNT_DIR, ApiServer},
+    },
     names::{Glob, OidcProviderArn, RoleArn},
     secret::Secret,
 };
@@ -88,6 +91,52 @@ impl Settings<'_> {
             self.check_default(&policy);
         }
         policy
+    }
+
+    /// Where ServiceAccounts are looked up, which pod identity needs unless that is off.
+    pub(super) fn api_server(&mut self, policy: &Policy) -> Option<ApiServer> {
+        let on = self.flag("service-account-lookup").unwrap_or(true);
+        let given = self.parsed(
+            "kubernetes-api",
+            &[],
+            ApiServer::at,
+            "http://HOST:PORT or https://HOST:PORT, an IPv6 address in brackets",
+        );
+        // Kubernetes sets both in every pod.
+        let host = self.env(&["KUBERNETES_SERVICE_HOST"]);
+        let port = self.env(&["KUBERNETES_SERVICE_PORT"]);
+        if !on || self.is_given("kubernetes-api") {
+            return given.filter(|_| on);
+        }
+        let own = ApiServer::in_cluster(
+            host.as_deref().unwrap_or("kubernetes.default.svc"),
+            port.as_deref().unwrap_or("443"),
+        );
+        if own.is_none() {
+            self.wrong(
+                "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not a host and a port: \
+                 set --kubernetes-api, or --service-account-lookup=false",
+            );
+        }
+        self.check_own_token(policy);
+        own
+    }
+
+    /// Without it no look-up succeeds, and pod identity serves nobody.
+    fn check_own_token(&mut self, policy: &Policy) {
+        let token = Path::new(ACCOUNT_DIR).join("token");
+        let usable = policy.allowed.contains(&Mode::Pod) && policy.lacks(Mode::Pod).is_empty();
+        let Some(what) = unreadable(&token).filter(|_| usable) else { return };
+        let why = format!(
+            "identity pod looks up ServiceAccounts with the provider's own token, and {} {what}: \
+             mount it (automountServiceAccountToken: true in the provider's pod), or set \
+             --service-account-lookup=false, where roleArn names every role",
+            token.display()
+        );
+        match policy.default {
+            DefaultMode::Mode(Mode::Pod) => self.wrong(why),
+            DefaultMode::Mode(_) | DefaultMode::Auto => self.warn(why),
+        }
     }
 
     fn session_seconds(&mut self) -> Option<u64> {

@@ -22,6 +22,7 @@ use tokio::time::{Instant, timeout};
 use crate::flight::{Flights, Waited, lock};
 use config::{Conf, Hosts, Watched};
 use message::{Family, Records};
+use query::Preferred;
 
 /// The longest that a look-up takes, which is what a connection may take too.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -83,6 +84,7 @@ type Found = Result<Arc<[IpAddr]>, NameError>;
 pub(super) struct Dns {
     conf: Watched<Conf>,
     hosts: Watched<Hosts>,
+    preferred: Preferred,
     /// Answers, and until when they hold.
     cache: Mutex<HashMap<Question, (Instant, Found)>>,
     flights: Arc<Flights<Question, Found>>,
@@ -100,6 +102,7 @@ impl Dns {
         Self {
             conf: Watched::new(resolv_conf, Conf::parse),
             hosts: Watched::new(hosts, |text| Some(Hosts::parse(text))),
+            preferred: Preferred::default(),
             cache: Mutex::default(),
             flights: Arc::default(),
         }
@@ -136,7 +139,7 @@ impl Dns {
             let (dns, conf) = (self.clone(), conf.clone());
             tokio::spawn(async move {
                 let Question { name, family, .. } = pilot.key();
-                let found = query::ask(&conf, name, *family, LOOKUP_TIMEOUT).await;
+                let found = query::ask(&conf, &dns.preferred, name, *family, LOOKUP_TIMEOUT).await;
                 let found = dns.keep(pilot.key().clone(), found, Instant::now());
                 pilot.land(found);
             });

@@ -15,7 +15,7 @@ use rustls::RootCertStore;
 use serde::Deserialize;
 
 use crate::{
-    cloud::{ask_again, passes},
+    cloud::{ask_again, endpoint::is_authority, passes},
     flight::lock,
     http::{self, Answer, Broken, Client},
     names::url_host,
@@ -58,19 +58,20 @@ enum Failed {
 
 impl ApiServer {
     /// The cluster's own, with the token and CA of this pod.
-    pub fn in_cluster(host: &str, port: &str) -> Self {
-        Self {
-            url: format!("https://{}:{port}", url_host(host)),
+    pub fn in_cluster(host: &str, port: &str) -> Option<Self> {
+        let authority = format!("{}:{port}", url_host(host));
+        is_authority(&authority).then(|| Self {
+            url: format!("https://{authority}"),
             account: Some(ACCOUNT_DIR.into()),
             client: Mutex::default(),
-        }
+        })
     }
 
     /// One that needs no token, such as `kubectl proxy`.
     pub fn at(url: &str) -> Option<Self> {
         let url = url.trim_end_matches('/');
         let authority = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"))?;
-        (!authority.is_empty() && !authority.contains(['/', '?', '#', '@'])).then(|| Self {
+        is_authority(authority).then(|| Self {
             url: url.to_owned(),
             account: None,
             client: Mutex::default(),
@@ -326,12 +327,26 @@ pub(super) mod tests {
 
     #[test]
     fn addresses() {
-        assert_eq!(ApiServer::in_cluster("10.0.0.1", "443").url, "https://10.0.0.1:443");
-        assert_eq!(ApiServer::in_cluster("fd00::1", "443").url, "https://[fd00::1]:443");
-        assert_eq!(ApiServer::in_cluster("[fd00::1]", "443").url, "https://[fd00::1]:443");
+        let url = |host, port| ApiServer::in_cluster(host, port).map(|server| server.url);
+        assert_eq!(url("10.0.0.1", "443").unwrap(), "https://10.0.0.1:443");
+        assert_eq!(url("fd00::1", "443").unwrap(), "https://[fd00::1]:443");
+        assert_eq!(url("[fd00::1]", "443").unwrap(), "https://[fd00::1]:443");
+        for (host, port) in [("10.0.0.1", "tcp://x"), ("10.0.0.1", "0"), ("a b", "443")] {
+            assert_eq!(url(host, port), None, "{host} {port}");
+        }
         assert!(ApiServer::at("http://[::1]:8001").is_some());
         assert!(ApiServer::at("http://127.0.0.1:8001/").is_some());
-        for bad in ["127.0.0.1:8001", "ftp://x", "http://", "http://a/b", "http://u@a"] {
+        for bad in [
+            "127.0.0.1:8001",
+            "ftp://x",
+            "http://",
+            "http://a/b",
+            "http://u@a",
+            "http://a b",
+            "http://127.0.0.1:99999",
+            "http://fd00::1:8001",
+            "http://[::1",
+        ] {
             assert!(ApiServer::at(bad).is_none(), "{bad}");
         }
     }

@@ -92,7 +92,8 @@ def started(program, manifest, tmp_path, environment=None):
         file.write_text("a text of more than thirty-two bytes")
         given = dict(argument.split("=", 1) for argument in arguments(manifest))
         given |= {"--provider-volume": tmp_path, "--healthz-port": port, "--region": "cn-hangzhou"}
-        # What is mounted into the container.
+        # What is mounted into the container: for one, the token that look-ups need.
+        given.setdefault("--kubernetes-api", "http://127.0.0.1:1")
         given |= {flag: file for flag in ("--oidc-token-file", "--audit-key-file") if flag in given}
         given |= {"--audit": tmp_path / "audit.log"} if given.get("--audit") == "/audit/audit.log" else {}
         words = [f"{flag}={value}" for flag, value in given.items()]

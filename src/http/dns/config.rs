@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    fmt, fs,
+    fmt, fs, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6},
     os::unix::fs::MetadataExt,
     path::PathBuf,
@@ -14,6 +14,8 @@ use rustix::net::{AddressFamily, SocketType, netdevice::name_to_index, socket};
 use crate::flight::lock;
 
 const DNS_PORT: u16 = 53;
+/// As C libraries bound it: a look-up has no time for more.
+const MOST_SERVERS: usize = 3;
 
 /// A file that is read again when it has changed. While it cannot be read, or is being written, what
 /// was read last holds.
@@ -28,6 +30,8 @@ struct Last<T> {
     stamp: Option<Stamp>,
     value: Arc<T>,
     version: u64,
+    /// It could not be read, and the log says so.
+    warned: bool,
 }
 
 /// What tells a file from what it was: device, inode, size, and the times of the last change.
@@ -35,27 +39,47 @@ type Stamp = (u64, u64, u64, [i64; 4]);
 
 impl<T: Default> Watched<T> {
     pub(super) fn new(path: &str, parse: fn(&str) -> Option<T>) -> Self {
-        let last = Last { stamp: None, value: Arc::default(), version: 0 };
+        let last = Last { stamp: None, value: Arc::default(), version: 0, warned: false };
         Self { path: path.into(), parse, last: Mutex::new(last) }
     }
 
     /// With a number that another content does not have.
     pub(super) fn current(&self) -> (Arc<T>, u64) {
         let mut last = lock(&self.last);
-        if let Ok(file) = fs::metadata(&self.path) {
-            let times = [file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()];
-            let stamp = Some((file.dev(), file.ino(), file.size(), times));
-            if stamp != last.stamp
-                && let Ok(bytes) = fs::read(&self.path)
-            {
-                last.stamp = stamp;
+        match self.changed(last.stamp) {
+            Ok(None) => {}
+            Ok(Some((stamp, bytes))) => {
+                (last.stamp, last.warned) = (Some(stamp), false);
                 if let Some(value) = (self.parse)(&String::from_utf8_lossy(&bytes)) {
                     last.value = Arc::new(value);
                     last.version += 1;
                 }
             }
+            // There may be none, and one that is being replaced is there again soon.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if !last.warned => {
+                last.warned = true;
+                tracing::warn!(
+                    file = %self.path.display(),
+                    error = %error.kind(),
+                    "cannot be read, so what was read before is used; where another file was put in \
+                     its place, the sandbox does not let the provider read that one: restart it"
+                );
+            }
+            Err(_) => {}
         }
         (last.value.clone(), last.version)
+    }
+
+    /// The file, if it is another than `last`.
+    fn changed(&self, last: Option<Stamp>) -> io::Result<Option<(Stamp, Vec<u8>)>> {
+        let file = fs::metadata(&self.path)?;
+        let times = [file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()];
+        let stamp = (file.dev(), file.ino(), file.size(), times);
+        if Some(stamp) == last {
+            return Ok(None);
+        }
+        Ok(Some((stamp, fs::read(&self.path)?)))
     }
 }
 
@@ -91,6 +115,7 @@ impl Conf {
                 _ => {}
             }
         }
+        conf.servers.truncate(MOST_SERVERS);
         (!conf.servers.is_empty()).then_some(conf)
     }
 

@@ -4,6 +4,7 @@
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Mutex,
     time::Duration,
 };
 
@@ -18,38 +19,69 @@ use super::{
     Conf, NameError,
     message::{Answer, Family, Query, Records},
 };
+use crate::flight::lock;
 
 /// How long a name server is waited for before another is asked too, or the same again. It doubles
-/// each time, and who was asked before can still answer.
-const PATIENCE: Duration = Duration::from_millis(500);
-/// A truncated answer serves if TCP does not, and TCP to a server that just answered is quick.
+/// once all were asked, and who was asked before can still answer.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// How long a server that answered in place of an earlier one is asked first. Then the order of
+/// resolv.conf holds again: the servers may differ in what they know.
+const PREFERENCE: Duration = Duration::from_secs(60);
 const TCP_TIMEOUT: Duration = Duration::from_secs(2);
+/// A truncated answer that holds addresses serves if TCP is not quick.
+const TCP_PATIENCE: Duration = Duration::from_millis(100);
 /// A server may send 512 bytes to a query without EDNS; some send more all the same.
 const MOST_UDP_BYTES: usize = 4096;
+
+/// The name server that answered last in place of an earlier one, and until when it is asked first.
+#[derive(Debug, Default)]
+pub(super) struct Preferred(Mutex<Option<(SocketAddr, Instant)>>);
+
+impl Preferred {
+    pub(super) fn order(&self, servers: &[SocketAddr]) -> Vec<SocketAddr> {
+        let now = Instant::now();
+        let preferred = lock(&self.0).filter(|(_, until)| *until > now);
+        let mut servers = servers.to_vec();
+        // Stable: the others keep their order.
+        servers.sort_by_key(|server| preferred.is_none_or(|(preferred, _)| preferred != *server));
+        servers
+    }
+
+    pub(super) fn answered(&self, server: SocketAddr, order: &[SocketAddr]) {
+        if order.first() != Some(&server) {
+            *lock(&self.0) = Some((server, Instant::now() + PREFERENCE));
+        }
+    }
+}
 
 /// The first name server that knows decides: that a name does not exist is an answer, that a server
 /// failed is none.
 pub(super) async fn ask(
     conf: &Conf,
+    preferred: &Preferred,
     name: &str,
     family: Family,
     limit: Duration,
 ) -> Result<Records, NameError> {
     let query = &Query::new(name, family)?;
     let end = Instant::now() + limit;
-    let turns = 2 * conf.servers.len().max(2);
-    let mut turns = conf.servers.iter().copied().cycle().take(turns);
-    let mut patience = PATIENCE;
+    let servers = preferred.order(&conf.servers);
+    let rounds = if servers.len() > 1 { 2 } else { 4 };
+    let turn = |round: u32| {
+        let patience = PATIENCE * (1 << round);
+        servers.iter().map(move |server| (*server, patience))
+    };
+    let turns: Vec<_> = (0..rounds).flat_map(turn).collect();
+    let mut turns = turns.into_iter();
     let mut asked = FuturesUnordered::new();
     let mut failed = Vec::new();
     let mut failure = NameError::NoAnswer;
     loop {
-        let next = turns.find(|server| !failed.contains(server));
+        let next = turns.find(|(server, _)| !failed.contains(server));
         let mut until = end;
-        if let Some(server) = next {
+        if let Some((server, patience)) = next {
             asked.push(async move { (server, exchange(server, query, conf.tcp_only).await) });
             until = end.min(Instant::now() + patience);
-            patience *= 2;
         }
         match timeout_at(until, asked.next()).await {
             Ok(Some((server, Err(NameError::Failed)))) => {
@@ -57,7 +89,10 @@ pub(super) async fn ask(
                 failure = NameError::Failed;
             }
             Ok(Some((_, Err(NameError::NoAnswer)))) => {}
-            Ok(Some((_, records))) => return records,
+            Ok(Some((server, records))) => {
+                preferred.answered(server, &servers);
+                return records;
+            }
             Err(_) if Instant::now() < end => {}
             Ok(None) | Err(_) => return Err(failure),
         }
@@ -67,13 +102,14 @@ pub(super) async fn ask(
 async fn exchange(server: SocketAddr, query: &Query, tcp_only: bool) -> Result<Records, NameError> {
     let silence = |_| NameError::NoAnswer;
     if tcp_only {
-        return over_tcp(server, query).await.map_err(silence)?.records;
+        return over_tcp(server, query, TCP_TIMEOUT).await.map_err(silence)?.records;
     }
     let answer = over_udp(server, query).await.map_err(silence)?;
     if !answer.truncated {
         return answer.records;
     }
-    match over_tcp(server, query).await {
+    let limit = if answer.records.is_ok() { TCP_PATIENCE } else { TCP_TIMEOUT };
+    match over_tcp(server, query, limit).await {
         Ok(whole) => whole.records,
         // Some networks let no DNS through over TCP.
         Err(_) => answer.records.map_err(|_| NameError::NoAnswer),
@@ -99,7 +135,7 @@ async fn over_udp(server: SocketAddr, query: &Query) -> io::Result<Answer> {
     }
 }
 
-async fn over_tcp(server: SocketAddr, query: &Query) -> io::Result<Answer> {
+async fn over_tcp(server: SocketAddr, query: &Query, limit: Duration) -> io::Result<Answer> {
     let exchange = async {
         let mut stream = TcpStream::connect(server).await?;
         let length = u16::try_from(query.bytes().len()).map_err(io::Error::other)?;
@@ -108,5 +144,5 @@ async fn over_tcp(server: SocketAddr, query: &Query) -> io::Result<Answer> {
         stream.read_exact(&mut bytes).await?;
         query.read(&bytes).ok_or_else(|| io::ErrorKind::InvalidData.into())
     };
-    timeout(TCP_TIMEOUT, exchange).await?
+    timeout(limit, exchange).await?
 }
