@@ -140,7 +140,7 @@ fn files(
         [] => None,
         _ => Some(
             Document::parse(bytes.expose())
-                .map_err(|what| vec![wrong(what).fix("jmesPath needs a JSON or YAML secret")])?,
+                .map_err(|error| vec![wrong(error.what).fix(error.fix)])?,
         ),
     };
     volume.add(file(&object.file, object.mode, bytes));
