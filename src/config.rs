@@ -24,7 +24,6 @@ use crate::{
         trust,
     },
     credentials::metadata::DEFAULT_HOST,
-    error::quoted,
     identity::{
         Policy,
         api_server::{ACCOUNT_DIR, ApiServer},
@@ -33,6 +32,7 @@ use crate::{
     request::parse_interval,
     sandbox::{self, Reach},
     telemetry::log::LogFormat,
+    text::quoted,
     values::Freshness,
 };
 use flags::Flags;
@@ -207,12 +207,17 @@ impl Settings<'_> {
     }
 
     fn freshness(&mut self) -> Freshness {
-        let default = self.interval("refresh-interval").unwrap_or(DEFAULT_REFRESH);
+        let default = self.interval("refresh-interval");
+        // A mistake in it is reported by itself.
+        let comparable = default.is_some() || !self.is_given("refresh-interval");
+        let default = default.unwrap_or(DEFAULT_REFRESH);
         let least = self.interval("min-refresh-interval").unwrap_or_default();
         let most = self.interval("max-refresh-interval");
         for (flag, other) in [("refresh-interval", default), ("min-refresh-interval", least)] {
-            if most.is_some_and(|most| most < other) {
-                self.wrong(format!("--max-refresh-interval is less than --{flag}"));
+            if comparable && most.is_some_and(|most| most < other) {
+                let most = self.with_value("max-refresh-interval", "");
+                let other = self.with_value(flag, "5m, the default");
+                self.wrong(format!("{most} is less than {other}: lower that too, or raise this"));
             }
         }
         let most = most.unwrap_or(DEFAULT_MAX_REFRESH.max(default).max(least));
@@ -288,7 +293,7 @@ impl Settings<'_> {
             role: self.parsed(
                 "ecs-role-name",
                 &["ALIBABA_CLOUD_ECS_METADATA"],
-                |text| crate::error::identifier(text).map(str::to_owned),
+                |text| crate::text::identifier(text).map(str::to_owned),
                 "a RAM role's name",
             ),
             without_token: !self.env_bool("ALIBABA_CLOUD_IMDSV1_DISABLED").unwrap_or(false),

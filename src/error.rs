@@ -7,8 +7,6 @@ use std::{borrow::Cow, fmt, ops::Deref, sync::Arc};
 
 use tonic::Code;
 
-pub use crate::text::{identifier, quoted};
-
 use crate::{
     digest::Parts,
     text::{cut, shown},

@@ -102,6 +102,8 @@ pub struct Fetcher {
     /// When a login last had all it asked the cloud for: its pods can wait for those that have
     /// nothing yet.
     answered: Mutex<HashMap<LoginKey, Instant>>,
+    /// The clamped intervals that were logged.
+    clamped: Mutex<HashSet<(LoginKey, Duration)>>,
 }
 
 /// How long the cloud is waited for where last values stand ready.
@@ -109,6 +111,7 @@ const GRACE_PATIENCE: Duration = Duration::from_secs(10);
 /// For how long that is remembered; several times the longest interval in use.
 const ANSWERED_FOR: Duration = Duration::from_secs(2 * 3600);
 const MOST_ANSWERED: usize = 4096;
+const MOST_CLAMPED: usize = 4096;
 const TASK_CALLS: usize = 8;
 
 /// What a call needs: it may outlive the mount that began it, where others wait for it too.
@@ -133,8 +136,8 @@ impl Fetcher {
     ) -> Self {
         let (flights, batching) = (Arc::default(), Batching::new(kms_batch));
         let shared = Shared { cloud, sessions, values, flights, batching };
-        let (mounts, answered) = (AtomicU64::new(0), Mutex::default());
-        Self { shared: Arc::new(shared), mounts, answered }
+        let (mounts, answered, clamped) = (AtomicU64::new(0), Mutex::default(), Mutex::default());
+        Self { shared: Arc::new(shared), mounts, answered, clamped }
     }
 
     /// Wipes what is over: sessions, and values that no mount can believe any more.
@@ -163,7 +166,7 @@ impl Fetcher {
         {
             return Ok(kept.into_iter().map(ReadEnd::from_memory).collect());
         }
-        self.tell_of_limit(mount, own.key(), interval);
+        self.log_clamped(mount, *own.key(), interval);
         // One login, told once if it fails, before many calls that need it.
         let own_values = values.outlast(&keys, false);
         let deadline = if own_values { patient(deadline) } else { deadline };
@@ -233,17 +236,20 @@ impl Fetcher {
         true
     }
 
-    /// Once for each login, or each minute's mount would say it.
-    fn tell_of_limit(&self, mount: &Mount, login: &LoginKey, interval: Duration) {
-        if let Some(asked) = mount.refresh.filter(|asked| *asked != interval)
-            && !lock(&self.answered).contains_key(login)
-        {
+    /// Once for each login, or every mount of a pod would log it, also those that fail.
+    fn log_clamped(&self, mount: &Mount, login: LoginKey, interval: Duration) {
+        let Some(asked) = mount.refresh.filter(|asked| *asked != interval) else { return };
+        let mut clamped = lock(&self.clamped);
+        if clamped.len() >= MOST_CLAMPED {
+            clamped.clear();
+        }
+        if clamped.insert((login, asked)) {
             tracing::info!(
                 namespace = mount.pod.namespace,
                 pod = mount.pod.name,
                 refresh_interval_s = asked.as_secs(),
                 used_s = interval.as_secs(),
-                "refreshInterval is held within --min-refresh-interval and --max-refresh-interval"
+                "refreshInterval is clamped"
             );
         }
     }

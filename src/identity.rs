@@ -13,10 +13,11 @@ use zeroize::Zeroizing;
 use crate::{
     cloud::sign::{self, Keys},
     credentials::{Keyed, Login},
-    error::{Class, Error, Errors, quoted},
+    error::{Class, Error, Errors},
     names::{Glob, OidcProviderArn, RoleArn},
     request::{Mount, NodePublishKeys, Pod, STS_AUDIENCE, TokenInput, Wish, caller::Via},
     secret::Secret,
+    text::quoted,
 };
 use kubernetes::ServiceAccounts;
 
@@ -138,11 +139,16 @@ impl Policy {
         needs.iter().filter(|(set, _)| !set).map(|(_, name)| *name).collect()
     }
 
-    /// Swapped, the secret would go to the cloud as an id, in clear.
+    /// One of the settings that the mode needs.
+    fn needed<'a, T>(&self, setting: &'a Option<T>, mode: Mode) -> Result<&'a T, Error> {
+        setting.as_ref().ok_or_else(|| {
+            let lacks = self.lacks(mode).join(" and ");
+            unusable(mode, &format!("the operator has not set {lacks}"))
+        })
+    }
+
     pub fn has_swapped_keys(&self) -> bool {
-        let is_id = |text: &str| text.starts_with("LTAI");
-        let swapped = |keys: &Arc<Keys>| is_id(keys.secret.expose()) && !is_id(&keys.id);
-        self.keys.as_ref().is_some_and(swapped)
+        self.keys.as_ref().is_some_and(|keys| keys.swapped())
     }
 }
 
@@ -218,7 +224,7 @@ pub async fn choose(
     let mut trust_fix = format!("check the trust policy of the {mode} identity's role");
     let login = match mode {
         Mode::Pod => {
-            let provider = oidc_provider(policy, mode)?;
+            let provider = policy.needed(&policy.oidc_provider, mode)?;
             let token = pod_token(&mount.token, mount.via)?;
             let subject = subject(&mount.pod);
             if shared {
@@ -240,16 +246,16 @@ pub async fn choose(
             }
         }
         Mode::Provider => Login::Oidc {
-            role: needed(&policy.role, mode, "--role-arn")?.clone(),
-            provider: oidc_provider(policy, mode)?.clone(),
-            token: provider_token(needed(&policy.token_file, mode, "--oidc-token-file")?).await?,
+            role: policy.needed(&policy.role, mode)?.clone(),
+            provider: policy.needed(&policy.oidc_provider, mode)?.clone(),
+            token: provider_token(policy.needed(&policy.token_file, mode)?).await?,
             shared: None,
             name: operator_name(),
             lifetime: policy.session_lifetime,
         },
         Mode::RamRole => Login::Assume {
             base: Keyed::new(Login::Keys(operator_keys(policy, mode)?)),
-            role: needed(&policy.role, mode, "--role-arn")?.clone(),
+            role: policy.needed(&policy.role, mode)?.clone(),
             name: operator_name(),
             lifetime: policy.session_lifetime,
         },
@@ -379,16 +385,8 @@ fn check_cross_account(mount: &Mount, mode: Mode, policy: &Policy) -> Result<(),
     Errors::of(refused.collect()).map_or(Ok(()), Err)
 }
 
-fn needed<'a, T>(set: &'a Option<T>, mode: Mode, flag: &str) -> Result<&'a T, Error> {
-    set.as_ref().ok_or_else(|| unusable(mode, &format!("the operator has not set {flag}")))
-}
-
-fn oidc_provider(policy: &Policy, mode: Mode) -> Result<&OidcProviderArn, Error> {
-    needed(&policy.oidc_provider, mode, OIDC_PROVIDER)
-}
-
 fn operator_keys(policy: &Policy, mode: Mode) -> Result<Arc<Keys>, Error> {
-    let keys = needed(&policy.keys, mode, "ACCESS_KEY_ID")?;
+    let keys = policy.needed(&policy.keys, mode)?;
     if policy.has_swapped_keys() {
         let fix = "the operator must look whether they are swapped";
         return Err(unusable(mode, SWAPPED_KEYS).fix(fix));

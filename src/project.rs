@@ -14,13 +14,14 @@ use std::time::{Duration, Instant};
 
 use crate::{
     cloud::kms::Value,
-    error::{Class, Error, Errors, quoted},
+    error::{Class, Error, Errors},
     fetch::Fetched,
     request::{
         file::{FileMode, RelPath},
         objects::{Extract, Object},
     },
     secret::Secret,
+    text::quoted,
 };
 use document::Document;
 use encoding::decode;
@@ -140,7 +141,7 @@ fn files(
         [] => None,
         _ => Some(
             Document::parse(bytes.expose())
-                .map_err(|error| vec![wrong(error.what).fix(error.fix)])?,
+                .map_err(|unread| vec![wrong(unread.what).fix(unread.fix)])?,
         ),
     };
     volume.add(file(&object.file, object.mode, bytes));

@@ -15,11 +15,12 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
     cloud::{endpoint::Endpoints, sign::Keys},
-    error::{Class, Error, Errors, quoted},
+    error::{Class, Error, Errors},
     identity::Mode,
     names::{Region, RoleArn},
     pb,
     secret::Secret,
+    text::quoted,
 };
 use attributes::{
     Attributes, CLASS, Names, PARAMETERS, POD_NAME, POD_NAMESPACE, POD_UID, SERVICE_ACCOUNT,

@@ -86,6 +86,32 @@ fn all_mistakes_of_the_configuration_are_told_together_with_exit_64() {
 }
 
 #[test]
+fn max_refresh_interval_below_another_interval_shows_both_and_who_set_them() {
+    let own = "ALIBABACLOUD_PROVIDER_MAX_REFRESH_INTERVAL";
+    for (arguments, environment, told) in [
+        (
+            &["--max-refresh-interval=1m"][..],
+            &[][..],
+            "--max-refresh-interval (1m) is less than --refresh-interval (5m, the default): lower \
+             that too, or raise this",
+        ),
+        (
+            &["--refresh-interval=0", "--min-refresh-interval=2m"],
+            &[(own, "1m")],
+            "ALIBABACLOUD_PROVIDER_MAX_REFRESH_INTERVAL (--max-refresh-interval, 1m) is less than \
+             --min-refresh-interval (2m): lower",
+        ),
+    ] {
+        let (status, said) = run(arguments, environment);
+        assert_eq!(status, 64, "{said}");
+        assert!(said.contains(told), "{said}");
+        assert_eq!(said.matches("is less than").count(), 1, "{said}");
+    }
+    let (_, said) = run(&["--max-refresh-interval=1m", "--refresh-interval=soon"], &[]);
+    assert!(said.contains("--refresh-interval must be") && !said.contains("less than"), "{said}");
+}
+
+#[test]
 fn help_teaches_and_shows_no_value_of_the_environment() {
     let secret =
         [("SECRET_ACCESS_KEY", "planted-key"), ("ALIBABACLOUD_PROVIDER_REGION", "planted")];
@@ -275,6 +301,15 @@ async fn sigterm_finishes_what_is_in_flight_and_leaves_nothing_behind() {
     assert_eq!(leaked, None);
 }
 
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    let waiting = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), waiting).await.expect(what);
+}
+
 #[tokio::test]
 async fn second_sigterm_ends_a_drain_at_once() {
     let emulator = cloud(&[]).await;
@@ -286,20 +321,16 @@ async fn second_sigterm_ends_a_drain_at_once() {
     driver.mount(&volume).await.unwrap();
     emulator.add_fault(Fault {
         service: Some("kms".to_owned()),
-        effect: FaultEffect::Latency { ms: 60_000 },
+        effect: FaultEffect::Hang,
         ..Fault::default()
     });
     // Not from memory.
     let volume = volume.parameter("refreshInterval", "0");
-    let slow = tokio::spawn(async move { driver.mount(&volume).await });
     let seen = emulator.requests().len();
-    while emulator.requests().len() == seen {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let slow = tokio::spawn(async move { driver.mount(&volume).await });
+    until("the read is under way", || emulator.requests().len() > seen).await;
     running.terminate();
-    while running.socket.exists() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("the socket is gone", || !running.socket.exists()).await;
     running.terminate();
     let (status, log) = running.ended().await;
     assert_eq!(status, 1, "{log}");

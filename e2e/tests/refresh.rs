@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use emulator::{Fault, FaultEffect};
 use tonic::Code;
 
-use crate::world::{Setup, World};
+use crate::{
+    log,
+    world::{Setup, World},
+};
 
 const OBJECTS: &str = "- objectName: web/plain\n- {objectName: plain, objectType: oos}\n- {objectName: web/not-there, optional: true}\n";
 
@@ -293,4 +296,29 @@ async fn last_values_stand_in_for_what_passes_alone() {
     world.emulator.stop_listening().await;
     assert_eq!(world.mount(&pod).await.unwrap_err().code(), Code::Internal);
     world.finish().await;
+}
+
+#[test]
+fn clamped_interval_is_logged_once_for_a_mount_that_fails_again_and_again() {
+    let work = async || {
+        let world =
+            Setup::default().flag("max-refresh-interval", "1m").flag("refresh-interval", "0");
+        let world = world.start().await;
+        let failing = world.pod("web", "web-1").objects("- objectName: api/token");
+        let failing = failing.parameter("refreshInterval", "1h");
+        for _ in 0..3 {
+            world.mount(&failing).await.unwrap_err();
+        }
+        let other = failing.parameter("refreshInterval", "2h");
+        world.mount(&other).await.unwrap_err();
+        let log = log::captured();
+        world.finish().await;
+        String::from_utf8(log.lock().unwrap().clone()).unwrap()
+    };
+    let log = log::apart_in_json("provider=info", work).join().unwrap();
+    let lines: Vec<_> =
+        log.lines().filter(|line| line.contains("refreshInterval is clamped")).collect();
+    let [first, second] = &*lines else { panic!("{log}") };
+    assert!(first.contains("\"refresh_interval_s\":3600,\"used_s\":60"), "{first}");
+    assert!(second.contains("\"refresh_interval_s\":7200,\"used_s\":60"), "{second}");
 }

@@ -248,10 +248,13 @@ async fn joined_read_outlives_the_deadline_of_whoever_began_it() {
     world.emulator.add_fault(Fault { times: Some(1), ..kms(FaultEffect::Hang) });
     let short = crate::driver::PodVolume { timeout: Duration::from_secs(3), ..pod.clone() };
     let joined = async {
-        while world.emulator.requests().iter().all(|call| call.action != "AssumeRoleWithOIDC") {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        // The emulator records a request that it does not answer as soon as it arrives.
+        let begun = async {
+            while world.calls("GetSecretValue").len() < 2 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), begun).await.expect("no read was begun");
         world.mount(&pod).await
     };
     let (first, second) = tokio::join!(world.mount(&short), joined);

@@ -35,6 +35,10 @@ impl Table {
         self.text.push_str(&format!("\n{text}"));
     }
 
+    pub fn append(&mut self, other: &Table) {
+        self.words(&other.text);
+    }
+
     pub fn words(&mut self, words: &str) {
         self.text.push_str(&format!("\n{words}"));
     }
@@ -94,11 +98,15 @@ fn path(document: &str) -> PathBuf {
 }
 
 /// Without the SecretProviderClass in front, which is the same in all of them, and without what differs
-/// from run to run: request ids, numbers of attempts, and ports of this machine.
+/// from run to run: request ids, numbers of attempts (a connection may break by chance), and ports of
+/// this machine.
 pub fn steady(message: &str) -> String {
     let mut text = without_request_ids(message.strip_prefix(CLASS).unwrap_or(message));
     for (before, after, name) in [("127.0.0.1:", "", "PORT"), ("", " attempts", "N")] {
         text = without_number(&text, before, after, name);
+    }
+    for (attempts, none) in [(", N attempts", ""), ("(N attempts, ", "("), (" (N attempts)", "")] {
+        text = text.replace(attempts, none);
     }
     text
 }

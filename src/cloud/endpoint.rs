@@ -4,8 +4,8 @@
 use std::{fmt, net::Ipv6Addr, sync::Arc};
 
 use crate::{
-    error::quoted,
     names::{Glob, Region},
+    text::quoted,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -14,8 +14,9 @@ use super::{
     reach,
 };
 use crate::{
-    error::{Class, Error, identifier},
+    error::{Class, Error},
     http::{Answer, Broken, Untrusted},
+    text::identifier,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -321,6 +322,9 @@ impl Failure {
             (Cause::OnTheWay, _) => {
                 format!("something on the way answered in place of {service}").into()
             }
+            (Cause::Throttled, None) if self.told.is_some() => {
+                format!("throttled by {service} or by something on the way").into()
+            }
             (Cause::Throttled, _) => format!("throttled by {service}").into(),
             (Cause::TimedOut, _) => "no answer in time".into(),
             (Cause::Unsendable, _) => "a parameter cannot be sent".into(),
@@ -360,6 +364,12 @@ impl Failure {
         let known = told.and_then(|told| told.known).map_or("", |known| known.hint);
         match self.cause {
             // What is said of a code is not said of an answer that only bears its name.
+            Cause::Throttled if told.is_some_and(|told| told.code.is_none()) => format!(
+                "a proxy or gateway between the node and {} limits calls, or the account's quota is \
+                 used up: raise --refresh-interval; the mount is tried again",
+                self.host
+            )
+            .into(),
             Cause::Throttled => self.throttled_hint().into(),
             Cause::Server | Cause::Garbled | Cause::NonceUsed => "the mount is tried again".into(),
             _ if !known.is_empty() => known.into(),

@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
 use super::{Api, Cause, Cloud, Errand, Failure};
-use crate::{error::identifier, secret::Secret};
+use crate::{secret::Secret, text::identifier};
 
 /// A secret's bytes and what the cloud calls their version.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 
 use aws_lc_rs::{digest, hmac};
 
-use crate::{error::identifier, secret::Secret};
+use crate::{secret::Secret, text::identifier};
 
 /// What a request is signed with.
 pub struct Keys {
@@ -16,9 +16,19 @@ pub struct Keys {
 }
 
 impl Keys {
+    /// Whether a text is the id of an access key: their secrets do not begin so.
+    pub fn is_id(text: &str) -> bool {
+        text.starts_with("LTAI")
+    }
+
+    /// Whether id and secret took each other's place: the secret would go to the cloud in clear.
+    pub fn swapped(&self) -> bool {
+        Self::is_id(self.secret.expose()) && !Self::is_id(&self.id)
+    }
+
     /// The id, if it looks like one of Alibaba Cloud's: whoever writes a Secret can confuse its entries.
     pub fn shown_id(&self) -> Option<&str> {
-        identifier(&self.id).filter(|id| id.starts_with("LTAI") || id.starts_with("STS."))
+        identifier(&self.id).filter(|id| Self::is_id(id) || id.starts_with("STS."))
     }
 }
 

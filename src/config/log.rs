@@ -3,7 +3,7 @@
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use super::settings::Settings;
-use crate::{error::quoted, telemetry::log::LogFormat};
+use crate::{telemetry::log::LogFormat, text::quoted};
 
 impl Settings<'_> {
     pub(super) fn log_format(&mut self) -> LogFormat {

@@ -55,6 +55,17 @@ impl<'a> Settings<'a> {
         self.given(flag, official).map(|given| given.text)
     }
 
+    /// The setting as a mistake names it, with what it is set to, or else with its default.
+    pub(super) fn with_value(&mut self, flag: &str, default: &str) -> String {
+        match self.given(flag, &[]) {
+            Some(Given { name, text }) => match name.strip_suffix(')') {
+                Some(name) => format!("{name}, {text})"),
+                None => format!("{name} ({text})"),
+            },
+            None => format!("--{flag} ({default})"),
+        }
+    }
+
     /// The first of these variables that is set; those that are must agree.
     pub(super) fn env(&mut self, names: &[&str]) -> Option<String> {
         self.variable(names).map(|given| given.text)

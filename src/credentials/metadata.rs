@@ -12,9 +12,10 @@ use tokio::time::{Instant, timeout};
 use super::{NoSession, Session, sts::RawSession};
 use crate::{
     cloud::{ask_again, passes},
-    error::{Class, Error, identifier},
+    error::{Class, Error},
     http::{Broken, Client, Transport},
     secret::Secret,
+    text::identifier,
 };
 
 /// The host on every ECS instance.

@@ -3,10 +3,10 @@
 use crate::{
     cloud::{Cause, endpoint::regional, kms::SecretRef},
     credentials::Login,
-    error::quoted,
     identity::Identity,
     names::account,
     request::objects::{Object, Source},
+    text::quoted,
 };
 
 /// Empty where the failure says all there is to say. `alone`: no other object of the mount was

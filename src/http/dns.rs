@@ -128,7 +128,7 @@ impl Dns {
     /// One question; the servers are asked once for all who wait, and to the end even if nobody
     /// waits any more, so that the next look-up finds the answer.
     async fn ask(self: &Arc<Self>, conf: &Arc<Conf>, question: Question, until: Instant) -> Found {
-        if let Some(found) = self.cached(&question) {
+        if let Some(found) = self.cached(&question, Instant::now()) {
             return found;
         }
         let (running, pilot) = self.flights.board(question);
@@ -137,7 +137,7 @@ impl Dns {
             tokio::spawn(async move {
                 let Question { name, family, .. } = pilot.key();
                 let found = query::ask(&conf, name, *family, LOOKUP_TIMEOUT).await;
-                let found = dns.keep(pilot.key().clone(), found);
+                let found = dns.keep(pilot.key().clone(), found, Instant::now());
                 pilot.land(found);
             });
         }
@@ -147,13 +147,13 @@ impl Dns {
         }
     }
 
-    fn cached(&self, question: &Question) -> Option<Found> {
+    fn cached(&self, question: &Question, now: Instant) -> Option<Found> {
         let cache = lock(&self.cache);
         let (until, found) = cache.get(question)?;
-        (*until > Instant::now()).then(|| found.clone())
+        (*until > now).then(|| found.clone())
     }
 
-    fn keep(&self, question: Question, found: Result<Records, NameError>) -> Found {
+    fn keep(&self, question: Question, found: Result<Records, NameError>, now: Instant) -> Found {
         let (ttl, found) = match found {
             Ok(Records { addresses, ttl }) => {
                 (Some(ttl.clamp(LEAST_TTL, MOST_TTL)), Ok(addresses.into()))
@@ -161,7 +161,6 @@ impl Dns {
             Err(error) => (error.is_negative().then_some(NEGATIVE_TTL), Err(error)),
         };
         if let Some(ttl) = ttl {
-            let now = Instant::now();
             let mut cache = lock(&self.cache);
             if cache.len() >= MOST_CACHED {
                 cache.retain(|_, (until, _)| *until > now);

@@ -12,10 +12,11 @@ use super::api_server::{ApiServer, Refused};
 
 use crate::{
     cloud::passes,
-    error::{Class, Error, quoted},
+    error::{Class, Error},
     flight::{Flights, Waited, lock},
     names::{OidcProviderArn, RoleArn},
     request::Pod,
+    text::quoted,
 };
 
 /// The official provider's annotation: a role's ARN.

@@ -173,9 +173,16 @@ async fn a_mode_that_is_not_set_up_is_refused_and_no_other_is_tried() {
         || Policy { oidc_provider: None, role: None, keys: None, ecs_metadata: false, ..policy() };
     for (mode, what) in [
         (Mode::Pod, "the operator has not set --oidc-provider-arn"),
-        (Mode::Provider, "the operator has not set --role-arn"),
-        (Mode::RamRole, "the operator has not set ACCESS_KEY_ID"),
-        (Mode::AccessKey, "the operator has not set ACCESS_KEY_ID"),
+        (
+            Mode::Provider,
+            "the operator has not set --oidc-provider-arn (or --account-id and --cluster-id) and \
+             --role-arn",
+        ),
+        (
+            Mode::RamRole,
+            "the operator has not set ACCESS_KEY_ID with SECRET_ACCESS_KEY and --role-arn",
+        ),
+        (Mode::AccessKey, "the operator has not set ACCESS_KEY_ID with SECRET_ACCESS_KEY"),
         (Mode::EcsRole, "instance metadata is disabled here"),
     ] {
         let (class, told) = refused(&mount(Wish::Mode(mode), ""), &nothing()).await;

@@ -146,7 +146,7 @@ impl<'a> Seen<'a> {
         if let Some((age, error)) = stale.iter().max_by_key(|(age, _)| *age) {
             let [namespace, pod, uid, service_account] = self.pod();
             tracing::warn!(
-                    target: TARGET,
+                target: TARGET,
                 namespace,
                 pod,
                 uid,
@@ -183,7 +183,7 @@ impl Drop for Seen<'_> {
         let [namespace, pod, uid, service_account] = self.pod();
         let took = self.started.elapsed();
         tracing::warn!(
-                    target: TARGET,
+            target: TARGET,
             namespace,
             pod,
             uid,

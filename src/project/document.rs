@@ -9,39 +9,39 @@ use crate::yaml::{self, Malformed, Node, Position};
 
 pub(super) struct Document(Shared);
 
-/// Why there is no document, and what to do.
-#[derive(Debug)]
-pub(super) struct Unreadable {
+/// Why a value is no document, and what to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unread {
     pub(super) what: String,
     pub(super) fix: &'static str,
 }
 
-impl From<Unreadable> for String {
-    fn from(error: Unreadable) -> Self {
-        error.what
+impl Unread {
+    /// Not one that only has a mistake in it.
+    fn other(what: impl Into<String>) -> Self {
+        Self { what: what.into(), fix: "jmesPath needs a JSON or YAML secret" }
+    }
+
+    fn broken(what: String) -> Self {
+        Self { what, fix: "correct the secret's value" }
     }
 }
 
-const NO_DOCUMENT: &str = "jmesPath needs a JSON or YAML secret";
-const BROKEN: &str = "correct the secret's value";
-
 impl Document {
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, Unreadable> {
-        let none = |what| Unreadable { what, fix: NO_DOCUMENT };
-        let broken = |what| Unreadable { what, fix: BROKEN };
-        let text = text(bytes).map_err(none)?;
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, Unread> {
+        let text = text(bytes)?;
         if text.trim_start().starts_with("-----BEGIN ") {
             let what = "is PEM, not a JSON or YAML document".to_owned();
-            return Err(Unreadable { what, fix: "remove jmesPath" });
+            return Err(Unread { what, fix: "remove jmesPath" });
         }
         let root = match text.trim_start().chars().next() {
-            Some('{' | '[') => json_or_flow(text).map_err(broken)?,
-            _ => Value::of_yaml(block(text).map_err(neither).map_err(broken)?),
+            Some('{' | '[') => json_or_flow(text)?,
+            _ => Value::of_yaml(block(text).map_err(neither)?),
         };
         match root {
             Value::List(_) | Value::Map(_) => Ok(Self(root.into())),
             // A password is YAML too, but nothing can be found in it.
-            _ => Err(none("is not a JSON or YAML document: it is a single text".to_owned())),
+            _ => Err(Unread::other("is not a JSON or YAML document: it is a single text")),
         }
     }
 
@@ -50,31 +50,34 @@ impl Document {
     }
 }
 
-fn text(bytes: &[u8]) -> Result<&str, String> {
+fn text(bytes: &[u8]) -> Result<&str, Unread> {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return Err("is UTF-16, where JSON and YAML are read as UTF-8".to_owned());
+        return Err(Unread::other("is UTF-16, where JSON and YAML are read as UTF-8"));
     }
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     std::str::from_utf8(bytes).map_err(|error| {
-        format!("is not text: byte {} is not UTF-8", error.valid_up_to().saturating_add(1))
+        let byte = error.valid_up_to().saturating_add(1);
+        Unread::other(format!("is not text: byte {byte} is not UTF-8"))
     })
 }
 
 /// A text that starts as JSON is JSON. What only YAML can write, such as keys without quotes, is read
 /// as YAML if it has one meaning: what was broken JSON would become another value.
-fn json_or_flow(text: &str) -> Result<Value, String> {
+fn json_or_flow(text: &str) -> Result<Value, Unread> {
     let wrong = match json::parse(text) {
         Ok(value) => return Ok(value),
         Err(wrong) => wrong,
     };
     let what = format!("is not valid JSON: {wrong}");
     if wrong.reason == json::TWICE {
-        return Err(what);
+        return Err(Unread::broken(what));
     }
     match Node::parse_strict_flow(text) {
         Ok(node) => Ok(Value::of_yaml(node)),
-        Err(uncertain) if json::may_be_yaml(&wrong) => Err(format!("{what}; {uncertain}")),
-        Err(_) => Err(what),
+        Err(uncertain) if json::may_be_yaml(&wrong) => {
+            Err(Unread::broken(format!("{what}; {uncertain}")))
+        }
+        Err(_) => Err(Unread::broken(what)),
     }
 }
 
@@ -105,8 +108,8 @@ fn rest_of_json(node: &Node) -> Option<Position> {
     }
 }
 
-fn neither(wrong: Malformed) -> String {
-    format!("is not a JSON or YAML document: {wrong}")
+fn neither(wrong: Malformed) -> Unread {
+    Unread::broken(format!("is not a JSON or YAML document: {wrong}"))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::{
     search::{Fault, STEP, Search},
     value::{Fields, Shared, Value},
 };
-use crate::error::quoted;
+use crate::text::quoted;
 
 /// Each with the fewest and the most arguments it takes.
 const FUNCTIONS: [(&str, usize, usize); 26] = [

@@ -1,18 +1,44 @@
 //! What to say of a name that is not one of ours: a typing mistake, another provider's name for the
 //! same thing, or a thing that this provider does not have.
 
+use std::fmt;
+
 use super::{attributes, objects};
-use crate::error::quoted;
+use crate::text::quoted;
 
 /// A parameter or field of another tool, whose it is, and what to write here.
 struct Foreign {
     name: &'static str,
     of: &'static str,
-    here: &'static str,
+    here: Here,
 }
 
-const fn foreign(name: &'static str, of: &'static str, here: &'static str) -> Foreign {
+/// What to write here: our name for it, with more to say, or none.
+#[derive(Clone, Copy)]
+struct Here {
+    ours: Option<&'static str>,
+    more: &'static str,
+}
+
+const fn foreign(name: &'static str, of: &'static str, here: Here) -> Foreign {
     Foreign { name, of, here }
+}
+
+const fn ours(name: &'static str, more: &'static str) -> Here {
+    Here { ours: Some(name), more }
+}
+
+const fn none(more: &'static str) -> Here {
+    Here { ours: None, more }
+}
+
+impl fmt::Display for Here {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(ours) = self.ours {
+            write!(f, "here it is {ours}")?;
+        }
+        f.write_str(self.more)
+    }
 }
 
 const AWS: &str = "the AWS provider";
@@ -22,19 +48,19 @@ const VAULT: &str = "the Vault provider";
 const ACK: &str = "ack-secret-manager";
 const ESO: &str = "the External Secrets Operator";
 
-const NO_VAULT: &str = "secrets are found by objectName and region alone; remove it";
-const IDENTITY: &str =
-    "here it is identity, and the pod's role is an annotation of its ServiceAccount";
-const ROLE: &str = "here it is roleArn: acs:ram::ACCOUNT:role/NAME, or an annotation of the \
-                    ServiceAccount";
-const TLS: &str = "Alibaba Cloud's hosts need none of it; remove it";
+const NO_VAULT: Here = none("secrets are found by objectName and region alone; remove it");
+const IDENTITY: Here =
+    ours("identity", ", and the pod's role is an annotation of its ServiceAccount");
+const ROLE: Here =
+    ours("roleArn", ": acs:ram::ACCOUNT:role/NAME, or an annotation of the ServiceAccount");
+const TLS: Here = none("Alibaba Cloud's hosts need none of it; remove it");
 
 const PARAMETERS: [Foreign; 27] = [
-    foreign("regionId", "Alibaba Cloud's APIs", "here it is region"),
-    foreign("failoverRegion", AWS, "there is one region for each object; remove it"),
-    foreign("preferredAddressType", AWS, "remove it"),
+    foreign("regionId", "Alibaba Cloud's APIs", ours("region", "")),
+    foreign("failoverRegion", AWS, none("there is one region for each object; remove it")),
+    foreign("preferredAddressType", AWS, none("remove it")),
     foreign("usePodIdentity", "the AWS and Azure providers", IDENTITY),
-    foreign("useVMManagedIdentity", AZURE, "here it is identity: ecs-role"),
+    foreign("useVMManagedIdentity", AZURE, ours("identity", ": ecs-role")),
     foreign("userAssignedIdentityID", AZURE, IDENTITY),
     foreign("clientID", AZURE, IDENTITY),
     foreign("keyvaultName", AZURE, NO_VAULT),
@@ -43,9 +69,9 @@ const PARAMETERS: [Foreign; 27] = [
     foreign("cloudEnvFileName", AZURE, NO_VAULT),
     foreign("subscriptionId", AZURE, NO_VAULT),
     foreign("resourceGroup", AZURE, NO_VAULT),
-    foreign("secrets", GCP, "here it is objects, a list of \"- objectName: NAME\""),
+    foreign("secrets", GCP, ours("objects", ", a list of \"- objectName: NAME\"")),
     foreign("auth", GCP, IDENTITY),
-    foreign("array", AZURE, "objects is a plain list of \"- objectName: NAME\""),
+    foreign("array", AZURE, none("objects is a plain list of \"- objectName: NAME\"")),
     foreign("roleName", VAULT, ROLE),
     foreign("role", VAULT, ROLE),
     foreign("vaultAddress", VAULT, NO_VAULT),
@@ -56,39 +82,39 @@ const PARAMETERS: [Foreign; 27] = [
     foreign("vaultCACertPath", VAULT, TLS),
     foreign("vaultCACertDirectory", VAULT, TLS),
     foreign("vaultTLSServerName", VAULT, TLS),
-    foreign("audience", VAULT, "the driver's tokenRequests say it; remove it"),
+    foreign("audience", VAULT, none("the driver's tokenRequests say it; remove it")),
 ];
 
-const NAME: &str = "here it is objectName";
-const FILE: &str = "here it is objectAlias";
-const KEY: &str = "here it is jmesPath, a list of path and objectAlias";
-const VERSION: &str = "here it is objectVersion";
+const NAME: Here = ours("objectName", "");
+const FILE: Here = ours("objectAlias", "");
+const KEY: Here = ours("jmesPath", ", a list of path and objectAlias");
+const VERSION: Here = ours("objectVersion", "");
 
 const FIELDS: [Foreign; 24] = [
     foreign("secretName", VAULT, NAME),
-    foreign("secretPath", VAULT, "here it is objectName, and the file's name is objectAlias"),
+    foreign("secretPath", VAULT, ours("objectName", ", and the file's name is objectAlias")),
     foreign("secretKey", VAULT, KEY),
-    foreign("secretArgs", VAULT, "here are objectVersion and objectVersionLabel"),
-    foreign("method", VAULT, "remove it"),
-    foreign("encoding", VAULT, "here it is objectEncoding"),
+    foreign("secretArgs", VAULT, none("here are objectVersion and objectVersionLabel")),
+    foreign("method", VAULT, none("remove it")),
+    foreign("encoding", VAULT, ours("objectEncoding", "")),
     foreign("resourceName", GCP, NAME),
     foreign("fileName", GCP, FILE),
     foreign("path", GCP, FILE),
-    foreign("mode", GCP, "here it is filePermission, such as \"0400\""),
+    foreign("mode", GCP, ours("filePermission", ", such as \"0400\"")),
     foreign("extractJSONKey", GCP, KEY),
     foreign("extractYAMLKey", GCP, KEY),
-    foreign("objectFormat", AZURE, "here is objectEncoding: utf-8, base64 or hex"),
-    foreign("objectVersionHistory", AZURE, "name each version in an object of its own"),
-    foreign("failoverObject", AWS, "remove it"),
+    foreign("objectFormat", AZURE, none("here is objectEncoding: utf-8, base64 or hex")),
+    foreign("objectVersionHistory", AZURE, none("name each version in an object of its own")),
+    foreign("failoverObject", AWS, none("remove it")),
     foreign("name", ACK, NAME),
     foreign("key", ACK, FILE),
     foreign("versionId", ACK, VERSION),
-    foreign("versionStage", ACK, "here it is objectVersionLabel"),
+    foreign("versionStage", ACK, ours("objectVersionLabel", "")),
     foreign("remoteRef", ESO, NAME),
     foreign("property", ESO, KEY),
     foreign("version", ESO, VERSION),
-    foreign("type", ACK, "here it is objectType: kms or oos"),
-    foreign("endpoint", ACK, "here it is kmsEndpoint"),
+    foreign("type", ACK, ours("objectType", ": kms or oos")),
+    foreign("endpoint", ACK, ours("kmsEndpoint", "")),
 ];
 
 /// Where a name was written.
@@ -117,8 +143,7 @@ pub fn unknown(kind: Kind, name: &str, known: &[&'static str]) -> (String, Optio
     }
     if let Some(theirs) = foreign.iter().find(|theirs| theirs.name.eq_ignore_ascii_case(name)) {
         let Foreign { of, here, .. } = theirs;
-        let ours = here.strip_prefix("here it is ").and_then(|ours| ours.split(',').next());
-        let meant = known.iter().find(|known| ours == Some(known));
+        let meant = known.iter().find(|known| here.ours == Some(known));
         return (format!("is a {kind} of {of}; {here}"), meant.copied());
     }
     match near(name, known) {

@@ -8,11 +8,7 @@ use super::{
     NodePublishKeys, PodToken, STS_AUDIENCE, TokenInput,
     attributes::{Attributes, Names, Secrets, TOKENS},
 };
-use crate::{
-    cloud::sign::Keys,
-    error::{Error, quoted},
-    secret::Secret,
-};
+use crate::{cloud::sign::Keys, error::Error, secret::Secret, text::quoted};
 
 #[derive(Deserialize)]
 struct RawToken {
@@ -90,19 +86,15 @@ pub(super) fn node_publish_keys(secrets: Secrets) -> Result<NodePublishKeys, Err
             return Ok(NodePublishKeys::Unusable(what));
         }
     };
-    // The ids of access keys begin with it, their secrets do not.
-    let is_id = |text: &Secret<String>| text.expose().starts_with("LTAI");
-    let unusable = match (&id, &secret) {
-        (id, _) if id.expose().is_empty() => "the Secret's entry access_key is empty",
-        (_, secret) if secret.expose().is_empty() => "the Secret's entry access_secret is empty",
-        (id, secret) if is_id(secret) && !is_id(id) => {
+    let keys = Keys { id: id.expose().clone(), secret, token: None };
+    let unusable = match &keys {
+        keys if keys.id.is_empty() => "the Secret's entry access_key is empty",
+        keys if keys.secret.expose().is_empty() => "the Secret's entry access_secret is empty",
+        keys if keys.swapped() => {
             "the Secret's entry access_secret holds the id of an access key, and access_key does not: \
              are they swapped?"
         }
-        _ => {
-            let id = id.expose().clone();
-            return Ok(NodePublishKeys::Keys(Arc::new(Keys { id, secret, token: None })));
-        }
+        _ => return Ok(NodePublishKeys::Keys(Arc::new(keys))),
     };
     Ok(NodePublishKeys::Unusable(unusable.to_owned()))
 }

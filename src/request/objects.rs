@@ -20,9 +20,10 @@ use crate::{
         oos::ParameterRef,
     },
     digest::{Digest, Parts},
-    error::{Class, Error, Errors, quoted},
+    error::{Class, Error, Errors},
     names::{Region, RoleArn},
     project::jmespath::Expression,
+    text::quoted,
     yaml::{Node, Value},
 };
 use fields::{Fields, Reported, find};

@@ -13,8 +13,6 @@ use rustix::net::{AddressFamily, SocketType, netdevice::name_to_index, socket};
 
 use crate::flight::lock;
 
-/// As glibc bounds it; kubelet writes 5.
-const MOST_NDOTS: usize = 15;
 const DNS_PORT: u16 = 53;
 
 /// A file that is read again when it has changed. While it cannot be read, or is being written, what
@@ -98,9 +96,7 @@ impl Conf {
 
     fn option(&mut self, option: &str) {
         match option.split_once(':') {
-            Some(("ndots", dots)) => {
-                self.ndots = dots.parse().ok().map(|dots: usize| dots.min(MOST_NDOTS));
-            }
+            Some(("ndots", dots)) => self.ndots = dots.parse().ok(),
             None if option == "use-vc" => self.tcp_only = true,
             _ => {}
         }

@@ -356,15 +356,22 @@ async fn files_that_cannot_be_read_leave_what_was_read_last() {
 
 #[tokio::test]
 async fn answers_are_kept_for_their_ttl() {
-    let server = server(|_| Reply::WithTtl(1, Box::new(both()))).await;
+    const TTL: Duration = Duration::from_secs(60);
+    let server = server(|_| Reply::WithTtl(60, Box::new(both()))).await;
     let machine = Machine::of(&[&server], "");
+    let before = Instant::now();
     for _ in 0..3 {
         machine.lookup(HOST).await.unwrap();
     }
+    let after = Instant::now();
     assert_eq!(server.asked().len(), 2);
-    tokio::time::sleep(Duration::from_millis(1050)).await;
-    machine.lookup(HOST).await.unwrap();
-    assert_eq!(server.asked().len(), 4);
+    let (_, version) = machine.dns.conf.current();
+    for (family, address) in [(Family::V4, v4()), (Family::V6, v6())] {
+        let question = Question { name: HOST.into(), family, version };
+        let late = before + TTL - Duration::from_millis(1);
+        assert_eq!(machine.dns.cached(&question, late), Some(Ok([address].into())));
+        assert_eq!(machine.dns.cached(&question, after + TTL), None);
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use super::*;
 use crate::project::jmespath::Expression;
 
 fn search(path: &str, document: &[u8]) -> Result<String, String> {
-    let document = Document::parse(document)?;
+    let document = Document::parse(document).map_err(|unread| unread.what)?;
     let end = Instant::now() + Duration::from_secs(60);
     let found = Expression::parse(path)?.search(&document, end)?;
     Ok(String::from_utf8(found.into_bytes()).unwrap())
@@ -17,16 +17,16 @@ fn search(path: &str, document: &[u8]) -> Result<String, String> {
 fn wrong(document: &str) -> String {
     match Document::parse(document.as_bytes()) {
         Ok(read) => panic!("{document:?} is read as {:?}", events(read.root())),
-        Err(error) => error.into(),
+        Err(unread) => unread.what,
     }
 }
 
 #[test]
 fn what_to_do_depends_on_whether_there_is_a_document() {
     for (text, what, fix) in [
-        ("hunter2", "it is a single text", NO_DOCUMENT),
-        ("{\"a\": hunter2 b: c}", "is not valid JSON", BROKEN),
-        ("a: b\n\tc: hunter2\n", "is not a JSON or YAML document", BROKEN),
+        ("hunter2", "it is a single text", "jmesPath needs a JSON or YAML secret"),
+        ("{\"a\": hunter2 b: c}", "is not valid JSON", "correct the secret's value"),
+        ("a: b\n\tc: hunter2\n", "is not a JSON or YAML document", "correct the secret's value"),
         (
             "-----BEGIN CERTIFICATE-----\nhunter2\n-----END CERTIFICATE-----\n",
             "is PEM",

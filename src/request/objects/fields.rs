@@ -3,11 +3,12 @@
 
 use super::{FileMode, Layout, Mistakes, PathTranslation, RelPath};
 use crate::{
-    error::{Error, quoted},
+    error::Error,
     request::{
         accident,
         hints::{self, Kind},
     },
+    text::quoted,
     yaml::{Node, Scalar, Value},
 };
 

@@ -1,7 +1,7 @@
 //! Objects of type `oos`: encrypted parameters of OOS.
 
 use super::{Context, Endpoint, Fields, Mistakes, ParameterRef, Source};
-use crate::{cloud::endpoint::Service, error::quoted, request::accident};
+use crate::{cloud::endpoint::Service, request::accident, text::quoted};
 
 /// Of a name, or a path of names (alibaba-cloud-api: OOS).
 const MAX_NAME: usize = 200;
