@@ -111,7 +111,7 @@ pub(super) fn sum<'a>(texts: impl Iterator<Item = &'a str>) -> Option<String> {
     Some(decimal(total, scale))
 }
 
-/// Exact if its digits end, otherwise the double next to it, as JMESPath has it.
+/// Exact if its digits end, otherwise the nearest double, as JMESPath has it.
 pub(super) fn average<'a>(texts: impl Iterator<Item = &'a str>) -> Option<String> {
     const MORE_PLACES: u32 = 12;
     const MOST_DIGITS: usize = 38;
@@ -239,7 +239,7 @@ mod tests {
             (&["1", "1", "2"], Some("1.3333333333333333")),
             (&["3.7", "0.5", "-7", "9.99", "-2.5", "0"], Some("0.7816666666666666")),
             (&["-1", "-1", "-2"], Some("-1.3333333333333333")),
-            (&["2e20", "1", "1"], Some("66666666666666670000")),
+            (&["2e20", "1", "1"], Some("66666666666666660000")),
             (&[], None),
         ] {
             assert_eq!(average(texts.iter().copied()).as_deref(), expected, "{texts:?}");
