@@ -2,6 +2,7 @@
 
 mod document;
 mod encoding;
+mod found;
 mod functions;
 pub mod jmespath;
 mod json;

@@ -6,8 +6,11 @@
 
 mod compose;
 mod reason;
+mod strict;
 
 use std::fmt;
+
+use strict::Strict;
 
 /// One value of a document and where it starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +50,18 @@ pub struct Position {
     pub column: u32,
 }
 
+impl Position {
+    /// Where a text goes on after what is before.
+    pub fn after(before: &str) -> Self {
+        let number = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        Self {
+            line: number(before.matches('\n').count() + 1),
+            column: number(line.chars().count() + 1),
+        }
+    }
+}
+
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}, column {}", self.line, self.column)
@@ -69,13 +84,12 @@ impl fmt::Display for Malformed {
 impl Node {
     /// The one document of a text. A text without any is null.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
-        compose::document(text, false)
+        compose::document(text, None)
     }
 
-    /// For a text that may be broken JSON: every scalar is on one line, where nothing is folded, and
-    /// none without quotes holds what looks like the next key or quote.
+    /// For a text in brackets that may be broken JSON.
     pub fn parse_strict_flow(text: &str) -> Result<Self, Malformed> {
-        compose::document(text, true)
+        compose::document(text, Some(Strict::default()))
     }
 
     pub fn scalar(&self) -> Option<&Scalar> {

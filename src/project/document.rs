@@ -5,7 +5,7 @@ use super::{
     json,
     value::{Shared, Value},
 };
-use crate::yaml::{Malformed, Node};
+use crate::yaml::{self, Malformed, Node, Position};
 
 pub(super) struct Document(Shared);
 
@@ -30,9 +30,13 @@ impl Unread {
 impl Document {
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, Unread> {
         let text = text(bytes)?;
+        if text.trim_start().starts_with("-----BEGIN ") {
+            let what = "is PEM, not a JSON or YAML document".to_owned();
+            return Err(Unread { what, fix: "remove jmesPath" });
+        }
         let root = match text.trim_start().chars().next() {
             Some('{' | '[') => json_or_flow(text)?,
-            _ => Value::of_yaml(Node::parse(text).map_err(neither)?),
+            _ => Value::of_yaml(block(text).map_err(neither)?),
         };
         match root {
             Value::List(_) | Value::Map(_) => Ok(Self(root.into())),
@@ -58,19 +62,50 @@ fn text(bytes: &[u8]) -> Result<&str, Unread> {
 }
 
 /// A text that starts as JSON is JSON. What only YAML can write, such as keys without quotes, is read
-/// as YAML if no value goes over several lines: YAML would fold them, and what was broken JSON, such
-/// as a key pasted with its line breaks, would become another value.
+/// as YAML if it has one meaning: what was broken JSON would become another value.
 fn json_or_flow(text: &str) -> Result<Value, Unread> {
     let wrong = match json::parse(text) {
         Ok(value) => return Ok(value),
         Err(wrong) => wrong,
     };
-    if wrong.reason != json::TWICE
-        && let Ok(node) = Node::parse_strict_flow(text)
-    {
-        return Ok(Value::of_yaml(node));
+    let what = format!("is not valid JSON: {wrong}");
+    if wrong.reason == json::TWICE {
+        return Err(Unread::broken(what));
     }
-    Err(Unread::broken(format!("is not valid JSON: {wrong}")))
+    match Node::parse_strict_flow(text) {
+        Ok(node) => Ok(Value::of_yaml(node)),
+        Err(uncertain) if json::may_be_yaml(&wrong) => {
+            Err(Unread::broken(format!("{what}; {uncertain}")))
+        }
+        Err(_) => Err(Unread::broken(what)),
+    }
+}
+
+/// Where the first key is in double quotes, as in JSON, no value without any may end as JSON does: the
+/// first bracket of the document is lost.
+fn block(text: &str) -> Result<Node, Malformed> {
+    let node = Node::parse(text)?;
+    let quoted = text.trim_start().lines().next().is_some_and(|line| line.contains("\":"));
+    match rest_of_json(&node).filter(|_| quoted) {
+        Some(at) => {
+            let reason = "a value without quotes ends with , } or ]: it needs quotes or, if this is JSON, \
+                          its first bracket is missing";
+            Err(Malformed { reason, at })
+        }
+        None => Ok(node),
+    }
+}
+
+fn rest_of_json(node: &Node) -> Option<Position> {
+    match &node.value {
+        yaml::Value::Scalar(scalar) => {
+            (scalar.plain && scalar.text.ends_with([',', '}', ']'])).then_some(node.at)
+        }
+        yaml::Value::Sequence(items) => items.iter().find_map(rest_of_json),
+        yaml::Value::Mapping(entries) => {
+            entries.iter().find_map(|entry| rest_of_json(&entry.value))
+        }
+    }
 }
 
 fn neither(wrong: Malformed) -> Unread {

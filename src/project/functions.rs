@@ -46,7 +46,13 @@ const FUNCTIONS: [(&str, usize, usize); 26] = [
 pub(super) fn check(name: &str, args: &[Ast]) -> Result<(), String> {
     let known = FUNCTIONS.iter().find(|(known, ..)| *known == name);
     let Some((_, least, most)) = known else {
-        return Err(format!("calls {}, a function that JMESPath does not have", quoted(name)));
+        let lower = name.to_ascii_lowercase();
+        let meant = FUNCTIONS.iter().find(|(known, ..)| *known == lower);
+        let help = meant.map(|(known, ..)| format!("; write {known}")).unwrap_or_default();
+        return Err(format!(
+            "calls {}, a function that JMESPath does not have{help}",
+            quoted(name)
+        ));
     };
     if args.len() < *least || args.len() > *most {
         let number = if least == most { "" } else { "at least " };

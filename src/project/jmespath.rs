@@ -10,7 +10,7 @@ use jmespath::{
 
 use super::{
     document::Document,
-    functions, json, path,
+    found, functions, json, path,
     search::{self, Fault, Search},
     value::Value,
 };
@@ -41,7 +41,7 @@ impl Expression {
         }
         let ast = jmespath::parse(text).map_err(|error| {
             let column = error.column + 1;
-            let help = path::rewritten(text).map(|path| path::write(&path)).unwrap_or_default();
+            let help = path::advice(text);
             format!("is not a JMESPath expression (column {column}){help}")
         })?;
         check(text, &ast)?;
@@ -63,13 +63,19 @@ impl Expression {
         end: Instant,
     ) -> Result<Secret<Vec<u8>>, String> {
         let mut search = Search::new(&self.text, end);
-        let found = search.eval(&self.ast, document.root()).map_err(|fault| fault.to_string())?;
+        let help = || path::text_as_key(&self.text, &self.ast);
+        let found = search.eval(&self.ast, document.root());
+        let found = found.map_err(|fault| match fault {
+            Fault::Argument(..) => format!("{fault}{}", help()),
+            fault => fault.to_string(),
+        })?;
+        if let Some(what) = found::missing(&self.ast, &found) {
+            let dotted = path::dotted(&self.ast, document.root());
+            return Err(format!("{what}{}", dotted.unwrap_or_else(|| help().to_owned())));
+        }
         let text = match &*found {
-            Value::Null => return Err(path::nothing(&self.ast, document.root())),
             Value::Bool(_, text) | Value::Number(text) | Value::Text(text) => text.to_string(),
-            list_or_map => {
-                json::write(list_or_map, search.left()).ok_or_else(|| Fault::Costly.to_string())?
-            }
+            other => json::write(other, search.left()).ok_or_else(|| Fault::Costly.to_string())?,
         };
         Ok(Secret::new(text.into_bytes()))
     }
@@ -117,7 +123,7 @@ fn reads(ast: &Ast, current: bool) -> bool {
     }
 }
 
-fn children(ast: &Ast) -> Vec<&Ast> {
+pub(super) fn children(ast: &Ast) -> Vec<&Ast> {
     match ast {
         Ast::Identity { .. }
         | Ast::Field { .. }

@@ -97,17 +97,21 @@ fn offset(text: &str, part: &str) -> usize {
 }
 
 fn position(text: &str, offset: usize) -> Position {
-    let before = text.get(..offset).unwrap_or_default();
-    let number = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-    let line = before.rsplit('\n').next().unwrap_or_default();
-    Position {
-        line: number(before.matches('\n').count() + 1),
-        column: number(line.chars().count() + 1),
-    }
+    Position::after(text.get(..offset).unwrap_or_default())
 }
 
 const DEEP: &str = "too deeply nested";
-const ESCAPE: &str = "an unknown or incomplete escape (\\) in a string";
+const ESCAPE: &str = "a single \\ in a string, or an incomplete escape (a \\ is written \\\\)";
+
+const KEY: &str = "a key without double quotes";
+const COMMA: &str = "a comma before a closing bracket";
+const NUMBER: &str = "a number that JSON does not have";
+const VALUE: &str = "a value is missing or has no double quotes";
+
+/// Whether YAML may have what JSON does not, so that this alone is no reason to refuse a text.
+pub(super) fn may_be_yaml(wrong: &Malformed) -> bool {
+    matches!(wrong.reason, KEY | COMMA | NUMBER | VALUE)
+}
 
 /// serde_json's sentences, which have no text of the document, in our words.
 fn words(error: &str) -> &'static str {
@@ -119,16 +123,16 @@ fn words(error: &str) -> &'static str {
         ("expected `,` or `}`", "a comma or a closing } is missing"),
         ("expected `,` or `]`", "a comma or a closing ] is missing"),
         ("expected `:`", "a colon is missing after a key"),
-        ("key must be a string", "a key without double quotes"),
-        ("trailing comma", "a comma before a closing bracket"),
+        ("key must be a string", KEY),
+        ("trailing comma", COMMA),
         ("trailing characters", "there is text after its end"),
         ("EOF while parsing a string", "a double quote is not closed"),
         ("EOF while parsing", "it ends too early: a bracket is not closed"),
         ("escape", ESCAPE),
         ("surrogate", ESCAPE),
-        ("invalid number", "a number that JSON does not have"),
+        ("invalid number", NUMBER),
         ("recursion limit", DEEP),
-        ("expected", "a value is missing or has no double quotes"),
+        ("expected", VALUE),
     ];
     let found = WORDS.iter().find(|(part, _)| error.contains(part));
     found.map_or("it breaks JSON's rules", |(_, words)| *words)

@@ -111,18 +111,22 @@ pub(super) fn sum<'a>(texts: impl Iterator<Item = &'a str>) -> Option<String> {
     Some(decimal(total, scale))
 }
 
-/// Exact if its digits end, otherwise the double next to it, as JMESPath has it.
+/// Exact if its digits end, otherwise the nearest double, as JMESPath has it.
 pub(super) fn average<'a>(texts: impl Iterator<Item = &'a str>) -> Option<String> {
     const MORE_PLACES: u32 = 12;
+    const MOST_DIGITS: usize = 38;
     let (total, scale, count) = total(texts)?;
     let count = i128::try_from(count).ok()?;
     let longer = total.checked_mul(10_i128.checked_pow(MORE_PLACES)?)?;
     if longer.checked_rem(count)? == 0 {
         return Some(decimal(longer.checked_div(count)?, scale + i64::from(MORE_PLACES)));
     }
-    let total: f64 = decimal(total, scale).parse().ok()?;
-    let count: f64 = count.to_string().parse().ok()?;
-    Some((total / count).to_string())
+    // Thirty digits are more than enough for the double next to them.
+    let digits = total.unsigned_abs().to_string().len();
+    let more = u32::try_from(MOST_DIGITS.checked_sub(digits)?).ok()?;
+    let near = total.checked_mul(10_i128.checked_pow(more)?)?.checked_div(count)?;
+    let text = format!("{near}1e-{}", scale + i64::from(more) + 1);
+    Some(text.parse::<f64>().ok()?.to_string())
 }
 
 fn total<'a>(texts: impl Iterator<Item = &'a str>) -> Option<(i128, i64, usize)> {
@@ -233,6 +237,9 @@ mod tests {
             (&["1", "2"][..], Some("1.5")),
             (&["1", "2", "3"], Some("2")),
             (&["1", "1", "2"], Some("1.3333333333333333")),
+            (&["3.7", "0.5", "-7", "9.99", "-2.5", "0"], Some("0.7816666666666666")),
+            (&["-1", "-1", "-2"], Some("-1.3333333333333333")),
+            (&["2e20", "1", "1"], Some("66666666666666660000")),
             (&[], None),
         ] {
             assert_eq!(average(texts.iter().copied()).as_deref(), expected, "{texts:?}");

@@ -4,7 +4,8 @@
 use jmespath::{Variable, ast::Ast};
 use serde_json::Value as Json;
 
-use super::value::Value;
+use super::{jmespath::children, value::Value};
+use crate::{request::accident, text::is_invisible};
 
 /// A longer path is not written out again: an Event has room for less than 1 KiB.
 const LONGEST: usize = 80;
@@ -21,8 +22,59 @@ pub(super) fn write(path: &str) -> String {
     )
 }
 
+/// How to write a path that is not JMESPath.
+pub(super) fn advice(text: &str) -> String {
+    let said = |what: &str| format!("; {what}");
+    if let Some(what) = accident::placeholder(text).filter(|_| !text.contains("[?")) {
+        return said(&format!("it {what}"));
+    }
+    let odd = text.chars().find(|c| is_invisible(*c) || ('\u{2018}'..='\u{201f}').contains(c));
+    if let Some(c) = odd {
+        let kind = if is_invisible(c) { "an invisible character" } else { "a typographic quote" };
+        return said(&format!("it holds {kind} (U+{:04X})", u32::from(c)));
+    }
+    let key_in_brackets = text.split_once("['").is_some_and(|(before, _)| {
+        before.ends_with(|c: char| c.is_ascii_alphanumeric() || "$_]".contains(c))
+    });
+    if key_in_brackets || text.starts_with("$..") {
+        return said(
+            "that is JSONPath; in JMESPath a key of an object is db.host or db.\"api-key\"",
+        );
+    }
+    if text.contains("[?") && text.contains('=') && !text.contains("==") {
+        return said("a filter compares with == and has texts in single quotes: list[?name=='x']");
+    }
+    if text.contains(" + ") {
+        return said("JMESPath has no +; write join('', [user, password])");
+    }
+    if text.ends_with([';', ',']) {
+        return said("remove its last character");
+    }
+    match (item(text), rewritten(text)) {
+        (Some(item), Some(path)) => {
+            format!("; write path: '{item}' for an item of a list, path: '{path}' for a key")
+        }
+        (_, Some(path)) => write(&path),
+        _ => String::new(),
+    }
+}
+
+/// With its numbers as the indexes of lists.
+fn item(text: &str) -> Option<String> {
+    let mut path = String::new();
+    for key in text.split('.') {
+        let is_number = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit());
+        path = match (is_number, path.is_empty()) {
+            (true, _) => format!("{path}[{key}]"),
+            (false, true) => key.to_owned(),
+            (false, false) => format!("{path}.{key}"),
+        };
+    }
+    (path.contains('[') && path.len() <= LONGEST && jmespath::parse(&path).is_ok()).then_some(path)
+}
+
 /// The JMESPath that a path in another notation, or with a key that needs quotes, stands for.
-pub(super) fn rewritten(text: &str) -> Option<String> {
+fn rewritten(text: &str) -> Option<String> {
     let text = text.trim();
     let (text, separator) = match text.strip_prefix('/') {
         Some(pointer) => (pointer, '/'),
@@ -38,8 +90,13 @@ pub(super) fn rewritten(text: &str) -> Option<String> {
 fn key(text: &str) -> Option<String> {
     let (name, indexes) = text.split_at_checked(text.find('[').unwrap_or(text.len()))?;
     let index = |c: char| c.is_ascii_digit() || matches!(c, '[' | ']' | '*' | '-');
-    let plain = |c: char| !c.is_control() && !"()[]{}|&!=<>*,'\"`\\:?@#".contains(c);
-    if name.is_empty() || !name.chars().all(plain) || !indexes.chars().all(index) {
+    let plain = |c: char| !c.is_control() && !"()[]{}|&!=<>*,'\"`\\?@#".contains(c);
+    if name.is_empty()
+        || name.starts_with(':')
+        || name.ends_with(':')
+        || !name.chars().all(plain)
+        || !indexes.chars().all(index)
+    {
         return None;
     }
     Some(if is_identifier(name) { text.to_owned() } else { format!("\"{name}\"{indexes}") })
@@ -71,16 +128,25 @@ fn is_key(text: &str) -> bool {
         && !text.contains(|c: char| c.is_control() || "\"'\\".contains(c))
 }
 
-/// Of an expression that finds nothing, or null.
-pub(super) fn nothing(ast: &Ast, root: &Value) -> String {
-    let what = "finds nothing, or null, in this secret";
+/// Of an expression that finds nothing: the key with dots that it means.
+pub(super) fn dotted(ast: &Ast, root: &Value) -> Option<String> {
     let mut names = Vec::new();
-    let dotted = fields(ast, &mut names).then(|| present(&names, root)).flatten();
-    let dotted = dotted.filter(|path| path.len() <= LONGEST);
-    match dotted {
-        Some(path) => format!("{what}, which has a key with a dot in its name{}", write(&path)),
-        None => what.to_owned(),
-    }
+    let path = fields(ast, &mut names).then(|| present(&names, root)).flatten();
+    let path = path.filter(|path| path.len() <= LONGEST)?;
+    Some(format!(", which has a key with a dot in its name{}", write(&path)))
+}
+
+/// Of an expression that does not find what it could: a text in double quotes where a value is
+/// compared or given to a function.
+pub(super) fn text_as_key(text: &str, ast: &Ast) -> &'static str {
+    let is_quoted = |ast: &&Ast| {
+        let Ast::Field { offset, .. } = ast else { return false };
+        text.get(*offset..).is_some_and(|text| text.starts_with('"'))
+    };
+    let here = matches!(ast, Ast::Comparison { .. } | Ast::Function { .. })
+        && children(ast).iter().any(is_quoted);
+    let below = || children(ast).into_iter().any(|child| !text_as_key(text, child).is_empty());
+    if here || below() { "; a text needs single quotes: in double quotes it is a key" } else { "" }
 }
 
 /// The names of a path that is nothing but keys.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use granit_parser::{Event, Marker, Options, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
-use super::{Entry, Malformed, Node, Position, Scalar, Value, reason};
+use super::{Entry, Malformed, Node, Position, Scalar, Value, reason, strict::Strict};
 
 /// Deep enough for any document that a person wrote.
 pub(super) const MAX_DEPTH: usize = 32;
@@ -15,7 +15,7 @@ const MAX_BYTES: usize = 1 << 20;
 
 const TOO_LARGE: &str = "too large, too deeply nested, or too many aliases";
 
-pub(super) fn document(text: &str, strict: bool) -> Result<Node, Malformed> {
+pub(super) fn document(text: &str, strict: Option<Strict>) -> Result<Node, Malformed> {
     if text.len() > MAX_BYTES {
         return Err(Malformed { reason: TOO_LARGE, at: Position { line: 1, column: 1 } });
     }
@@ -60,7 +60,7 @@ fn options() -> Options {
 struct Composer<'a> {
     text: &'a str,
     events: Parser<'a, StrInput<'a>>,
-    strict: bool,
+    strict: Option<Strict>,
     /// `None` while the node itself is being read.
     anchors: BTreeMap<usize, Option<Node>>,
     nodes: usize,
@@ -70,7 +70,12 @@ struct Composer<'a> {
 impl<'a> Composer<'a> {
     fn next(&mut self) -> Result<(Event<'a>, Span), Malformed> {
         match self.events.next() {
-            Some(Ok(next)) => Ok(next),
+            Some(Ok((event, span))) => {
+                if let Some(strict) = &mut self.strict {
+                    strict.check(self.text, &event, &span)?;
+                }
+                Ok((event, span))
+            }
             Some(Err(error)) => Err(self.syntax(&error)),
             None => Ok((Event::StreamEnd, Span::default())),
         }
@@ -89,10 +94,6 @@ impl<'a> Composer<'a> {
                 if span.start.line() != span.end.line() && is_folded_pem(&text) {
                     let reason = "a PEM key or certificate over several lines, which YAML folds into one: \
                                   write it as a block with |";
-                    return Err(Malformed { reason, at });
-                }
-                if self.strict && !is_certain(&text, style, span) {
-                    let reason = "not valid JSON, and as YAML not certain";
                     return Err(Malformed { reason, at });
                 }
                 let plain = style == ScalarStyle::Plain && !means_text(tag.as_deref(), span)?;
@@ -200,18 +201,6 @@ fn is_folded_pem(text: &str) -> bool {
     first.is_some_and(|(_, after)| after.starts_with(' '))
 }
 
-fn is_certain(text: &str, style: ScalarStyle, span: &Span) -> bool {
-    let one_line = span.start.line() == span.end.line();
-    match style {
-        ScalarStyle::Literal | ScalarStyle::Folded => true,
-        ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => one_line,
-        ScalarStyle::Plain => {
-            let next_key = text.contains(':') && text.contains([' ', '\t']);
-            one_line && !next_key && !text.contains(['"', '\''])
-        }
-    }
-}
-
 const TWICE: &str = "the same key twice";
 
 /// Two keys with one text would leave it open which value is meant.
@@ -281,7 +270,7 @@ fn tagged(span: &Span) -> Malformed {
     Malformed { reason, at }
 }
 
-fn position(marker: &Marker) -> Position {
+pub(super) fn position(marker: &Marker) -> Position {
     let number = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
     Position { line: number(marker.line()), column: number(marker.col() + 1) }
 }

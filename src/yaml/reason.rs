@@ -54,6 +54,7 @@ fn words(kind: &ErrorKind) -> &'static str {
         | K::TabInIndentation
         | K::TabAtBlockScalarStart
         | K::TabInPlainScalar => TAB,
+        K::UnexpectedCharacter { character } if character.is_control() => control(*character),
         K::UnexpectedCharacter { .. } => {
             "not valid YAML: a value that starts with % @ or ` needs quotes"
         }
@@ -142,5 +143,15 @@ fn words(kind: &ErrorKind) -> &'static str {
              % needs quotes)"
         }
         _ => OTHER,
+    }
+}
+
+fn control(character: char) -> &'static str {
+    match character {
+        '\0' => "not valid YAML: a control character (U+0000), which YAML does not allow",
+        '\u{8}' => "not valid YAML: a control character (U+0008), which YAML does not allow",
+        '\u{1b}' => "not valid YAML: a control character (U+001B), which YAML does not allow",
+        '\u{7f}' => "not valid YAML: a control character (U+007F), which YAML does not allow",
+        _ => "not valid YAML: a control character, which YAML does not allow",
     }
 }

@@ -22,6 +22,25 @@ fn wrong(document: &str) -> String {
 }
 
 #[test]
+fn what_to_do_depends_on_whether_there_is_a_document() {
+    for (text, what, fix) in [
+        ("hunter2", "it is a single text", "jmesPath needs a JSON or YAML secret"),
+        ("{\"a\": hunter2 b: c}", "is not valid JSON", "correct the secret's value"),
+        ("a: b\n\tc: hunter2\n", "is not a JSON or YAML document", "correct the secret's value"),
+        (
+            "-----BEGIN CERTIFICATE-----\nhunter2\n-----END CERTIFICATE-----\n",
+            "is PEM",
+            "remove jmesPath",
+        ),
+        ("-----BEGIN CERTIFICATE-----", "is PEM", "remove jmesPath"),
+    ] {
+        let error = Document::parse(text.as_bytes()).err().unwrap();
+        assert!(error.what.contains(what) && error.fix == fix, "{error:?}");
+        assert!(!error.what.contains("hunter2"), "{error:?}");
+    }
+}
+
+#[test]
 fn json_scalars_keep_their_text() {
     let document = r#"{"iccid": 89860012345678901234, "limit": 100.00, "rate": 0.10, "n": 1e5,
         "big": 1E+400, "zero": -0.0, "seed": 123456789012345678901234567890, "t": true,
@@ -103,6 +122,34 @@ fn broken_json_is_not_read_as_yaml() {
         ("{\"a\": \"\\ud800\"}", "escape", "line 1"),
         ("{\"a\":\n \"hunter2\\q\"}", "escape", "line 2"),
         ("{\"hunter2\": 1} {\"b\": 2}", "text after its end", "line 1"),
+        ("{\"a\":\"hunter2\\admin\"}", "a single \\ in a string", "line 1, column 15"),
+        (
+            "{\"n\": 01, \"a\": \"hunter2\\admin\"}",
+            "single \\ in double quotes",
+            "line 1, column 16",
+        ),
+        ("{n: 1, \"a\\x41\": hunter2}", "single \\ in double quotes", "line 1, column 8"),
+        ("{\"a\": p@ss,hunter2}", "a key without a value", "line 1, column 12"),
+        ("{a: b, password:hunter2}", "a key without a value", "line 1, column 8"),
+        ("{\"a\": , \"hunter2\"}", "a key without a value", "line 1"),
+        ("{\"a\": abc #hunter2\n}", "a mark that JSON does not have", "line 1, column 11"),
+        (
+            "{\n  a: b, # hunter2\n  \"c\": d\n}",
+            "a mark that JSON does not have",
+            "line 2, column 9",
+        ),
+        ("{\"a\": &abc hunter2}", "a mark that JSON does not have", "line 1, column 7"),
+        ("{a: &abc b, c: *abc}", "a mark that JSON does not have", "line 1, column 5"),
+        ("{\"a\": ! hunter2}", "a mark that JSON does not have", "line 1, column 7"),
+        ("{\"a\": !!str hunter2}", "a mark that JSON does not have", "line 1, column 7"),
+        ("{? a : hunter2}", "a mark that JSON does not have", "line 1, column 2"),
+        ("{'a': 'hunter2\\nb'}", "a \\ outside double quotes", "line 1, column 7"),
+        ("{\"a\": hunter2\\\\x}", "a \\ outside double quotes", "line 1, column 7"),
+        ("{<<: {a: hunter2}}", "a merge key", "line 1, column 2"),
+        ("[a: hunter2]", "a colon in a list", "line 1, column 2"),
+        ("{\"a\": [true, hunter2,x, 1]}", "an item of a list", "line 1, column 14"),
+        ("{a: b, note: it's hunter2}", "a quote in a value", "line 1, column 14"),
+        ("{a: b, c: at 12:30}", "a colon in a value", "line 1, column 11"),
         ("[hunter2] [", "", "line 1"),
     ] {
         let error = wrong(text);
@@ -115,14 +162,36 @@ fn broken_json_is_not_read_as_yaml() {
 }
 
 #[test]
+fn json_that_lost_its_first_bracket_is_refused() {
+    for text in [
+        "\"a\": hunter2}",
+        "!!str \"a\": 1}",
+        "- \"a\": [b]\n  c: hunter2]",
+        "\"a\": hunter2,\n\"b\": 1",
+    ] {
+        let error = wrong(text);
+        assert!(error.contains("its first bracket is missing (line "), "{text}: {error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+    for text in ["a: b}", "\"a\": [b]", "\"a\": {b: c}", "\"a\": 'b}'"] {
+        search("@", text.as_bytes()).unwrap();
+    }
+}
+
+#[test]
 fn what_only_yaml_can_write_is_read_where_it_is_certain() {
     for (text, path, expected) in [
         ("{a: b, c: http://x/y}", "c", "http://x/y"),
         ("{'a': 'b'}", "a", "b"),
         ("{\"a\": 01,}", "a", "01"),
         ("[a, b c]", "[1]", "b c"),
-        ("{\n  a: b, # note\n  \"c\": d\n}", "c", "d"),
-        ("\"a\": one\n  two", "a", "one two"),
+        ("{\n  a: b,\n  \"c\": d\n}", "c", "d"),
+        ("{a: b} # note\n---\n", "a", "b"),
+        ("{'a': 'say \"b\"', c: [d,e f]}", "a", "say \"b\""),
+        ("{a: \"b\\u0041\\n\\/\"}", "a", "bA\n/"),
+        ("\"a\": it's\n\"c\": say \"hi\"\n", "a", "it's"),
+        ("\"a\": at 12:30 today # note\n", "a", "at 12:30 today"),
+        ("\"a\": one\n  two\n", "a", "one two"),
         ("\"a\": b\n\"c\": |\n  d\n  e\n", "c", "d\ne\n"),
         ("{\"a\": True}", "a", "True"),
         ("{\"a\": \"b\tc\"}", "a", "b\tc"),
@@ -146,24 +215,6 @@ fn bytes_that_are_no_text_are_named() {
     }
     assert_eq!(search("a", b"a: b\n---\n").as_deref(), Ok("b"));
     assert_eq!(search("a", b"x: &x {a: b}\n<<: *x\n").as_deref(), Ok("b"));
-}
-
-#[test]
-fn fix_depends_on_whether_the_value_is_a_document_at_all() {
-    let other = "jmesPath needs a JSON or YAML secret";
-    let broken = "correct the secret's value";
-    for (bytes, fix) in [
-        (&b"password"[..], other),
-        (b"\"password\"", other),
-        (b"12", other),
-        (b"", other),
-        (b"\xff\xfea\0", other),
-        (b"\xff", other),
-        (b"{\"a\": 1", broken),
-        (b"a: b\na: c\n", broken),
-    ] {
-        assert_eq!(Document::parse(bytes).err().unwrap().fix, fix, "{bytes:?}");
-    }
 }
 
 /// What a generated document holds.
@@ -225,6 +276,174 @@ impl Tree {
             }
         }
     }
+}
+
+/// A document as it is written, and where each scalar of it is.
+#[derive(Default)]
+struct Written {
+    text: String,
+    /// With its path and value.
+    scalars: Vec<(std::ops::Range<usize>, String, String)>,
+}
+
+impl Written {
+    fn add(&mut self, tree: &Tree, path: &str, blank: &str) {
+        let start = self.text.len();
+        match tree {
+            Tree::List(items) => {
+                self.text.push('[');
+                for (index, item) in items.iter().enumerate() {
+                    self.text.push_str(if index > 0 { "," } else { "" });
+                    self.text.push_str(blank);
+                    self.add(item, &format!("{path}[{index}]"), blank);
+                }
+                self.text.push(']');
+            }
+            Tree::Map(fields) => {
+                self.text.push('{');
+                for (index, (key, value)) in fields.iter().enumerate() {
+                    let comma = if index > 0 { "," } else { "" };
+                    self.text.push_str(&format!("{comma}{blank}{}:{blank}", quoted(key)));
+                    self.add(value, &format!("{path}.{}", quoted(key)), blank);
+                }
+                self.text.push('}');
+            }
+            scalar => {
+                self.text.push_str(&scalar.json(""));
+                let mut found = Vec::new();
+                scalar.scalars(path, &mut found);
+                let (path, value) = found.remove(0);
+                let value = value.unwrap_or_default();
+                self.scalars.push((start..self.text.len(), path, value));
+            }
+        }
+    }
+}
+
+/// What a person or a tool does to a document, with the bytes that it goes over.
+#[derive(Clone, Debug)]
+enum Edit {
+    Delete,
+    Insert(&'static str),
+    Replace(&'static str),
+    /// Of one string.
+    Unquote,
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    let text = prop::sample::select(vec![
+        ",", ":", "{", "}", "[", "]", "\"", "'", "#", "\\", " ", "\n", "\t", "&", "*", "!", "|",
+        ">", "?", "-", "%", "@", "`", "<<", " #c\n", "//c\n", ": ", ", ", "a", "0", "null",
+        "\u{a0}", "\u{feff}", "\u{85}", "\u{2028}", "---", "\n---\n", "&a ", "*a", "!!str ", "? ",
+        "- ",
+    ]);
+    prop_oneof![
+        2 => Just(Edit::Delete),
+        3 => text.clone().prop_map(Edit::Insert),
+        2 => text.prop_map(Edit::Replace),
+        2 => Just(Edit::Unquote),
+    ]
+}
+
+impl Edit {
+    /// The edited text, and which of its scalars are as they were.
+    fn apply<'a>(
+        &self,
+        to: &'a Written,
+        at: prop::sample::Index,
+    ) -> (String, Vec<(&'a str, &'a str)>) {
+        let mut text = to.text.clone();
+        let starts: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
+        let start = starts[at.index(starts.len())];
+        let end = start + text[start..].chars().next().unwrap().len_utf8();
+        let range = match self {
+            Self::Insert(more) => {
+                text.insert_str(start, more);
+                start..start
+            }
+            Self::Delete => {
+                text.replace_range(start..end, "");
+                start..end
+            }
+            Self::Replace(more) => {
+                text.replace_range(start..end, more);
+                start..end
+            }
+            Self::Unquote => {
+                let strings = to.scalars.iter().map(|(range, ..)| range.clone());
+                let strings: Vec<_> =
+                    strings.filter(|range| text[range.clone()].starts_with('"')).collect();
+                if strings.is_empty() {
+                    return (text, Vec::new());
+                }
+                let range = strings[at.index(strings.len())].clone();
+                text.remove(range.end - 1);
+                text.remove(range.start);
+                range
+            }
+        };
+        // A blank next to it is no boundary.
+        let before = to.text[..range.start].trim_end().len();
+        let after = to.text.len() - to.text[range.end..].trim_start().len();
+        let range = before..after;
+        let untouched = to
+            .scalars
+            .iter()
+            .filter(|(scalar, ..)| range.start > scalar.end || range.end < scalar.start);
+        (text, untouched.map(|(_, path, value)| (&**path, &**value)).collect())
+    }
+}
+
+/// With what YAML has for signs in its strings.
+fn document_to_break() -> impl Strategy<Value = Tree> {
+    let text = prop::sample::select(vec![
+        "p@ss,w0rd",
+        "abc",
+        "CORP\\admin",
+        "a b: c",
+        "x#y",
+        "x #y",
+        "it's",
+        "1.10",
+        "{x}",
+        "[y]",
+        "&amp z",
+        "*star",
+        "!bang",
+        "%p",
+        "true",
+        "null",
+        "q\"q",
+        "a:b",
+        "http://h/p?a=b#f",
+        "tab\tx",
+        "nl\nx",
+        "é",
+        "- x",
+        "? y",
+        "|x",
+        ">x",
+        "@a",
+        "`b",
+        "~",
+        "",
+        "y', c: d",
+        ", b: c",
+        "a\\nb",
+    ]);
+    let scalar = prop_oneof![
+        1 => Just(Tree::Null),
+        2 => any::<bool>().prop_map(Tree::Bool),
+        3 => number().prop_map(Tree::Number),
+        6 => text.prop_map(|text| Tree::Text(text.to_owned())),
+    ];
+    let nested = scalar.prop_recursive(2, 12, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Tree::List),
+            prop::collection::vec(("[abc'#:, ]{1,3}", inner), 0..4).prop_map(Tree::map),
+        ]
+    });
+    prop::collection::vec(("[abc'#:, ]{1,3}", nested), 1..5).prop_map(Tree::map)
 }
 
 fn quoted(text: &str) -> String {
@@ -301,6 +520,47 @@ proptest! {
             }
         }
         prop_assert_eq!(search("@", document.as_bytes()), Ok(tree.json("")));
+    }
+
+    #[test]
+    fn broken_json_is_refused_or_all_else_is_as_it_was(
+        tree in document_to_break(),
+        blank in "( |\n  )?",
+        edits in prop::collection::vec((edit(), any::<prop::sample::Index>()), 24),
+    ) {
+        let mut written = Written::default();
+        written.add(&tree, "@", &blank);
+        for (edit, at) in edits {
+            let (broken, untouched) = edit.apply(&written, at);
+            if json::parse(&broken).is_ok() {
+                continue;
+            }
+            for (path, value) in untouched {
+                if let Ok(found) = search(path, broken.as_bytes()) {
+                    prop_assert_eq!(found, value, "{} of {:?}, was {:?}", path, broken, &written.text);
+                }
+            }
+        }
+    }
+
+    /// As Python prints a document, or with half of its backslashes.
+    #[test]
+    fn documents_in_single_quotes_or_without_escapes_are_refused_or_unchanged(
+        tree in document_to_break(),
+        blank in "( |\n  )?",
+    ) {
+        let mut written = Written::default();
+        written.add(&tree, "@", &blank);
+        for broken in [written.text.replace('"', "'"), written.text.replace("\\\\", "\\")] {
+            if json::parse(&broken).is_ok() {
+                continue;
+            }
+            for (_, path, value) in &written.scalars {
+                if let Ok(found) = search(path, broken.as_bytes()) {
+                    prop_assert_eq!(&found, value, "{} of {:?}", path, broken);
+                }
+            }
+        }
     }
 
     #[test]

@@ -192,6 +192,77 @@ fn paths_in_other_notations_are_rewritten() {
 }
 
 #[test]
+fn paths_that_are_not_jmespath_say_what_they_are() {
+    for (path, advice) in [
+        (
+            "list.0.v",
+            "; write path: 'list[0].v' for an item of a list, path: 'list.\"0\".v' for a key",
+        ),
+        ("0", "; write path: '[0]' for an item of a list, path: '\"0\"' for a key"),
+        ("a:b", "path: '\"a:b\"'"),
+        ("db['host']", "that is JSONPath"),
+        ("$['password']", "that is JSONPath"),
+        ("$..password", "that is JSONPath"),
+        ("list[?name=x]", "a filter compares with =="),
+        ("user + password", "JMESPath has no +"),
+        ("password;", "remove its last character"),
+        ("\u{201c}password\u{201d}", "a typographic quote (U+201C)"),
+        ("pass\u{200b}word", "an invisible character (U+200B)"),
+        ("{{ .password }}", "a template that was not rendered"),
+        ("${password}", "a variable"),
+        ("<key>", "a placeholder"),
+        ("Length(user)", "; write length"),
+    ] {
+        let error = refused(path);
+        assert!(error.contains(advice), "{path}: {error}");
+        assert!(error.contains("write path") == advice.contains("write path"), "{path}: {error}");
+    }
+    for path in ["a[?b<c && d>e", "join('', ['a', b]"] {
+        assert!(refused(path).ends_with(')'), "{}", refused(path));
+    }
+}
+
+#[test]
+fn paths_that_find_no_element_are_errors_and_stored_lists_are_not() {
+    let json =
+        r#"{"l":[{"name":"a","v":1,"t":[]}],"e":[],"o":{},"n":[null],"z":null,"nested":[[]]}"#;
+    for (path, part) in [
+        ("l[?name=='nope'].v", "finds no element in this secret"),
+        ("l[*].nope", "finds no element"),
+        ("l[5:]", "finds no element"),
+        ("e[*]", "finds no element"),
+        ("nested[]", "finds no element"),
+        ("*.nope", "finds no element"),
+        ("l[?v==`2`] | sort_by(@, &v)", "finds no element"),
+        ("e[*] || l[5:]", "finds no element"),
+        ("[nope]", "finds nothing, or null, in this secret for item 1"),
+        ("l[0].{a: v, b: nope}", "finds nothing, or null, in this secret for \"b\""),
+        ("{a: {b: z}}", "in this secret for \"b\" for \"a\""),
+        ("{a: l[5:]}", "finds no element in this secret for \"a\""),
+        ("l[?name==\"a\"].v", "finds no element in this secret; a text needs single quotes"),
+        ("join(\":\", l[*].name)", "a list of strings; a text needs single quotes"),
+    ] {
+        let error = search(path, json).unwrap_err();
+        assert!(error.contains(part), "{path}: {error}");
+    }
+    for (path, expected) in [
+        ("e", "[]"),
+        ("o", "{}"),
+        ("n", "[null]"),
+        ("l[0].t", "[]"),
+        ("l[*].t", "[[]]"),
+        ("l[*].t | [0]", "[]"),
+        ("l[?name=='a'] | [0].t", "[]"),
+        ("{a: e, b: o}", r#"{"a":[],"b":{}}"#),
+        ("l[*].{a: v, b: nope}", r#"[{"a":1,"b":null}]"#),
+        ("{a: nope || ''}", r#"{"a":""}"#),
+        ("length(l[5:])", "0"),
+    ] {
+        assert_eq!(search(path, json).as_deref(), Ok(expected), "{path}");
+    }
+}
+
+#[test]
 fn keys_with_dots_are_named_where_the_path_means_them() {
     let json = r#"{"tls.crt": "c", "a": {"b.c": {"d": 1}}, "x.y": null, "x": {}, "it's\n.b": 1}"#;
     for (path, advice) in [
