@@ -387,7 +387,8 @@ ALIBABA_CLOUD_ECS_METADATA_DISABLED, ALIBABA_CLOUD_IMDSV1_DISABLED, KUBERNETES_S
 KUBERNETES_SERVICE_PORT, SSL_CERT_FILE, SSL_CERT_DIR. Not used: HTTPS_PROXY and HTTP_PROXY.
 
 Exit status: 0 after SIGTERM or SIGINT, 64 if the configuration is wrong (all mistakes in
-values are listed; an unknown flag is reported alone, as text), 1 if the program cannot start or go on, or a second signal ended it.";
+values are listed; an unknown flag is reported alone, as text), 1 if the program cannot start or go
+on, or a second signal ended it.";
 
 pub(crate) fn command() -> Command {
     let arguments = FLAGS.iter().map(|flag| {
