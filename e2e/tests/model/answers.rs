@@ -16,13 +16,16 @@ pub(super) struct Reply {
     pub(super) missing: Vec<Asked>,
 }
 
+/// As the services write it: with another one, a code that is not known is not theirs.
+const REQUEST: &str = "0D7E1D0C-8A4B-4B0C-9A55-2F6D0A3C1B7E";
+
 impl Reply {
     fn of(status: u16, body: Value) -> Self {
         Self { status, body, refused: Vec::new(), missing: Vec::new() }
     }
 
     fn error(status: u16, code: &str) -> Self {
-        Self::of(status, json!({ "Code": code, "Message": "no", "RequestId": "r" }))
+        Self::of(status, json!({ "Code": code, "Message": "no", "RequestId": REQUEST }))
     }
 }
 
@@ -87,7 +90,10 @@ impl Cloud {
                     }
                 }
                 open.rng.shuffle(&mut values);
-                Reply::of(200, json!({ "SecretValues": values, "Errors": [], "RequestId": "r" }))
+                Reply::of(
+                    200,
+                    json!({ "SecretValues": values, "Errors": [], "RequestId": REQUEST }),
+                )
             }
             "GetSecretParameter" => {
                 let (name, version) = (field("Name"), field("ParameterVersion"));
@@ -96,7 +102,7 @@ impl Cloud {
                     Some(refusal) => refusal,
                     None => {
                         let value = open.parameter(&caller, &object, &name, &version, now);
-                        Reply::of(200, json!({ "Parameter": value, "RequestId": "r" }))
+                        Reply::of(200, json!({ "Parameter": value, "RequestId": REQUEST }))
                     }
                 }
             }
@@ -118,7 +124,7 @@ impl Cloud {
                 }
                 open.rng.shuffle(&mut values);
                 let body = json!({
-                    "Parameters": values, "InvalidParameters": invalid, "RequestId": "r",
+                    "Parameters": values, "InvalidParameters": invalid, "RequestId": REQUEST,
                 });
                 Reply { refused: missing.clone(), missing, ..Reply::of(200, body) }
             }
@@ -168,7 +174,7 @@ impl Open {
             "Expiration": (jiff::Timestamp::now() + lifetime).to_string(),
         });
         self.keys.insert(id, Held { who, ends: Some(Instant::now() + lifetime) });
-        Reply::of(200, json!({ "Credentials": credentials, "RequestId": "r" }))
+        Reply::of(200, json!({ "Credentials": credentials, "RequestId": REQUEST }))
     }
 
     /// `None` if the session is over.
@@ -200,7 +206,7 @@ impl Open {
             "SecretData": text,
             "SecretDataType": "text",
             "VersionId": version,
-            "RequestId": "r",
+            "RequestId": REQUEST,
         });
         if rotates > 0 {
             let at = jiff::Timestamp::now() + Duration::from_secs(rotates);
