@@ -99,6 +99,9 @@ impl RoleArn {
 
     /// Why a text is not one.
     pub fn problem(text: &str) -> &'static str {
+        if text.trim() != text {
+            return "it holds a blank at its start or end";
+        }
         let Some(rest) = text.strip_prefix("acs:ram:") else {
             return match text.split_once(':') {
                 None => "it is a role's name alone",
@@ -249,6 +252,8 @@ mod tests {
     fn what_is_no_role_says_why() {
         for (text, why) in [
             ("web", "it is a role's name alone"),
+            (" acs:ram::1:role/web", "it holds a blank at its start or end"),
+            ("acs:ram::1:role/web\n", "it holds a blank at its start or end"),
             ("role/web", "it is a role's name alone"),
             ("arn:aws:iam::1:role/web", "it is an ARN of another cloud"),
             ("acs:kms::1:role/web", "it is no ARN of RAM"),

@@ -133,17 +133,12 @@ impl Endpoints {
         if written.contains("://") {
             return Err("is a URL; write the host name alone".to_owned());
         }
-        // Host names mean the same in either letter case; what is signed and kept has one.
-        let host = &*written.to_ascii_lowercase();
-        if is_kms_instance(host) && is_host(host) {
-            return Ok((Endpoint::new(host.to_owned()), None));
+        if let Some(found) = self.of_object(written) {
+            return Ok(found);
         }
-        if let Some(region) = shared_gateway_region(host) {
-            return Ok((Endpoint::new(host.to_owned()), Some(region)));
-        }
-        let listed = self.allowed.iter().any(|glob| glob.matches(host) || glob.matches(written));
-        if listed && HostTemplate::parse(host).is_some() && !host.contains('{') {
-            return Ok((Endpoint::new(host.to_owned()), None));
+        let (host, more) = written.split_at(written.find([':', '/']).unwrap_or(written.len()));
+        if self.of_object(host).is_some() {
+            return Err(format!("holds {} behind the host; write {host}", quoted(more)));
         }
         Err(format!(
             "{} is not an Alibaba Cloud KMS host (kms.REGION.aliyuncs.com, \
@@ -151,6 +146,20 @@ impl Endpoints {
              the operator listed in --allowed-endpoints",
             quoted(written)
         ))
+    }
+
+    fn of_object(&self, written: &str) -> Option<(Endpoint, Option<Region>)> {
+        // Host names mean the same in either letter case; what is signed and kept has one.
+        let host = &*written.to_ascii_lowercase();
+        if is_kms_instance(host) && is_host(host) {
+            return Some((Endpoint::new(host.to_owned()), None));
+        }
+        if let Some(region) = shared_gateway_region(host) {
+            return Some((Endpoint::new(host.to_owned()), Some(region)));
+        }
+        let listed = self.allowed.iter().any(|glob| glob.matches(host) || glob.matches(written));
+        let valid = listed && HostTemplate::parse(host).is_some() && !host.contains('{');
+        valid.then(|| (Endpoint::new(host.to_owned()), None))
     }
 }
 
@@ -252,6 +261,26 @@ mod tests {
             "evil.com/.kms.internal:8443",
         ] {
             assert!(set.kms_of_object(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn host_of_an_object_with_port_or_path_says_what_is_too_much() {
+        for (written, told) in [
+            (
+                "kms.cn-beijing.aliyuncs.com:443",
+                "holds \":443\" behind the host; write kms.cn-beijing.aliyuncs.com",
+            ),
+            (
+                "kst-1.cryptoservice.kms.aliyuncs.com/",
+                "holds \"/\" behind the host; write kst-1.cryptoservice.kms.aliyuncs.com",
+            ),
+        ] {
+            assert_eq!(endpoints().kms_of_object(written).unwrap_err(), told);
+        }
+        for other in ["evil.com:443", "kms.cn-beijing.aliyuncs.com.evil.com/", ":443", "/"] {
+            let told = endpoints().kms_of_object(other).unwrap_err();
+            assert!(told.contains("is not an Alibaba Cloud KMS host"), "{told}");
         }
     }
 
