@@ -59,6 +59,12 @@ pub fn is_invisible(c: char) -> bool {
             | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// A character that no standard gives a form: for private use, or none at all.
+pub fn is_private_use(c: char) -> bool {
+    let plane_end = u32::from(c) & 0xfffe == 0xfffe;
+    plane_end || matches!(c, '\u{e000}'..='\u{f8ff}' | '\u{fdd0}'..='\u{fdef}' | '\u{f0000}'..)
+}
+
 /// The start of a text, not longer than so many bytes.
 pub fn cut(text: &str, longest: usize) -> &str {
     let end = (0..=longest.min(text.len())).rev().find(|at| text.is_char_boundary(*at));

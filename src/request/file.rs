@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use crate::text::{is_invisible, quoted};
+use crate::text::{is_invisible, is_private_use, quoted};
 
 /// A file's path inside the volume.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,6 +30,9 @@ impl RelPath {
         // The driver takes them; nobody could type such a name, or see it right in a list.
         if path.chars().any(is_invisible) {
             return Err("holds an invisible character");
+        }
+        if path.chars().any(is_private_use) {
+            return Err("holds a character for private use, which has no form of its own");
         }
         if path.starts_with("..") {
             return Err("starts with \"..\"");
@@ -84,6 +87,13 @@ impl FileMode {
 
     pub fn bits(self) -> i32 {
         i32::from(self.0)
+    }
+}
+
+/// As people write it.
+impl fmt::Display for FileMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04o}", self.0)
     }
 }
 
@@ -188,6 +198,9 @@ mod tests {
             "a\u{200b}b",
             "a\u{202e}b",
             "a\u{2028}",
+            "a\u{e000}",
+            "a\u{10fffd}",
+            "a\u{ffff}",
             &long,
             &deep,
         ] {
@@ -206,7 +219,8 @@ mod tests {
     #[test]
     fn modes_are_octal_text() {
         for (text, bits) in [("0400", 0o400), ("644", 0o644), ("0777", 0o777)] {
-            assert_eq!(FileMode::parse_octal(text).unwrap().bits(), bits);
+            let mode = FileMode::parse_octal(text).unwrap();
+            assert_eq!((mode.bits(), mode.to_string()), (bits, format!("{bits:04o}")));
         }
         for bad in ["", "4", "0o400", "0888", "01777", "10000", "+400", "0000", "r--"] {
             assert_eq!(FileMode::parse_octal(bad), None, "{bad}");
