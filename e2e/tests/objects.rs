@@ -352,7 +352,7 @@ async fn malformed_requests_are_refused_without_repeating_them() {
         (broken(|r| r.permission = "4294967295".to_owned()), "permission: is not a file mode"),
         (
             broken(|r| r.attributes = r.attributes.replace("\\\"token\\\"", "\\\"tok\\\"")),
-            "is not a list of tokens",
+            "serviceAccount.tokens: is not a JSON object of tokens",
         ),
     ] {
         let status = world.driver.send(request, volume.timeout).await.unwrap_err();

@@ -34,21 +34,33 @@ pub(super) fn token(attributes: &Attributes, secrets: &Secrets) -> Result<TokenI
             .fix("remove it from volumeAttributes or from the Secret: kubelet sends the tokens"));
         }
     };
-    let malformed = |at: String| Error::invalid(TOKENS, format!("is not a list of tokens{at}"));
-    let mut tokens: BTreeMap<String, RawToken> = serde_json::from_str(text)
-        .map_err(|error| malformed(format!(" (column {})", error.column())))?;
+    // Null and {} are what is sent for no audience at all.
+    let tokens: Option<BTreeMap<String, RawToken>> =
+        serde_json::from_str(text).map_err(|error| {
+            let at = match error.column() {
+                0 => String::new(),
+                column => format!(" (column {column})"),
+            };
+            Error::invalid(TOKENS, format!("is not a JSON object of tokens{at}"))
+        })?;
+    let Some(mut tokens) = tokens.filter(|tokens| !tokens.is_empty()) else {
+        return Ok(TokenInput::Absent);
+    };
     let Some(raw) = tokens.remove(STS_AUDIENCE) else {
         let audiences = tokens.into_keys().take(5).collect();
         return Ok(TokenInput::OtherAudiences(audiences));
     };
     let jwt = raw.token.expose().trim();
     // The length that AssumeRoleWithOIDC accepts.
-    if !(4..=20_000).contains(&jwt.len()) {
-        return Err(malformed(": the token's length is not one that STS accepts".to_owned()));
+    let wrong = |what: &str| Error::invalid(TOKENS, format!("for {STS_AUDIENCE} {what}"));
+    match jwt.len() {
+        0 => return Err(wrong("is an empty text")),
+        4..=20_000 => {}
+        _ => return Err(wrong("is a text whose length STS does not accept (4 to 20000)")),
     }
     let expires = raw.expires.map(|text| {
-        text.parse::<jiff::Timestamp>()
-            .map_err(|_| malformed(": expirationTimestamp is no time".to_owned()))
+        let time = text.parse::<jiff::Timestamp>();
+        time.map_err(|_| wrong("has an expirationTimestamp that is not a time"))
     });
     Ok(TokenInput::Token(PodToken {
         jwt: Arc::new(Secret::new(jwt.to_owned())),
