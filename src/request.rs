@@ -23,8 +23,7 @@ use crate::{
     text::quoted,
 };
 use attributes::{
-    Attributes, CLASS, Names, PARAMETERS, POD_NAME, POD_NAMESPACE, POD_UID, SERVICE_ACCOUNT,
-    Secrets,
+    Attributes, CLASS, Names, POD_NAME, POD_NAMESPACE, POD_UID, SERVICE_ACCOUNT, Secrets,
 };
 use caller::{Caller, Via};
 use file::{FileMode, PathTranslation};
@@ -126,7 +125,7 @@ pub fn parse(
     let mode = mistakes.keep(default_mode(&request.permission));
     let translation = mistakes.keep(
         PathTranslation::parse(attributes.get("pathTranslation"))
-            .map_err(|what| Error::invalid("parameter pathTranslation", what)),
+            .map_err(|rule| refused(&attributes, "pathTranslation", rule)),
     );
     let region = mistakes.keep(region(&attributes, endpoints));
     let refresh = mistakes.keep(refresh(&attributes));
@@ -162,10 +161,16 @@ pub fn parse(
     }
 }
 
+/// What a parameter holds is none of what is allowed.
+fn refused(attributes: &Attributes, name: &str, rule: &str) -> Error {
+    let text = attributes.get(name).unwrap_or_default();
+    Error::invalid(format!("parameter {name}"), hints::refused(text, rule))
+}
+
 fn check_known(unknown: &Names, mistakes: &mut Mistakes) {
     for name in &unknown.first {
         mistakes.push(|| {
-            let (what, _) = hints::unknown(Kind::Parameter, name, &PARAMETERS);
+            let (what, _) = hints::unknown(Kind::Parameter, name);
             Error::invalid(format!("parameter {}", quoted(name)), what)
         });
     }
@@ -205,7 +210,8 @@ fn wish(attributes: &Attributes) -> Result<Wish, Error> {
     let named = match attributes.get("identity") {
         None => None,
         Some(text) => Some(Mode::parse(text).ok_or_else(|| {
-            let what = format!("is {}; it must be one of {}", quoted(text), Mode::list());
+            let rule = format!("must be one of {}", Mode::list());
+            let what = hints::none_of(text, &Mode::ALL.map(Mode::name), &rule);
             Error::invalid("parameter identity", what)
         })?),
     };
@@ -214,10 +220,8 @@ fn wish(attributes: &Attributes) -> Result<Wish, Error> {
         Some(text) if text.eq_ignore_ascii_case("true") => Some(true),
         Some(text) if text.eq_ignore_ascii_case("false") => Some(false),
         Some(_) => {
-            return Err(Error::invalid(
-                "parameter usePodServiceAccountToken",
-                "must be \"true\" or \"false\"",
-            ));
+            let rule = "must be \"true\" or \"false\"";
+            return Err(refused(attributes, "usePodServiceAccountToken", rule));
         }
     };
     match (named, use_pod) {
@@ -245,8 +249,8 @@ fn role(attributes: &Attributes) -> Result<Option<RoleArn>, Error> {
 fn parse_role(text: &str) -> Result<RoleArn, String> {
     RoleArn::parse(text).ok_or_else(|| {
         let form = RoleArn::FORM;
-        match accident::placeholder(text) {
-            Some(placeholder) => format!("is not of the form {form}: it {placeholder}"),
+        match accident::in_word(text) {
+            Some(accident) => format!("is not of the form {form}: it {accident}"),
             None => format!("is not of the form {form}: {}", RoleArn::problem(text)),
         }
     })
@@ -256,8 +260,8 @@ fn region(attributes: &Attributes, endpoints: &Endpoints) -> Result<Region, Erro
     let Some(text) = attributes.get("region") else { return Ok(endpoints.region.clone()) };
     Region::parse(text).ok_or_else(|| {
         let name = quoted(text);
-        let what = match (accident::placeholder(text), Region::of_zone(text)) {
-            (Some(placeholder), _) => format!("{name} {placeholder}"),
+        let what = match (accident::in_word(text), Region::of_zone(text)) {
+            (Some(accident), _) => format!("{name} {accident}"),
             _ if text.starts_with("__") => {
                 format!("{name} is a placeholder that is to be replaced")
             }
@@ -277,7 +281,7 @@ fn refresh(attributes: &Attributes) -> Result<Option<Duration>, Error> {
         .get("refreshInterval")
         .map(|text| {
             parse_interval(text).ok_or_else(|| {
-                Error::invalid("parameter refreshInterval", "must be 0, or such as 30s, 5m, 1h")
+                refused(attributes, "refreshInterval", "must be 0, or such as 30s, 5m, 1h")
             })
         })
         .transpose()

@@ -36,7 +36,7 @@ const ACCEPTED: [(&str, Parameters, &str, (&str, &str)); 12] = [
     (
         "fields that are null or empty",
         &[],
-        "- {objectName: web/plain, objectAlias: '', objectVersion: null, jmesPath: null}",
+        "- {objectName: web/plain, objectAlias: '', objectVersion: null, filePermission: '', jmesPath: ''}",
         ("web_plain", PLAIN),
     ),
     (

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::{attributes, objects};
+use super::{accident, attributes, objects};
 use crate::text::quoted;
 
 /// A parameter or field of another tool, whose it is, and what to write here.
@@ -55,7 +55,12 @@ const ROLE: Here =
     ours("roleArn", ": acs:ram::ACCOUNT:role/NAME, or an annotation of the ServiceAccount");
 const TLS: Here = none("Alibaba Cloud's hosts need none of it; remove it");
 
-const PARAMETERS: [Foreign; 27] = [
+const ACCESS_KEY: Here = none(
+    "an access key comes from the Secret that the volume's nodePublishSecretRef names, as access_key \
+     and access_secret; remove it",
+);
+
+const PARAMETERS: [Foreign; 30] = [
     foreign("regionId", "Alibaba Cloud's APIs", ours("region", "")),
     foreign("failoverRegion", AWS, none("there is one region for each object; remove it")),
     foreign("preferredAddressType", AWS, none("remove it")),
@@ -83,6 +88,9 @@ const PARAMETERS: [Foreign; 27] = [
     foreign("vaultCACertDirectory", VAULT, TLS),
     foreign("vaultTLSServerName", VAULT, TLS),
     foreign("audience", VAULT, none("the driver's tokenRequests say it; remove it")),
+    foreign("ramRoleARN", ACK, ours("roleArn", "")),
+    foreign("accessKey", ACK, ACCESS_KEY),
+    foreign("accessKeySecret", ACK, ACCESS_KEY),
 ];
 
 const NAME: Here = ours("objectName", "");
@@ -90,7 +98,7 @@ const FILE: Here = ours("objectAlias", "");
 const KEY: Here = ours("jmesPath", ", a list of path and objectAlias");
 const VERSION: Here = ours("objectVersion", "");
 
-const FIELDS: [Foreign; 24] = [
+const FIELDS: [Foreign; 21] = [
     foreign("secretName", VAULT, NAME),
     foreign("secretPath", VAULT, ours("objectName", ", and the file's name is objectAlias")),
     foreign("secretKey", VAULT, KEY),
@@ -99,15 +107,12 @@ const FIELDS: [Foreign; 24] = [
     foreign("encoding", VAULT, ours("objectEncoding", "")),
     foreign("resourceName", GCP, NAME),
     foreign("fileName", GCP, FILE),
-    foreign("path", GCP, FILE),
-    foreign("mode", GCP, ours("filePermission", ", such as \"0400\"")),
+    foreign("mode", GCP, MODE),
     foreign("extractJSONKey", GCP, KEY),
     foreign("extractYAMLKey", GCP, KEY),
     foreign("objectFormat", AZURE, none("here is objectEncoding: utf-8, base64 or hex")),
     foreign("objectVersionHistory", AZURE, none("name each version in an object of its own")),
     foreign("failoverObject", AWS, none("remove it")),
-    foreign("name", ACK, NAME),
-    foreign("key", ACK, FILE),
     foreign("versionId", ACK, VERSION),
     foreign("versionStage", ACK, ours("objectVersionLabel", "")),
     foreign("remoteRef", ESO, NAME),
@@ -117,38 +122,146 @@ const FIELDS: [Foreign; 24] = [
     foreign("endpoint", ACK, ours("kmsEndpoint", "")),
 ];
 
+const ENTRY_FIELDS: [Foreign; 3] = [
+    foreign("fileName", GCP, FILE),
+    foreign("mode", GCP, MODE),
+    foreign("encoding", VAULT, ours("objectEncoding", "")),
+];
+
+/// Names that are no tool's and that people write, each with what to write.
+type Guessed = (&'static str, Here);
+
+const GUESSED_PARAMETERS: [Guessed; 4] = [
+    (
+        "rotationPollInterval",
+        none("it is set for the driver; refreshInterval is how old values may be"),
+    ),
+    ("secretObjects", BESIDE_PARAMETERS),
+    ("provider", BESIDE_PARAMETERS),
+    ("nodePublishSecretRef", none("it belongs to the pod's volume, beside volumeAttributes")),
+];
+const BESIDE_PARAMETERS: Here = none("it belongs beside parameters, under spec");
+
+const GUESSED_FIELDS: [Guessed; 9] = [
+    ("name", ours("objectName", ", and the file's name is objectAlias")),
+    (
+        "key",
+        none(
+            "the secret's name is objectName, the file's objectAlias, and a part of the secret \
+                  is in jmesPath, a list of path and objectAlias",
+        ),
+    ),
+    ("alias", FILE),
+    ("objectKey", KEY),
+    ("jsonKey", KEY),
+    ("jsonPath", KEY),
+    ("fileMode", MODE),
+    ("permission", MODE),
+    ("versionLabel", ours("objectVersionLabel", "")),
+];
+
+const GUESSED_IN_ENTRIES: [Guessed; 11] = [
+    ("key", PATH),
+    ("jmesPath", PATH),
+    ("objectKey", PATH),
+    ("jsonKey", PATH),
+    ("jsonPath", PATH),
+    ("secretKey", PATH),
+    ("property", PATH),
+    ("alias", FILE),
+    ("name", none("the file's name is objectAlias, and what to take from the secret is path")),
+    ("fileMode", MODE),
+    ("permission", MODE),
+];
+const PATH: Here = ours("path", "");
+const MODE: Here = ours("filePermission", ", such as \"0400\"");
+
 /// Where a name was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Parameter,
+    /// Of an object.
     Field,
+    /// Of an entry of an object's `jmesPath`.
+    Entry,
 }
 
-/// What is wrong with a name, and which of the known ones was meant if that is certain enough.
-pub fn unknown(kind: Kind, name: &str, known: &[&'static str]) -> (String, Option<&'static str>) {
-    let (kind, foreign, misplaced) = match kind {
-        Kind::Parameter => ("parameter", PARAMETERS.as_slice(), objects::FIELDS.as_slice()),
-        Kind::Field => ("field", FIELDS.as_slice(), attributes::PARAMETERS.as_slice()),
-    };
-    if let Some(ours) = misplaced.iter().find(|ours| ours.eq_ignore_ascii_case(name)) {
-        let what = match kind {
-            "parameter" => {
+impl Kind {
+    /// The names that there are.
+    pub fn known(self) -> &'static [&'static str] {
+        match self {
+            Kind::Parameter => &attributes::PARAMETERS,
+            Kind::Field => &objects::FIELDS,
+            Kind::Entry => &objects::ENTRY_FIELDS,
+        }
+    }
+
+    fn foreign(self) -> &'static [Foreign] {
+        match self {
+            Kind::Parameter => &PARAMETERS,
+            Kind::Field => &FIELDS,
+            Kind::Entry => &ENTRY_FIELDS,
+        }
+    }
+
+    fn guessed(self) -> &'static [Guessed] {
+        match self {
+            Kind::Parameter => &GUESSED_PARAMETERS,
+            Kind::Field => &GUESSED_FIELDS,
+            Kind::Entry => &GUESSED_IN_ENTRIES,
+        }
+    }
+
+    /// What to say of a name that is known at another place alone.
+    fn of_other_place(self, name: &str) -> Option<String> {
+        let known = |kind: Kind| {
+            kind.known().iter().find(|known| known.eq_ignore_ascii_case(name)).copied()
+        };
+        match self {
+            Kind::Parameter => known(Kind::Field).map(|ours| {
                 format!(
                     "is a field of an object, not a parameter; write {ours} in objects, beside objectName"
                 )
+            }),
+            Kind::Field | Kind::Entry if known(Kind::Parameter).is_some() => {
+                let ours = known(Kind::Parameter)?;
+                Some(format!("is a parameter, not a field of an object; write {ours} beside objects"))
             }
-            _ => format!("is a parameter, not a field of an object; write {ours} beside objects"),
-        };
+            Kind::Field => known(Kind::Entry).map(|ours| {
+                format!(
+                    "belongs into jmesPath, a list in which each entry has {ours} and objectAlias; the \
+                     name of the object's own file is objectAlias"
+                )
+            }),
+            Kind::Entry => known(Kind::Field).map(|_| {
+                format!(
+                    "is a field of the object and not of its jmesPath, whose entries have {}",
+                    self.known().join(", ")
+                )
+            }),
+        }
+    }
+}
+
+/// What is wrong with a name, and which of the known ones was meant if that is certain enough.
+pub fn unknown(kind: Kind, name: &str) -> (String, Option<&'static str>) {
+    let known = kind.known();
+    let noun = if kind == Kind::Parameter { "parameter" } else { "field" };
+    let meant = |here: &Here| known.iter().find(|known| here.ours == Some(known)).copied();
+    let foreign = kind.foreign().iter().find(|theirs| theirs.name.eq_ignore_ascii_case(name));
+    if let Some(Foreign { of, here, .. }) = foreign {
+        return (format!("is a {noun} of {of}; {here}"), meant(here));
+    }
+    let guessed = kind.guessed().iter().find(|(guess, _)| guess.eq_ignore_ascii_case(name));
+    if let Some((_, here)) = guessed {
+        return (format!("is not a {noun}; {here}"), meant(here));
+    }
+    if let Some(what) = kind.of_other_place(name) {
         return (what, None);
     }
-    if let Some(theirs) = foreign.iter().find(|theirs| theirs.name.eq_ignore_ascii_case(name)) {
-        let Foreign { of, here, .. } = theirs;
-        let meant = known.iter().find(|known| here.ours == Some(known));
-        return (format!("is a {kind} of {of}; {here}"), meant.copied());
-    }
     match near(name, known) {
-        Some(near) => (format!("is not a {kind}; did you mean {near}?"), Some(near)),
-        None => (format!("is not a {kind}; there are {}", known.join(", ")), None),
+        Some(near) => (format!("is not a {noun}; did you mean {near}?"), Some(near)),
+        None => (format!("is not a {noun}; there are {}", known.join(", ")), None),
     }
 }
 
@@ -183,11 +296,32 @@ fn edits(a: &str, b: &str) -> usize {
     row.last().copied().unwrap_or(usize::MAX)
 }
 
+/// What to say of a text that is none of a few words, which are in small letters.
+pub fn none_of(text: &str, words: &[&str], rule: &str) -> String {
+    let refused = refused(text, rule);
+    if accident::in_word(text).is_some() {
+        return refused;
+    }
+    match words.iter().find(|word| word.eq_ignore_ascii_case(text)) {
+        Some(word) => format!("{refused}; write {word}, in small letters"),
+        None => match near(text, words) {
+            Some(near) => format!("{refused}; did you mean {near}?"),
+            None => refused,
+        },
+    }
+}
+
+/// What to say of a text that is none of those allowed, with the accident in it if there is one.
+pub fn refused(text: &str, rule: &str) -> String {
+    match accident::in_word(text) {
+        Some(accident) => format!("is {}, which {accident}; it {rule}", quoted(text)),
+        None => format!("is {}; it {rule}", quoted(text)),
+    }
+}
+
 /// What to write for an object type that is another provider's.
 pub fn object_type(text: &str) -> String {
-    let ours = "must be kms (a KMS secret) or oos (an OOS encrypted parameter)";
     let theirs = match text.to_ascii_lowercase().as_str() {
-        "kms" | "oos" => return format!("{ours}, in small letters"),
         "secretsmanager" => "is the AWS provider's type for secrets: write kms",
         "ssmparameter" => "is the AWS provider's type for parameters: write oos",
         "secret" => "is the Azure provider's type for secrets: write kms",
@@ -195,9 +329,21 @@ pub fn object_type(text: &str) -> String {
             "is the Azure provider's type for keys and certificates, which KMS does not hand out; \
              write kms for a secret"
         }
-        _ => return format!("is {}; it {ours}", quoted(text)),
+        _ => {
+            let rule = "must be kms (a KMS secret) or oos (an OOS encrypted parameter)";
+            return none_of(text, &["kms", "oos"], rule);
+        }
     };
     theirs.to_owned()
+}
+
+pub fn object_encoding(text: &str) -> String {
+    match text.to_ascii_lowercase().as_str() {
+        "base64url" => {
+            "is \"base64url\": write base64, which is read with either alphabet".to_owned()
+        }
+        _ => none_of(text, &["utf-8", "base64", "hex"], "must be utf-8, base64 or hex"),
+    }
 }
 
 #[cfg(test)]
@@ -218,21 +364,24 @@ mod tests {
             ("pth", "path"),
         ] {
             assert_eq!(near(name, &KNOWN), Some(proposed), "{name}");
-            let (told, meant) = unknown(Kind::Field, name, &KNOWN);
-            assert_eq!(told, format!("is not a field; did you mean {proposed}?"));
-            assert_eq!(meant, Some(proposed));
         }
         for name in ["objectNameXYZ", "obj", "ptionla", "date", "", &"x".repeat(65)] {
             assert_eq!(near(name, &KNOWN), None, "{name}");
-            let (told, meant) = unknown(Kind::Field, name, &KNOWN);
-            assert_eq!(told, "is not a field; there are objectName, objectAlias, optional, path");
-            assert_eq!(meant, None);
         }
+        let (told, meant) = unknown(Kind::Field, "object_alias");
+        assert_eq!(told, "is not a field; did you mean objectAlias?");
+        assert_eq!(meant, Some("objectAlias"));
+        let (told, meant) = unknown(Kind::Entry, "colour");
+        assert_eq!(
+            told,
+            "is not a field; there are filePermission, objectAlias, objectEncoding, path"
+        );
+        assert_eq!(meant, None);
     }
 
     #[test]
     fn names_of_other_providers_are_recognised_in_any_letter_case() {
-        let told = |kind, name| unknown(kind, name, &KNOWN);
+        let told = unknown;
         let (what, meant) = told(Kind::Field, "secretPath");
         assert_eq!(
             what,
@@ -247,19 +396,120 @@ mod tests {
         assert!(
             told(Kind::Parameter, "keyvaultName").0.contains("a parameter of the Azure provider")
         );
-        assert_eq!(told(Kind::Field, "mode").1, None);
+        assert_eq!(told(Kind::Field, "mode").1, Some("filePermission"));
     }
 
     #[test]
     fn names_in_the_wrong_place_say_where_they_belong() {
         assert_eq!(
-            unknown(Kind::Parameter, "jmespath", &KNOWN).0,
+            unknown(Kind::Parameter, "jmespath").0,
             "is a field of an object, not a parameter; write jmesPath in objects, beside objectName"
         );
+        for kind in [Kind::Field, Kind::Entry] {
+            assert_eq!(
+                unknown(kind, "region").0,
+                "is a parameter, not a field of an object; write region beside objects"
+            );
+        }
         assert_eq!(
-            unknown(Kind::Field, "region", &KNOWN).0,
-            "is a parameter, not a field of an object; write region beside objects"
+            unknown(Kind::Field, "path"),
+            (
+                "belongs into jmesPath, a list in which each entry has path and objectAlias; the name \
+                 of the object's own file is objectAlias"
+                    .to_owned(),
+                None
+            )
         );
+        assert_eq!(
+            unknown(Kind::Entry, "objectName").0,
+            "is a field of the object and not of its jmesPath, whose entries have filePermission, \
+             objectAlias, objectEncoding, path"
+        );
+    }
+
+    #[test]
+    fn names_that_people_guess_say_what_to_write() {
+        for (kind, name, told, meant) in [
+            (Kind::Field, "alias", "is not a field; here it is objectAlias", Some("objectAlias")),
+            (Kind::Field, "jsonkey", "here it is jmesPath, a list of", Some("jmesPath")),
+            (Kind::Field, "permission", "here it is filePermission, such", Some("filePermission")),
+            (
+                Kind::Field,
+                "versionLabel",
+                "here it is objectVersionLabel",
+                Some("objectVersionLabel"),
+            ),
+            (Kind::Field, "name", "here it is objectName, and", Some("objectName")),
+            (Kind::Field, "key", "the secret's name is objectName, the file's objectAlias", None),
+            (Kind::Entry, "key", "is not a field; here it is path", Some("path")),
+            (Kind::Entry, "jmesPath", "here it is path", Some("path")),
+            (Kind::Entry, "fileMode", "here it is filePermission", Some("filePermission")),
+            (Kind::Entry, "name", "the file's name is objectAlias", None),
+            (
+                Kind::Parameter,
+                "ramRoleArn",
+                "of ack-secret-manager; here it is roleArn",
+                Some("roleArn"),
+            ),
+            (Kind::Parameter, "accessKeySecret", "nodePublishSecretRef names, as access_key", None),
+            (Kind::Parameter, "secretObjects", "is not a parameter; it belongs beside", None),
+            (Kind::Parameter, "provider", "beside parameters, under spec", None),
+            (Kind::Parameter, "nodePublishSecretRef", "belongs to the pod's volume", None),
+            (Kind::Parameter, "rotationPollInterval", "it is set for the driver; refresh", None),
+        ] {
+            let (what, ours) = unknown(kind, name);
+            assert!(what.contains(told), "{name}: {what}");
+            assert_eq!(ours, meant, "{name}");
+        }
+    }
+
+    #[test]
+    fn tables_hold_no_name_twice_and_only_names_of_ours() {
+        for kind in [Kind::Parameter, Kind::Field, Kind::Entry] {
+            let foreign = kind.foreign().iter().map(|theirs| (theirs.name, theirs.here));
+            let mut all: Vec<_> = foreign.chain(kind.guessed().iter().copied()).collect();
+            for (name, here) in &all {
+                assert!(here.ours.is_none_or(|ours| kind.known().contains(&ours)), "{name}");
+                assert!(!kind.known().contains(name), "{name}");
+            }
+            let length = all.len();
+            all.sort_by_key(|(name, _)| name.to_ascii_lowercase());
+            all.dedup_by_key(|(name, _)| name.to_ascii_lowercase());
+            assert_eq!(all.len(), length, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn word_that_is_none_of_a_few_shows_the_accident_or_the_word_close_by() {
+        let told = |text| none_of(text, &["pod", "ecs-role"], "must be one of pod, ecs-role");
+        let rule = "it must be one of pod, ecs-role";
+        for (text, expected) in [
+            ("sa", format!("is \"sa\"; {rule}")),
+            ("Pod", format!("is \"Pod\"; {rule}; write pod, in small letters")),
+            ("ecs_role", format!("is \"ecs_role\"; {rule}; did you mean ecs-role?")),
+            ("pod ", format!("is \"pod \", which holds a blank at its start or end; {rule}")),
+            (
+                "$MODE",
+                format!("is \"$MODE\", which holds a variable that nothing has replaced; {rule}"),
+            ),
+        ] {
+            assert_eq!(told(text), expected);
+        }
+    }
+
+    #[test]
+    fn encodings_show_what_was_written() {
+        for (text, part) in [
+            (
+                "Base64",
+                "is \"Base64\"; it must be utf-8, base64 or hex; write base64, in small letters",
+            ),
+            ("utf8", "is \"utf8\"; it must be utf-8, base64 or hex; did you mean utf-8?"),
+            ("base64url", "write base64, which is read with either alphabet"),
+            ("rot13", "is \"rot13\"; it must be utf-8, base64 or hex"),
+        ] {
+            assert!(object_encoding(text).ends_with(part), "{}", object_encoding(text));
+        }
     }
 
     #[test]
@@ -271,6 +521,7 @@ mod tests {
             ("secret", "write kms"),
             ("cert", "does not hand out"),
             ("ssm", "is \"ssm\"; it must be kms"),
+            ("kms ", "is \"kms \", which holds a blank at its start or end; it must be kms"),
         ] {
             assert!(object_type(text).contains(part), "{}", object_type(text));
         }

@@ -8,8 +8,9 @@ mod oos;
 use std::sync::Arc;
 
 use super::{
+    accident,
     file::{FileMode, Layout, PathTranslation, RelPath},
-    hints,
+    hints::{self, Kind},
     mistakes::Mistakes,
     parse_role,
 };
@@ -164,10 +165,16 @@ pub const FIELDS: [&str; 11] = [
     "objectVersionLabel",
     "optional",
 ];
-const EXTRACT_FIELDS: [&str; 4] = ["filePermission", "objectAlias", "objectEncoding", "path"];
+/// All fields of an entry of `jmesPath`.
+pub const ENTRY_FIELDS: [&str; 4] = ["filePermission", "objectAlias", "objectEncoding", "path"];
 
 pub fn parse(text: &str, context: &Context<'_>) -> Result<Vec<Object>, Errors> {
     let whole = |what: String| Error::invalid("parameter objects", what);
+    if accident::is_go_value(text) {
+        return Err(whole("is a map as Go prints it, not YAML".to_owned())
+            .fix("have the template write the value with toYaml")
+            .into());
+    }
     let document = Node::parse(text).map_err(|malformed| {
         whole(malformed.to_string()).fix("line 1 is the first line of objects")
     })?;
@@ -262,7 +269,7 @@ fn object(
     layout: &mut Layout,
     mistakes: &mut Mistakes,
 ) -> Option<Object> {
-    let fields = &Fields::of(label(number, item), item, &FIELDS, mistakes)?;
+    let fields = &Fields::of(label(number, item), item, Kind::Field, mistakes)?;
     let name = fields.required("objectName", mistakes);
     let read = read(fields, name, context, mistakes);
     let encoding = encoding(fields, mistakes);
@@ -296,8 +303,8 @@ fn encoding(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Option<Encoding> {
         None | Some("utf-8") => Some(Encoding::Utf8),
         Some("base64") => Some(Encoding::Base64),
         Some("hex") => Some(Encoding::Hex),
-        Some(_) => {
-            fields.wrong("objectEncoding", mistakes, || "must be utf-8, base64 or hex".to_owned());
+        Some(other) => {
+            fields.wrong("objectEncoding", mistakes, || hints::object_encoding(other));
             None
         }
     }
@@ -335,10 +342,7 @@ fn extracts(
     layout: &mut Layout,
     mistakes: &mut Mistakes,
 ) -> Option<Vec<Extract>> {
-    let list = match fields.get("jmesPath") {
-        Some(list) if !list.is_null() => list,
-        _ => return Some(Vec::new()),
-    };
+    let Some(list) = fields.given("jmesPath") else { return Some(Vec::new()) };
     let Some(items) = list.items() else {
         fields.wrong("jmesPath", mistakes, || {
             "is not a list of path and objectAlias: start each entry with \"- \"".to_owned()
@@ -348,7 +352,7 @@ fn extracts(
     let mut extracts = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let label = format!("{}, jmesPath {}", fields.label, index + 1);
-        let Some(entry) = &Fields::of(label, item, &EXTRACT_FIELDS, mistakes) else { continue };
+        let Some(entry) = &Fields::of(label, item, Kind::Entry, mistakes) else { continue };
         let path = entry
             .required("path", mistakes)
             .and_then(|path| entry.keep("path", Expression::parse(path), mistakes));

@@ -167,6 +167,7 @@ fn what_nobody_reads_is_a_mistake() {
             "jmespath",
             "is a field of an object, not a parameter; write jmesPath in objects, beside objectName",
         ),
+        ("secretObjects", "is not a parameter; it belongs beside parameters, under spec"),
         (
             "keyvaultName",
             "is a parameter of the Azure provider; secrets are found by objectName and region alone; \
@@ -199,6 +200,7 @@ fn regions_and_roles_say_what_is_wrong_with_them() {
         ("__ACK_REGION_ID__", "\"__ACK_REGION_ID__\" is a placeholder that is to be replaced"),
         ("${REGION}", "\"${REGION}\" holds a variable that nothing has replaced"),
         ("here", "\"here\" is not a region id such as cn-hangzhou"),
+        ("cn-beijing ", "\"cn-beijing \" holds a blank at its start or end; write cn-beijing"),
     ] {
         assert_eq!(message(&[("region", json!(region))]), format!("parameter region: {told}"));
     }
@@ -206,9 +208,38 @@ fn regions_and_roles_say_what_is_wrong_with_them() {
         ("web", "it is a role's name alone"),
         ("acs:ram::<account>:role/x", "it holds <...>: a placeholder that is to be replaced"),
         ("acs:ram::me:role/x", "its account is not a number"),
+        (" acs:ram::1:role/x", "it holds a blank at its start or end"),
     ] {
         let form = "parameter roleArn: is not of the form acs:ram::ACCOUNT:role/NAME";
         assert_eq!(message(&[("roleArn", json!(role))]), format!("{form}: {told}"));
+    }
+}
+
+#[test]
+fn parameters_that_are_none_of_those_allowed_show_the_accident() {
+    for (name, text, told) in [
+        (
+            "identity",
+            "pod ",
+            "is \"pod \", which holds a blank at its start or end; it must be one of pod, ",
+        ),
+        ("identity", "ecs_role", "; did you mean ecs-role?"),
+        (
+            "pathTranslation",
+            "False ",
+            "is \"False \", which holds a blank at its start or end; it must be \"False\" or one",
+        ),
+        ("pathTranslation", "no", "is \"no\"; it must be \"False\" or one"),
+        ("usePodServiceAccountToken", "true\n", "which holds a line break at its end"),
+        (
+            "refreshInterval",
+            "${EVERY}",
+            "which holds a variable that nothing has replaced; it must",
+        ),
+    ] {
+        let message = message(&[(name, json!(text))]);
+        assert!(message.starts_with(&format!("parameter {name}: is ")), "{message}");
+        assert!(message.contains(told), "{message}");
     }
 }
 
@@ -305,6 +336,23 @@ fn a_token_for_sts_is_taken_from_either_place() {
     for (length, good) in [(3, false), (4, true), (20_000, true), (20_001, false)] {
         let request = request(&[(TOKENS, json!(token(&"x".repeat(length))))]);
         assert_eq!(parsed(request).is_ok(), good, "{length}");
+    }
+}
+
+#[test]
+fn token_list_that_is_empty_is_absent_and_a_malformed_one_says_how() {
+    for none in ["{}", "null", ""] {
+        let token = mount(&[(TOKENS, json!(none))]).token;
+        assert!(matches!(token, TokenInput::Absent), "{none}");
+    }
+    let of = |jwt: &str| json!({ STS_AUDIENCE: { "token": jwt } }).to_string();
+    for (tokens, told) in [
+        ("[]".to_owned(), "is not a JSON object of tokens"),
+        ("{".to_owned(), "is not a JSON object of tokens (column 1)"),
+        (of(" "), "for sts.aliyuncs.com is an empty text"),
+        (of("abc"), "for sts.aliyuncs.com is a text whose length STS does not accept (4 to 20000)"),
+    ] {
+        assert_eq!(message(&[(TOKENS, json!(tokens))]), format!("{TOKENS}: {told}"));
     }
 }
 

@@ -18,6 +18,29 @@ async fn mistakes_in_objects() {
             .objects("- |\n  objectName: web/plain")
             .says("remove the | behind \"-\""),
         row("a list of names").objects("- web/plain").says("write - objectName: and the name"),
+        row("a blank is missing behind a colon")
+            .objects("- objectName:web/plain")
+            .says("a blank is missing behind objectName:")
+            .says("write - objectName:"),
+        row("a list that Helm printed as Go does")
+            .objects("[map[objectName:web/plain]]")
+            .says("toYaml"),
+        row("`jmesPath` is a list of texts")
+            .objects("- {objectName: web/db, jmesPath: [password]}")
+            .says("write - path: PATH and below it objectAlias: FILE"),
+        row("`path` without `jmesPath`")
+            .objects("- {objectName: web/db, path: password}")
+            .says("belongs into jmesPath"),
+        row("a field that people guess")
+            .objects("- {objectName: web/plain, alias: a}")
+            .says("here it is objectAlias"),
+        row("a name in a block of text")
+            .objects("- objectName: |\n    web/plain\n  objectAlias: a")
+            .says("a line break at its end")
+            .never_says("U+000A"),
+        row("`objectEncoding` in capitals")
+            .objects("- {objectName: web/plain, objectEncoding: Base64}")
+            .says("write base64, in small letters"),
         row("`objects:` once more inside")
             .objects("objects:\n- objectName: web/plain")
             .says("remove that line"),
@@ -67,10 +90,14 @@ async fn mistakes_in_objects() {
             .says("keep one"),
         row("`filePermission` without quotes and leading zero")
             .objects("- {objectName: web/plain, filePermission: 400}")
-            .says("write \"0400\""),
+            .says("write \"0400\"")
+            .says("or \"0620\""),
         row("a host with a scheme")
             .objects("- {objectName: web/plain, kmsEndpoint: 'https://kms.cn-hangzhou.aliyuncs.com'}")
             .says("write the host name alone"),
+        row("a host with a port")
+            .objects("- {objectName: web/plain, kmsEndpoint: 'kms.cn-hangzhou.aliyuncs.com:443'}")
+            .says("holds \":443\" behind the host"),
         row("a role with a placeholder")
             .objects("- {objectName: web/plain, crossAccountRoleArn: 'acs:ram::${ACCOUNT}:role/x'}")
             .says("a variable that nothing has replaced"),
@@ -81,8 +108,8 @@ async fn mistakes_in_objects() {
             .objects("- {objectName: a b, objectType: vault, objectEncoding: rot13, optional: maybe}")
             .says("objectName: holds a blank")
             .says("objectType: is \"vault\"")
-            .says("objectEncoding: must be")
-            .says("optional: must be"),
+            .says("objectEncoding: is \"rot13\"; it must be")
+            .says("optional: is \"maybe\"; it must be"),
         row("more mistakes than an event has room for")
             .input("forty objects with `objectNam`")
             .objects(&forty)

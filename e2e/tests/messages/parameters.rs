@@ -38,7 +38,16 @@ async fn mistakes_in_parameters() {
             .parameter("secrets", "- resourceName: a")
             .says("a parameter of the Google Cloud provider")
             .says("objects"),
+        row("a field of the SecretProviderClass as a parameter")
+            .parameter("secretObjects", "[]")
+            .says("beside parameters, under spec"),
+        row("a parameter of ack-secret-manager")
+            .parameter("ramRoleARN", "acs:ram::1:role/web")
+            .says("here it is roleArn"),
         row("`identity` is not a mode").parameter("identity", "Pod").says("must be one of pod,"),
+        row("`identity` ends with a blank")
+            .parameter("identity", "pod ")
+            .says("a blank at its start or end"),
         row("`identity` and the official provider's switch contradict each other")
             .parameter("identity", "provider")
             .parameter("usePodServiceAccountToken", "true")

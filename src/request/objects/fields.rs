@@ -8,7 +8,7 @@ use crate::{
         accident,
         hints::{self, Kind},
     },
-    text::quoted,
+    text::{is_invisible, quoted},
     yaml::{Node, Scalar, Value},
 };
 
@@ -34,17 +34,18 @@ impl<'a> Fields<'a> {
     pub(super) fn of(
         label: String,
         node: &'a Node,
-        known: &'static [&'static str],
+        kind: Kind,
         mistakes: &mut Mistakes,
     ) -> Option<Self> {
         let Some(entries) = node.entries() else {
-            mistakes.push(|| not_a_mapping(label, node));
+            mistakes.push(|| not_a_mapping(label, node, kind));
             return None;
         };
         let mut fields = Self { label, values: Vec::new(), meant: Vec::new() };
         for entry in entries {
-            let Some(name) = known.iter().find(|name| name.eq_ignore_ascii_case(&entry.key)) else {
-                let (what, meant) = hints::unknown(Kind::Field, &entry.key, known);
+            let Some(name) = kind.known().iter().find(|name| name.eq_ignore_ascii_case(&entry.key))
+            else {
+                let (what, meant) = hints::unknown(kind, &entry.key);
                 fields.meant.extend(meant);
                 fields.wrong(&quoted(&entry.key), mistakes, || what);
                 continue;
@@ -82,20 +83,27 @@ impl<'a> Fields<'a> {
         self.values.iter().find(|(name, _)| *name == field).map(|(_, value)| *value)
     }
 
-    /// A text as its author wrote it, quoted or not. Null and "" are as good as absent, as in the
-    /// official provider.
+    /// Null and "" are as good as absent, as in the official provider.
+    pub(super) fn given(&self, field: &str) -> Option<&'a Node> {
+        let empty = |value: &Node| {
+            value.scalar().is_some_and(|text| text.is_null() || text.text.is_empty())
+        };
+        self.get(field).filter(|value| !empty(value))
+    }
+
+    /// A text as its author wrote it, quoted or not.
     pub(super) fn text(
         &self,
         field: &str,
         mistakes: &mut Mistakes,
     ) -> Result<Option<&'a str>, Reported> {
-        let Some(value) = self.get(field).filter(|value| !value.is_null()) else { return Ok(None) };
+        let Some(value) = self.given(field) else { return Ok(None) };
         let what = match value.scalar() {
             None => "is not a text",
             Some(text) if may_be_boolean(text) => {
                 "may mean true or false without quotes; put it in quotes"
             }
-            Some(Scalar { text, .. }) => return Ok(Some(&**text).filter(|text| !text.is_empty())),
+            Some(Scalar { text, .. }) => return Ok(Some(text)),
         };
         self.wrong(field, mistakes, || what.to_owned());
         Err(Reported)
@@ -115,40 +123,28 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn flag(&self, field: &str, mistakes: &mut Mistakes) -> Option<bool> {
-        let Some(value) = self.get(field).filter(|value| !value.is_null()) else {
-            return Some(false);
-        };
-        let text = value.text().unwrap_or_default();
-        let flag = ["false", "true"].iter().position(|word| word.eq_ignore_ascii_case(text));
+        const RULE: &str = "must be true or false";
+        let Some(value) = self.given(field) else { return Some(false) };
+        let text = value.text();
+        let is = |word: &&str| text.is_some_and(|text| word.eq_ignore_ascii_case(text));
+        let flag = ["false", "true"].iter().position(is);
         if flag.is_none() {
-            self.wrong(field, mistakes, || "must be true or false".to_owned());
+            self.wrong(field, mistakes, || match text {
+                Some(text) => hints::refused(text, RULE),
+                None => RULE.to_owned(),
+            });
         }
         flag.map(|flag| flag == 1)
     }
 
     pub(super) fn mode(&self, default: FileMode, mistakes: &mut Mistakes) -> Option<FileMode> {
         const FIELD: &str = "filePermission";
-        let Some(value) = self.get(FIELD).filter(|value| !value.is_null()) else {
-            return Some(default);
+        let Some(value) = self.given(FIELD) else { return Some(default) };
+        let parsed = match value.scalar() {
+            Some(scalar) => file_mode(scalar),
+            None => Err(MODE_RULE.to_owned()),
         };
-        let scalar = value.scalar();
-        let mode = scalar.and_then(|scalar| FileMode::parse_octal(&scalar.text));
-        match scalar {
-            // 400 may be meant as 0400, or as the decimal number that it is to other readers.
-            Some(Scalar { text, plain: true }) if mode.is_some() && !text.starts_with('0') => {
-                self.wrong(FIELD, mistakes, || {
-                    format!("is {text} without quotes, a decimal number in YAML; write \"0{text}\"")
-                });
-                None
-            }
-            _ if mode.is_some() => mode,
-            _ => {
-                self.wrong(FIELD, mistakes, || {
-                    "must be an octal mode in quotes, such as \"0400\"".to_owned()
-                });
-                None
-            }
-        }
+        self.keep(FIELD, parsed, mistakes)
     }
 
     /// The place of a file, which is taken from then on.
@@ -160,8 +156,8 @@ impl<'a> Fields<'a> {
         layout: &mut Layout,
         mistakes: &mut Mistakes,
     ) -> Option<RelPath> {
-        let path = match accident::placeholder(name) {
-            Some(placeholder) => Err(placeholder.to_owned()),
+        let path = match accident::in_text(name) {
+            Some(accident) => Err(accident.to_owned()),
             None => translation.apply(name).map_err(|what| format!("as a file path {what}")),
         };
         let path = self.keep(field, path, mistakes)?;
@@ -184,22 +180,79 @@ fn may_be_boolean(scalar: &Scalar) -> bool {
     scalar.plain && WORDS.iter().any(|word| word.eq_ignore_ascii_case(&scalar.text))
 }
 
-fn not_a_mapping(label: String, node: &Node) -> Error {
+const MODE_RULE: &str = "must be an octal mode in quotes, such as \"0400\"";
+
+fn file_mode(scalar: &Scalar) -> Result<FileMode, String> {
+    let text = &*scalar.text;
+    let octal = FileMode::parse_octal(text);
+    // Without quotes and a leading zero, 420 is octal to one author and 0644 to another.
+    let decimal =
+        Some(text).filter(|text| scalar.plain && matches!(text.as_bytes(), [b'1'..=b'9', _, _]));
+    let decimal = decimal.and_then(|text| FileMode::from_bits(text.parse().ok()?));
+    match (octal, decimal) {
+        (Some(octal), None) if !scalar.plain || text.starts_with('0') => Ok(octal),
+        (Some(octal), None) => Err(format!("is {text} without quotes; write \"{octal}\"")),
+        (Some(octal), Some(decimal)) => Err(format!(
+            "is {text} without quotes: write \"{octal}\" if these are octal digits, or \"{decimal}\" if \
+             it is a decimal number"
+        )),
+        (None, Some(decimal)) => {
+            Err(format!("is {text} without quotes, a decimal number: write \"{decimal}\""))
+        }
+        (None, None) => match text.strip_prefix("0o").and_then(FileMode::parse_octal) {
+            Some(octal) => Err(format!("{MODE_RULE}: write \"{octal}\"")),
+            None => Err(MODE_RULE.to_owned()),
+        },
+    }
+}
+
+fn not_a_mapping(label: String, node: &Node, kind: Kind) -> Error {
     let what = "is not a mapping of fields";
+    let error = |what: String| Error::invalid(label, what);
     match &node.value {
-        _ if node.is_null() => Error::invalid(label, "is null: remove the lone \"-\""),
-        Value::Scalar(block) if block.text.contains("objectName") => {
-            Error::invalid(label, format!("{what} but a block of text")).fix(
+        _ if node.is_null() => error("is null: remove the lone \"-\"".to_owned()),
+        Value::Scalar(block) if block.text.contains('\n') && block.text.contains("objectName") => {
+            error(format!("{what} but a block of text")).fix(
                 "remove the | behind \"-\", which the Azure provider's array has, and begin with \
                  - objectName: NAME",
             )
         }
-        Value::Scalar(name) => {
-            Error::invalid(label, format!("{what} but the text {}", quoted(&name.text)))
-                .fix("write - objectName: and the name")
+        Value::Scalar(scalar) => {
+            let text = quoted(&scalar.text);
+            match (field_in_text(scalar, kind), kind) {
+                (Some((field, why)), _) => error(format!("{what} but the text {text}: {why}"))
+                    .fix(format!("write - {field}: VALUE")),
+                (None, Kind::Entry) => error(format!("{what} but the text {text}"))
+                    .fix("write - path: PATH and below it objectAlias: FILE"),
+                (None, _) => error(format!("{what} but the text {text}"))
+                    .fix("write - objectName: and the name"),
+            }
         }
         Value::Sequence(_) | Value::Mapping(_) => {
-            Error::invalid(label, format!("{what} but a list")).fix("remove one \"- \"")
+            error(format!("{what} but a list")).fix("remove one \"- \"")
         }
     }
+}
+
+/// The field that a text begins with, and why YAML does not see one.
+fn field_in_text(scalar: &Scalar, kind: Kind) -> Option<(&'static str, String)> {
+    let (field, rest) = kind.known().iter().find_map(|field| {
+        let (name, rest) = scalar.text.split_at_checked(field.len())?;
+        let more = |c: char| c.is_ascii_alphanumeric();
+        (name.eq_ignore_ascii_case(field) && !rest.starts_with(more)).then_some((*field, rest))
+    })?;
+    let mut rest = rest.chars();
+    let why = match (rest.next()?, rest.next()) {
+        (':', None | Some(' ' | '\t')) if !scalar.plain => {
+            "remove the | behind \"-\", or the quotes around the whole".to_owned()
+        }
+        (':', Some(c)) if c.is_whitespace() || is_invisible(c) => {
+            format!("what follows {field}: is U+{:04X}, not a space", u32::from(c))
+        }
+        (':', Some(_)) => format!("a blank is missing behind {field}:"),
+        ('\u{ff1a}', _) => format!("the colon behind {field} is U+FF1A, not a plain one"),
+        (c, _) if c.is_whitespace() => format!("a colon is missing behind {field}"),
+        _ => return None,
+    };
+    Some((field, why))
 }

@@ -56,8 +56,8 @@ fn endpoint(
     let Some(host) = fields.text("kmsEndpoint", mistakes).ok()? else {
         return Some(context.endpoints.of(Service::Kms, of_arn.unwrap_or(context.region)));
     };
-    let found = match accident::placeholder(host) {
-        Some(placeholder) => Err(placeholder.to_owned()),
+    let found = match accident::in_word(host) {
+        Some(accident) => Err(accident.to_owned()),
         None => context.endpoints.kms_of_object(host),
     };
     let endpoint = found.and_then(|(endpoint, region)| match (of_arn, region) {

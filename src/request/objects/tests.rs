@@ -139,6 +139,51 @@ fn items_that_are_no_mapping_say_what_to_write() {
             "object 1: is not a mapping of fields but a block of text; remove the | behind \"-\", \
              which the Azure provider's array has, and begin with - objectName: NAME",
         ),
+        (
+            "- objectName:app/db",
+            "object 1: is not a mapping of fields but the text \"objectName:app/db\": a blank is missing \
+             behind objectName:; write - objectName: VALUE",
+        ),
+        (
+            "- objectType:\u{a0}oos",
+            "object 1: is not a mapping of fields but the text \"objectType:\\u{a0}oos\": what follows \
+             objectType: is U+00A0, not a space; write - objectType: VALUE",
+        ),
+        (
+            "- ObjectName：app/db",
+            "object 1: is not a mapping of fields but the text \"ObjectName：app/db\": the colon behind \
+             objectName is U+FF1A, not a plain one; write - objectName: VALUE",
+        ),
+        (
+            "- objectVersionLabel app/db",
+            "object 1: is not a mapping of fields but the text \"objectVersionLabel app/db\": a colon is \
+             missing behind objectVersionLabel; write - objectVersionLabel: VALUE",
+        ),
+        (
+            "- 'objectName: app/db'",
+            "object 1: is not a mapping of fields but the text \"objectName: app/db\": remove the | \
+             behind \"-\", or the quotes around the whole; write - objectName: VALUE",
+        ),
+        (
+            "- objectNames",
+            "object 1: is not a mapping of fields but the text \"objectNames\"; write - objectName: and \
+             the name",
+        ),
+        (
+            "[map[objectName:plain objectAlias:a]]",
+            "parameter objects: is a map as Go prints it, not YAML; have the template write the value \
+             with toYaml",
+        ),
+        (
+            "- {objectName: a, jmesPath: [password]}",
+            "object 1 \"a\", jmesPath 1: is not a mapping of fields but the text \"password\"; write \
+             - path: PATH and below it objectAlias: FILE",
+        ),
+        (
+            "- {objectName: a, jmesPath: [path:password]}",
+            "object 1 \"a\", jmesPath 1: is not a mapping of fields but the text \"path:password\": a \
+             blank is missing behind path:; write - path: VALUE",
+        ),
         ("- [a]", "object 1: is not a mapping of fields but a list; remove one \"- \""),
         (
             "array:\n  - |\n    objectName: s1\n",
@@ -247,7 +292,11 @@ fn names_that_no_secret_has_are_refused_before_any_call() {
         ("a b", "holds a blank, at character 2"),
         ("'db '", "a blank at its start or end, at character 3"),
         ("\"db\\u200b\"", "an invisible character (U+200B), at character 3"),
-        ("\"db\\n\"", "a control character"),
+        ("\"d\\nb\"", "a control character (U+000A), at character 2"),
+        ("\"db\\n\"", "a line break at its end: write it on the line of its field"),
+        ("$DB_SECRET", "holds a variable that nothing has replaced"),
+        ("'#{db}#'", "holds #{}: a placeholder"),
+        ("'[[ .db ]]'", "holds [[ ]]: a template"),
         ("dé", "holds \"é\", which it cannot, at character 2; names of KMS secrets have letters"),
         ("'a#b'", "holds \"#\""),
         ("'arn:aws:secretsmanager:us-east-1:1:secret:db'", "is an ARN of another cloud"),
@@ -271,6 +320,8 @@ fn names_of_files_may_hold_blanks_and_no_placeholders() {
         ("'{{ .Values.file }}'", "a template"),
         ("'${FILE}'", "a variable"),
         ("\"a\\u200b\"", "an invisible character"),
+        ("\"a\\ue000\"", "as a file path holds a character for private use"),
+        ("\"a\\n\"", "a line break at its end"),
     ] {
         let wrong = wrong(&format!("- {{objectName: a, objectAlias: {alias}}}"));
         assert!(wrong.contains("field objectAlias") && wrong.contains(told), "{wrong}");
@@ -332,6 +383,18 @@ fn fields_and_types_of_other_providers_are_named() {
             "is the AWS provider's type for secrets: write kms",
         ),
         (
+            "objectName: a, objectEncoding: utf8",
+            "field objectEncoding: is \"utf8\"; it must be utf-8, base64 or hex; did you mean utf-8?",
+        ),
+        (
+            "objectName: a, jmesPath: [{jsonKey: b, objectAlias: c}]",
+            "\"jsonKey\": is not a field; here it is path",
+        ),
+        (
+            "objectName: a, kmsEndpoint: 'kms.cn-hangzhou.aliyuncs.com '",
+            "field kmsEndpoint: holds a blank at its start or end",
+        ),
+        (
             "objectName: a, objectVersionLable: b",
             "is not a field; did you mean objectVersionLabel?",
         ),
@@ -357,7 +420,17 @@ fn flags_are_true_or_false_with_or_without_quotes() {
         assert_eq!(optional(text).optional, expected, "{text}");
     }
     assert!(!object("- objectName: a").optional);
-    for bad in ["'yes'", "''", "1"] {
+    for absent in ["''", "\"\"", "~"] {
+        assert!(!optional(absent).optional, "{absent}");
+    }
+    let blank = wrong("- {objectName: a, optional: 'true '}");
+    assert!(
+        blank.ends_with(
+            "is \"true \", which holds a blank at its start or end; it must be true or false"
+        ),
+        "{blank}"
+    );
+    for bad in ["'yes'", "[]", "1"] {
         let wrong = wrong(&format!("- {{objectName: a, optional: {bad}}}"));
         assert!(wrong.ends_with("must be true or false"), "{wrong}");
     }
@@ -388,12 +461,26 @@ fn modes_and_encodings() {
         let item = object(&format!("- {{objectName: a, filePermission: {text}}}"));
         assert_eq!(item.mode.bits(), 0o400, "{text}");
     }
-    let decimal = wrong("- {objectName: a, filePermission: 400}");
-    assert!(
-        decimal.ends_with("is 400 without quotes, a decimal number in YAML; write \"0400\""),
-        "{decimal}"
-    );
-    for bad in ["0o400", "'0999'", "rw", "[]", "''"] {
+    assert_eq!(object("- {objectName: a, filePermission: ''}").mode.bits(), 0o644);
+    for (text, told) in [
+        (
+            "400",
+            "is 400 without quotes: write \"0400\" if these are octal digits, or \"0620\" if it is a \
+             decimal number",
+        ),
+        (
+            "420",
+            "is 420 without quotes: write \"0420\" if these are octal digits, or \"0644\" if it is a \
+             decimal number",
+        ),
+        ("384", "is 384 without quotes, a decimal number: write \"0600\""),
+        ("644", "is 644 without quotes; write \"0644\""),
+        ("0o400", "must be an octal mode in quotes, such as \"0400\": write \"0400\""),
+    ] {
+        let wrong = wrong(&format!("- {{objectName: a, filePermission: {text}}}"));
+        assert!(wrong.ends_with(&format!("field filePermission: {told}")), "{wrong}");
+    }
+    for bad in ["0o400", "'0999'", "'384'", "999", "36", "rw", "[]", "' '"] {
         let wrong = wrong(&format!("- {{objectName: a, filePermission: {bad}}}"));
         assert!(wrong.contains("must be an octal mode in quotes"), "{wrong}");
     }
@@ -448,7 +535,13 @@ fn extracts_have_a_path_and_a_file_each() {
     let files: Vec<_> =
         item.extracts.iter().map(|one| (one.file.as_str(), one.mode.bits())).collect();
     assert_eq!(files, [("b_c", 0o400), ("d", 0o440)]);
-    assert!(object("- {objectName: a, jmesPath: null}").extracts.is_empty());
+    for none in ["null", "''", "[]"] {
+        let item = object(&format!("- {{objectName: a, jmesPath: {none}}}"));
+        assert!(item.extracts.is_empty(), "{none}");
+    }
+    let item =
+        object("- {objectName: a, jmesPath: [{path: x, objectAlias: b, filePermission: ''}]}");
+    assert_eq!(item.extracts[0].mode.bits(), 0o644);
     for (list, told) in [
         ("x", "object 1 \"a\", field jmesPath: is not a list of path and objectAlias"),
         ("[{path: x}]", "object 1 \"a\", jmesPath 1, field objectAlias: is missing"),
