@@ -35,7 +35,7 @@ async fn mistakes_in_objects() {
             .objects("- {objectName: web/plain, alias: a}")
             .says("here it is objectAlias"),
         row("a name in a block of text")
-            .objects("- objectName: |\n    web/plain")
+            .objects("- objectName: |\n    web/plain\n  objectAlias: a")
             .says("a line break at its end")
             .never_says("U+000A"),
         row("`objectEncoding` in capitals")
