@@ -355,7 +355,7 @@ impl Edit {
         let mut text = to.text.clone();
         let starts: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
         let start = starts[at.index(starts.len())];
-        let end = start + text[start..].chars().next().unwrap().len_utf8();
+        let end = start + text.get(start..).unwrap().chars().next().unwrap().len_utf8();
         let range = match self {
             Self::Insert(more) => {
                 text.insert_str(start, more);
@@ -371,8 +371,9 @@ impl Edit {
             }
             Self::Unquote => {
                 let strings = to.scalars.iter().map(|(range, ..)| range.clone());
-                let strings: Vec<_> =
-                    strings.filter(|range| text[range.clone()].starts_with('"')).collect();
+                let strings: Vec<_> = strings
+                    .filter(|range| text.get(range.clone()).unwrap().starts_with('"'))
+                    .collect();
                 if strings.is_empty() {
                     return (text, Vec::new());
                 }
@@ -383,8 +384,8 @@ impl Edit {
             }
         };
         // A blank next to it is no boundary.
-        let before = to.text[..range.start].trim_end().len();
-        let after = to.text.len() - to.text[range.end..].trim_start().len();
+        let before = to.text.get(..range.start).unwrap().trim_end().len();
+        let after = to.text.len() - to.text.get(range.end..).unwrap().trim_start().len();
         let range = before..after;
         let untouched = to
             .scalars
