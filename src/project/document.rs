@@ -85,7 +85,8 @@ fn json_or_flow(text: &str) -> Result<Value, Unread> {
 /// first bracket of the document is lost.
 fn block(text: &str) -> Result<Node, Malformed> {
     let node = Node::parse(text)?;
-    let quoted = text.trim_start().lines().next().is_some_and(|line| line.contains("\":"));
+    let mut words = text.split_ascii_whitespace().skip_while(|word| is_mark(word));
+    let quoted = words.next().is_some_and(|word| word.starts_with('"'));
     match rest_of_json(&node).filter(|_| quoted) {
         Some(at) => {
             let reason = "a value without quotes ends with , } or ]: it needs quotes or, if this is JSON, \
@@ -94,6 +95,11 @@ fn block(text: &str) -> Result<Node, Malformed> {
         }
         None => Ok(node),
     }
+}
+
+/// What may stand before a key: of a list, or a tag.
+fn is_mark(word: &str) -> bool {
+    word == "-" || word.starts_with('!')
 }
 
 fn rest_of_json(node: &Node) -> Option<Position> {
