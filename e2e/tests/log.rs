@@ -17,21 +17,41 @@ pub type Log = Arc<Mutex<Vec<u8>>>;
 
 static LOGS: LazyLock<Log> = LazyLock::new(Log::default);
 
+/// Of one thread: what was logged, and what is to be, in which format.
+#[derive(Clone)]
+struct OwnLog {
+    log: Log,
+    filter: String,
+    format: &'static str,
+}
+
 thread_local! {
-    static OWN_LOG: RefCell<Option<(Log, String)>> = const { RefCell::new(None) };
+    static OWN_LOG: RefCell<Option<OwnLog>> = const { RefCell::new(None) };
+}
+
+fn own() -> Option<OwnLog> {
+    OWN_LOG.with_borrow(Clone::clone)
 }
 
 /// What was logged where this is called from.
 pub fn captured() -> Log {
-    OWN_LOG.with_borrow(|own| own.as_ref().map(|(log, _)| log.clone())).unwrap_or(LOGS.clone())
+    own().map_or_else(|| LOGS.clone(), |own| own.log)
 }
 
-/// What is logged where this is called from.
-pub fn filter() -> String {
-    OWN_LOG
-        .with_borrow(|own| own.as_ref().map(|(_, filter)| filter.clone()))
-        .unwrap_or("trace".to_owned())
+/// What is logged where this is called from, and how: `--log-level` and `--log-format` of a program.
+pub fn of_a_program() -> (String, &'static str) {
+    own().map_or_else(|| ("trace".to_owned(), TEXT), |own| (own.filter, own.format))
 }
+
+/// What a program logged, for the test that reads its own log.
+pub fn keep(logs: &[u8]) {
+    if let Some(own) = own() {
+        own.log.lock().unwrap().extend_from_slice(logs);
+    }
+}
+
+const TEXT: &str = "text";
+const JSON: &str = "json";
 
 #[derive(Clone)]
 struct Capture(Log);
@@ -78,7 +98,7 @@ where
         let layer = tracing_subscriber::fmt::layer().json().flatten_event(true);
         layer.with_writer(Capture(log)).boxed()
     };
-    apart_with(filter, layer, work)
+    apart_with(filter, JSON, layer, work)
 }
 
 /// Worlds that make thousands of mounts: on a thread and a runtime of their own, so that their tasks
@@ -90,11 +110,12 @@ where
 {
     let layer =
         |log| tracing_subscriber::fmt::layer().with_ansi(false).with_writer(Capture(log)).boxed();
-    apart_with(filter, layer, work)
+    apart_with(filter, TEXT, layer, work)
 }
 
 fn apart_with<T, F>(
     filter: &str,
+    format: &'static str,
     layer: fn(Log) -> Box<dyn Layer<Registry> + Send + Sync>,
     work: impl FnOnce() -> F + Send + 'static,
 ) -> JoinHandle<T>
@@ -102,13 +123,13 @@ where
     T: Send + 'static,
     F: Future<Output = T>,
 {
-    let (text, filter) = (filter.to_owned(), filter.parse::<Targets>().unwrap());
+    let (targets, filter) = (filter.parse::<Targets>().unwrap(), filter.to_owned());
     // Under the test's own name, by which it is known what it started.
     let name = thread::current().name().unwrap_or_default().to_owned();
     let work = move || {
         let log = Log::default();
-        OWN_LOG.set(Some((log.clone(), text)));
-        let _logging = registry().with(layer(log).with_filter(filter)).set_default();
+        OWN_LOG.set(Some(OwnLog { log: log.clone(), filter, format }));
+        let _logging = registry().with(layer(log).with_filter(targets)).set_default();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.unwrap().block_on(work())
     };

@@ -35,15 +35,20 @@ impl Serving {
             return (Self::Library { shutdown, serving, logs_from }, admin);
         };
         let mut command = program();
+        let (filter, format) = log::of_a_program();
         command
             .args(&arguments[1..])
-            .arg(format!("--log-level={}", log::filter()))
+            .args([format!("--log-level={filter}"), format!("--log-format={format}")])
             .envs(setup.environment.iter().cloned())
             .stdout(Stdio::null());
         let stderr = StandardError::of(&mut command);
         let mut process = Process::start(&mut command);
         // With port 0 it says which one it got, once it serves.
-        let admin = stderr.between("probes and metrics address=", ' ', &mut process).await;
+        let (before, after) = match format {
+            "json" => ("probes and metrics\",\"address\":\"", '"'),
+            _ => ("probes and metrics address=", ' '),
+        };
+        let admin = stderr.between(before, after, &mut process).await;
         (Self::Program { process, stderr }, admin.parse().unwrap())
     }
 
@@ -61,6 +66,7 @@ impl Serving {
                 let status = process.ended().await;
                 let logs = stderr.all();
                 assert!(status.success(), "{status}: {}", String::from_utf8_lossy(&logs));
+                log::keep(&logs);
                 logs
             }
         }
