@@ -196,7 +196,7 @@ fn called(secret: &str, token: &str, [name, version, stage]: &[String; 3]) {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let failure = runtime.block_on(cloud.get_secret_value(&errand, &asked)).err().unwrap();
-    let classes = [Class::Invalid, Class::Unusable];
+    let classes = [Class::Invalid, Class::Internal];
     check_errors(&Errors::from(failure.error("object 1", "")), &classes);
     let Some((uri, headers)) = wire.0.lock().unwrap().take() else {
         assert_eq!(failure.cause, Cause::Unsendable);
