@@ -141,13 +141,17 @@ fn expression() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1000) })]
 
-    /// But for numbers, of which the library keeps less.
+    /// But for numbers, of which the library keeps less, and for the order of members.
     #[test]
     fn what_is_found_is_what_the_library_finds(document in document(), path in expression()) {
         prop_assume!(jmespath::parse(&path).is_ok());
         // The library writes numbers in another way, and has an error for the average of nothing, where
         // JMESPath says null.
         prop_assume!(!path.contains("to_string") && !path.contains("avg"));
+        // It sorts the members of an object by key. Here they keep the order that they came in, which
+        // is the same for this document and for its parts, but not for what merge() makes.
+        let lists_members = ["values", "keys", "*"].iter().any(|part| path.contains(part));
+        prop_assume!(!(path.contains("merge") && lists_members));
         let document = document.to_string();
         match (ours(&path, &document), library(&path, &document)) {
             (Ok(a), Some(b)) => prop_assert!(same(&a, &b), "{} of {}: {} {}", path, document, a, b),
