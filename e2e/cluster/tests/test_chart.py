@@ -18,6 +18,12 @@ KEYS = [f"envVarsFromSecret.{name}.{field}=x" for name in ("ACCESS_KEY_ID", "SEC
 ROLE = "identity.roleArn=acs:ram::1234567890123456:role/provider"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def helm():
+    """No cluster has built it before these tests on a fresh machine."""
+    parts.build("helm")
+
+
 def template(*options):
     command = [parts.binary("helm", "helm"), "template", "x", CHART, "--kube-version", parts.KUBERNETES, *options]
     return subprocess.run(command, capture_output=True, text=True)
