@@ -83,8 +83,8 @@ impl App {
         );
         let sessions = Sessions::new(cloud.clone(), sts, metadata, metrics.clone());
         let values = Values::new(config.value_cache_bytes, metrics.clone())?;
-        let values =
-            Arc::new(values.with_grace(config.outage_grace).with_most(config.freshness.most));
+        let values = values.with_stale(config.outage_grace, config.stale_while_throttled);
+        let values = Arc::new(values.with_most(config.freshness.most));
         let provider = Provider {
             endpoints,
             known: Known::default(),

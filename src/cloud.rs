@@ -3,14 +3,13 @@
 
 pub mod codes;
 pub mod endpoint;
-pub mod gate;
 pub mod kms;
+pub mod limiter;
 pub mod oos;
 pub mod sign;
 pub mod trust;
 
 mod failure;
-mod pace;
 mod reach;
 
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
@@ -30,12 +29,10 @@ pub use failure::{Cause, Failure};
 
 use crate::{secret::Secret, standing::Standing, telemetry::Metrics};
 use endpoint::{Endpoint, Service};
-use gate::{Gate, Load, Turn};
+use limiter::{Caller, Granted, Limiter, Priority, Target};
 use sign::{Keys, Unsigned};
 use trust::Clients;
 
-/// The official clients' read timeout.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_ATTEMPTS: u32 = 8;
 const CLOSE_BY_ATTEMPTS: u32 = 3;
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
@@ -97,8 +94,9 @@ pub struct Call<'a> {
     pub form: Option<Secret<String>>,
     /// `None` for an anonymous call.
     pub keys: Option<&'a Keys>,
-    /// Whose turn it is where calls have to wait.
-    pub turn: Turn,
+    /// Whose login it is, and which mount's: where calls have to wait.
+    pub caller: Caller,
+    pub priority: Priority,
     /// Hears what the failure would be if the time ended now, each time that this changes.
     pub trouble: Option<&'a (dyn Fn(&Failure) + Sync)>,
 }
@@ -107,7 +105,8 @@ pub struct Call<'a> {
 pub struct Errand<'a> {
     pub endpoint: &'a Endpoint,
     pub keys: &'a Keys,
-    pub turn: Turn,
+    pub caller: Caller,
+    pub priority: Priority,
     pub deadline: Instant,
     pub trouble: &'a (dyn Fn(&Failure) + Sync),
 }
@@ -131,9 +130,9 @@ impl fmt::Debug for Call<'_> {
 pub struct Cloud {
     clients: Clients,
     metrics: Arc<Metrics>,
-    sts_calls: Gate,
-    kms_calls: Gate,
-    oos_calls: Gate,
+    sts_calls: Limiter,
+    kms_calls: Limiter,
+    oos_calls: Limiter,
     standing: Arc<Standing>,
 }
 
@@ -150,9 +149,9 @@ impl Cloud {
         Self {
             clients,
             metrics,
-            sts_calls: Gate::new(STS_CALLS),
-            kms_calls: Gate::new(kms_calls),
-            oos_calls: Gate::new(oos_calls),
+            sts_calls: Limiter::new(STS_CALLS),
+            kms_calls: Limiter::new(kms_calls),
+            oos_calls: Limiter::new(oos_calls),
             standing: Arc::default(),
         }
     }
@@ -177,9 +176,10 @@ impl Cloud {
         api: Api,
         query: Vec<(&str, &str)>,
     ) -> Result<Secret<Vec<u8>>, Failure> {
-        let Errand { endpoint, keys, turn, deadline, trouble } = *errand;
-        let (keys, trouble) = (Some(keys), Some(trouble));
-        self.call(&Call { api, endpoint, query, form: None, keys, turn, trouble }, deadline).await
+        let Errand { endpoint, keys, caller, priority, deadline, trouble } = *errand;
+        let (form, keys, trouble) = (None, Some(keys), Some(trouble));
+        let call = Call { api, endpoint, query, form, keys, caller, priority, trouble };
+        self.call(&call, deadline).await
     }
 
     /// The body of a successful answer, or the last failure before `deadline`.
@@ -192,13 +192,14 @@ impl Cloud {
         let mut last: Option<Failure> = None;
         loop {
             attempts += 1;
-            let mut failure = match self.attempt(call, deadline, last.is_some()).await {
+            let (mut failure, begun) = match self.attempt(call, deadline, last.is_some()).await {
                 Ok(body) => return Ok(body),
-                Err(failure) => failure,
+                Err(Ended::Failed(failure)) => (failure, true),
+                Err(Ended::OnlyWaited(failure)) => (failure, false),
             };
             failure.attempts = attempts;
             let cut_short = failure.cause == Cause::TimedOut && Instant::now() >= deadline;
-            if failure.only_waited() || cut_short {
+            if !begun || cut_short {
                 // What the host answered before says more than that there was no time to ask it
                 // again.
                 let failure = last.unwrap_or(failure);
@@ -234,40 +235,41 @@ impl Cloud {
         call: &Call<'_>,
         deadline: Instant,
         again: bool,
-    ) -> Result<Secret<Vec<u8>>, Failure> {
+    ) -> Result<Secret<Vec<u8>>, Ended> {
         let failed = |cause| Failure::new(call.api, call.endpoint, cause);
-        let gate = match call.api.service() {
-            Service::Sts => &self.sts_calls,
-            Service::Kms => &self.kms_calls,
-            Service::Oos => &self.oos_calls,
-        };
-        let place = match gate.place(call.endpoint.host(), call.turn) {
-            Ok(place) => place,
+        let limiter = self.limiter(call.api.service());
+        let Call { api, endpoint, caller, priority, .. } = *call;
+        let target = Target { endpoint, api, caller, priority };
+        let permit = match limiter.acquire(target) {
+            Ok(permit) => permit,
             Err(queued) => {
-                let awaited = || gate.awaited(call.endpoint.host());
-                let waited_for = awaited();
+                let waited_for = limiter.awaited(&target);
                 // While it waits to ask again, the last answer is still the reason.
-                let first = |cause| {
-                    if !again {
-                        note(call, &failed(cause))
-                    }
-                };
-                first(waited_for);
+                if !again {
+                    note(call, &waited_for);
+                }
                 match queued.until(deadline).await {
-                    // A place that comes free when the time is up comes too late.
-                    Some(place) if Instant::now() < deadline => {
-                        first(Cause::TimedOut);
-                        place
+                    // A permit that comes free when the time is up comes too late.
+                    Granted::Permit(permit) if Instant::now() < deadline => {
+                        if !again {
+                            note(call, &failed(Cause::TimedOut));
+                        }
+                        permit
+                    }
+                    Granted::Down(why) => {
+                        return Err(Ended::Failed(why.of_another(api, endpoint)));
                     }
                     // It may have throttled meanwhile.
-                    _ if awaited() == Cause::Throttled => return Err(failed(Cause::Throttled)),
-                    _ => return Err(failed(waited_for)),
+                    _ if limiter.is_throttling(endpoint.host(), &caller) => {
+                        return Err(Ended::OnlyWaited(failed(Cause::Throttled)));
+                    }
+                    _ => return Err(Ended::OnlyWaited(waited_for)),
                 }
             }
         };
         let started = Instant::now();
-        let until = deadline.min(started + ATTEMPT_TIMEOUT);
-        let request = request(call).ok_or_else(|| failed(Cause::Unsendable))?;
+        let until = deadline.min(started + permit.timeout());
+        let request = request(call).ok_or_else(|| Ended::Failed(failed(Cause::Unsendable)))?;
         let sent = timeout_at(until, self.clients.of(call.endpoint.trust()).send(request)).await;
         let outcome = match sent {
             Err(_) => Err(failed(Cause::TimedOut)),
@@ -275,15 +277,37 @@ impl Cloud {
             Ok(Ok(answer)) if answer.status == 200 => Ok(answer.body),
             Ok(Ok(answer)) => Err(Failure::refused(call, &answer)),
         };
-        let failed = |failure: &Failure| Load::of(failure.cause);
-        place.told(outcome.as_ref().err().map_or(Load::Answered, failed));
+        match &outcome {
+            Ok(_) => permit.succeeded(),
+            Err(failure) => permit.failed(failure),
+        }
         let unanswered = outcome.as_ref().err().filter(|failure| failure.is_unanswered());
         let why = unanswered.map(|failure| || failure.what());
         self.standing.host(call.endpoint.host(), why.as_ref().map(|why| why as _));
         let label = outcome.as_ref().map_or_else(Failure::label, |_| "OK");
         self.metrics.cloud_call(call.api.name(), label, started.elapsed());
-        outcome
+        outcome.map_err(Ended::Failed)
     }
+
+    /// Whether calls of this caller to the host wait, since it throttles them.
+    pub fn is_throttling(&self, service: Service, endpoint: &Endpoint, caller: &Caller) -> bool {
+        self.limiter(service).is_throttling(endpoint.host(), caller)
+    }
+
+    fn limiter(&self, service: Service) -> &Limiter {
+        match service {
+            Service::Sts => &self.sts_calls,
+            Service::Kms => &self.kms_calls,
+            Service::Oos => &self.oos_calls,
+        }
+    }
+}
+
+/// Why an attempt brought nothing.
+enum Ended {
+    Failed(Failure),
+    /// The time was up before it could begin.
+    OnlyWaited(Failure),
 }
 
 fn note(call: &Call<'_>, failure: &Failure) {

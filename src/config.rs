@@ -57,6 +57,7 @@ pub struct Config {
     pub value_cache_bytes: usize,
     /// How old a value may be that stands in while the cloud does not answer; zero for none.
     pub outage_grace: Duration,
+    pub stale_while_throttled: Duration,
     /// Try to read several secrets with one call.
     pub kms_batch: bool,
     pub audit: record::Options,
@@ -109,6 +110,7 @@ pub struct MetadataOptions {
 const DEFAULT_REFRESH: Duration = Duration::from_secs(300);
 /// Twice as long as managed secrets are served from the cache with the default interval.
 const DEFAULT_MAX_REFRESH: Duration = Duration::from_secs(3600);
+const DEFAULT_STALE_WHILE_THROTTLED: Duration = Duration::from_secs(3600);
 
 /// Below the two minutes that kubelet gives a volume.
 const LONGEST_MOUNT_SECONDS: u64 = 110;
@@ -162,6 +164,7 @@ impl Settings<'_> {
                 seconds.map(Duration::from_secs)
             }
         };
+        let freshness = self.freshness();
         Config {
             provider_volume,
             admin: SocketAddr::new(address, port.unwrap_or(8989)),
@@ -185,9 +188,10 @@ impl Settings<'_> {
                     "a number of seconds from 1 to 110",
                 )
                 .unwrap_or(Duration::from_secs(90)),
-            freshness: self.freshness(),
+            freshness,
             value_cache_bytes: self.count("value-cache-mib", 0, 16) << 20,
             outage_grace: self.outage_grace(),
+            stale_while_throttled: self.stale_while_throttled(freshness),
             kms_batch: self
                 .parsed("kms-batch", &[], auto_or_off, "auto or off")
                 .unwrap_or_default(),
@@ -248,6 +252,11 @@ impl Settings<'_> {
             self.wrong("--outage-grace needs values in memory, and --value-cache-mib is 0");
         }
         grace
+    }
+
+    fn stale_while_throttled(&mut self, freshness: Freshness) -> Duration {
+        let default = DEFAULT_STALE_WHILE_THROTTLED.min(freshness.most);
+        self.interval("stale-while-throttled").unwrap_or(default)
     }
 
     fn hosts(&mut self) -> Hosts {

@@ -16,7 +16,12 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    cloud::{self, Cloud, endpoint::Endpoint, sign::Keys},
+    cloud::{
+        self, Cloud,
+        endpoint::{Endpoint, Service},
+        limiter::Priority,
+        sign::Keys,
+    },
     digest::{Digest, Parts},
     error::{Class, Error},
     flight::{Flights, Running, Waited, lock},
@@ -114,6 +119,10 @@ const RENEW_PAUSE: Duration = Duration::from_secs(30);
 /// 122 s: where STS is overrun, the login keeps its place in the queue until then.
 const LOGIN_LIMIT: Duration = Duration::from_secs(240);
 const MAX_HELD: usize = 4096;
+/// How long a refused login is answered without asking again. Kubelet tries a mount that fails again
+/// after half a second, then twice as long each time.
+const REFUSED_FOR: Duration = Duration::from_secs(30);
+const MAX_REFUSALS: usize = 1024;
 /// As readiness says it.
 const NO_SESSION: &str = "no RAM session can be had";
 
@@ -131,12 +140,14 @@ pub struct NoSession {
     pub refusal: bool,
     /// The caller's time was up while the login went on.
     pub late: bool,
+    /// STS throttles.
+    pub throttled: bool,
 }
 
 impl NoSession {
     /// There was no answer, or none that says anything of this login.
     fn unanswered(error: Error) -> Self {
-        Self { error: Box::new(error), refusal: false, late: false }
+        Self { error: Box::new(error), refusal: false, late: false, throttled: false }
     }
 }
 
@@ -151,6 +162,8 @@ struct Inner {
     metrics: Arc<Metrics>,
     held: Mutex<HashMap<LoginKey, Held>>,
     flights: Arc<Flights<LoginKey, Outcome>>,
+    /// Logins that STS refused a short while ago.
+    refusals: Mutex<HashMap<LoginKey, (Instant, NoSession)>>,
 }
 
 #[derive(Debug)]
@@ -173,12 +186,18 @@ impl Sessions {
             metrics,
             held: Mutex::default(),
             flights: Arc::default(),
+            refusals: Mutex::default(),
         }))
     }
 
     /// A session that is valid now. One that is due for renewal is returned as it is, and renewed
     /// meanwhile.
-    pub async fn prove(&self, keyed: &Keyed, deadline: Instant) -> Result<Proof, NoSession> {
+    pub async fn prove(
+        &self,
+        keyed: &Keyed,
+        priority: Priority,
+        deadline: Instant,
+    ) -> Result<Proof, NoSession> {
         let Keyed { login, key, .. } = keyed;
         if let Login::Keys(keys) = &**login {
             return Ok(Proof::Keys(keys.clone()));
@@ -192,11 +211,14 @@ impl Sessions {
             && session.ends_at > now
         {
             if due {
-                drop(self.log_in(keyed));
+                drop(self.log_in(keyed, Priority::of(0, 0, Some(now))));
             }
             return Ok(Proof::Session(session));
         }
-        match self.log_in(keyed).until(deadline).await {
+        if let Some(refused) = self.remembered(key) {
+            return Err(refused);
+        }
+        match self.log_in(keyed, priority).until(deadline).await {
             Waited::Landed(outcome) => outcome.map(Proof::Session),
             Waited::OutOfTime(Some(outcome)) => {
                 outcome.map(Proof::Session).map_err(|so_far| NoSession { late: true, ..so_far })
@@ -216,6 +238,13 @@ impl Sessions {
         }
     }
 
+    /// Whether a login like this would wait since STS throttles it.
+    pub fn is_throttled(&self, keyed: &Keyed) -> bool {
+        let Inner { cloud, sts, .. } = &*self.0;
+        let asks_sts = matches!(*keyed.login, Login::Oidc { .. } | Login::Assume { .. });
+        asks_sts && cloud.is_throttling(Service::Sts, sts, &keyed.pod)
+    }
+
     /// Whether this login, with this very proof, has a session or needs none.
     pub fn hold(&self, keyed: &Keyed) -> bool {
         let held = || lock(&self.0.held).get(&keyed.key).map(|held| held.session.ends_at);
@@ -231,30 +260,48 @@ impl Sessions {
         }
     }
 
+    /// The refusal of a moment ago, which a new call would only repeat.
+    fn remembered(&self, key: &LoginKey) -> Option<NoSession> {
+        let refusals = lock(&self.0.refusals);
+        let (at, refused) = refusals.get(key)?;
+        (at.elapsed() < REFUSED_FOR).then(|| refused.clone())
+    }
+
+    fn remember(&self, key: LoginKey, refused: &NoSession) {
+        let mut refusals = lock(&self.0.refusals);
+        if refusals.len() >= MAX_REFUSALS {
+            refusals.clear();
+        }
+        refusals.insert(key, (Instant::now(), refused.clone()));
+    }
+
     /// Wipes sessions that are over.
     pub fn sweep(&self) {
         let now = Instant::now();
+        lock(&self.0.refusals).retain(|_, (at, _)| at.elapsed() < REFUSED_FOR);
         let mut held = lock(&self.0.held);
         held.retain(|_, held| held.session.ends_at > now);
         self.0.metrics.sessions(held.len());
     }
 
-    fn log_in(&self, keyed: &Keyed) -> Running<Outcome> {
+    fn log_in(&self, keyed: &Keyed, priority: Priority) -> Running<Outcome> {
         let (running, pilot) = self.0.flights.board(keyed.key);
         if let Some(pilot) = pilot {
-            let (sessions, Keyed { login, key, .. }) = (self.clone(), keyed.clone());
+            let (sessions, keyed) = (self.clone(), keyed.clone());
             tokio::spawn(async move {
+                let Keyed { login, key, .. } = &keyed;
                 // Another login may have ended between the caller's look and this start.
-                let held = lock(&sessions.0.held).get(&key).map(|held| held.session.clone());
+                let held = lock(&sessions.0.held).get(key).map(|held| held.session.clone());
                 if let Some(session) = held
                     && session.renew_at > Instant::now()
                 {
                     return pilot.land(Ok(session));
                 }
                 let trouble = |error| pilot.note(Err(error));
-                let outcome = sessions.ask(&login, Instant::now() + LOGIN_LIMIT, &trouble).await;
-                sessions.watch(&login, outcome.as_ref().err().map(|failed| &*failed.error));
-                pilot.land(sessions.keep(key, outcome));
+                let deadline = Instant::now() + LOGIN_LIMIT;
+                let outcome = sessions.ask(&keyed, priority, deadline, &trouble).await;
+                sessions.watch(login, outcome.as_ref().err().map(|failed| &*failed.error));
+                pilot.land(sessions.keep(*key, outcome));
             });
         }
         running
@@ -295,6 +342,12 @@ impl Sessions {
                 Ok(session)
             }
             Err(failed) => {
+                // A token or a session that is not taken may be replaced any moment.
+                let of_the_role =
+                    matches!(failed.error.class, Class::Denied | Class::NotFound | Class::Invalid);
+                if failed.refusal && of_the_role {
+                    self.remember(key, &failed);
+                }
                 if let Some(held) = held.get_mut(&key) {
                     held.renew_not_before = now + RENEW_PAUSE;
                     let error = &failed.error;
@@ -308,24 +361,27 @@ impl Sessions {
     /// Boxed because a chained login asks for its base's session first.
     fn ask<'a>(
         &'a self,
-        login: &'a Login,
+        keyed: &'a Keyed,
+        priority: Priority,
         deadline: Instant,
         trouble: sts::Trouble<'a>,
     ) -> Pin<Box<dyn Future<Output = Result<Session, NoSession>> + Send + 'a>> {
         Box::pin(async move {
             let Inner { cloud, sts, metadata, .. } = &*self.0;
-            match login {
+            let caller = keyed.pod;
+            match &**keyed {
                 Login::Keys(_) => {
                     Err(NoSession::unanswered(Error::new(Class::Internal, "keys need no session")))
                 }
                 Login::EcsRole => metadata.session(deadline).await,
                 Login::Oidc { role, provider, token, name, lifetime, .. } => {
-                    let request = sts::WithOidc { role, provider, token, name, lifetime };
+                    let request =
+                        sts::WithOidc { role, provider, token, name, lifetime, caller, priority };
                     sts::assume_role_with_oidc(cloud, sts, &request, deadline, trouble).await
                 }
                 Login::Assume { base, role, name, lifetime } => {
-                    let request = sts::Assume { role, name, lifetime };
-                    let mut proof = self.prove(base, deadline).await?;
+                    let request = sts::Assume { role, name, lifetime, caller, priority };
+                    let mut proof = self.prove(base, priority, deadline).await?;
                     let mut first = true;
                     loop {
                         let keys = proof.keys();
@@ -337,7 +393,7 @@ impl Sessions {
                             {
                                 first = false;
                                 self.refused(base, &proof);
-                                proof = self.prove(base, deadline).await?;
+                                proof = self.prove(base, priority, deadline).await?;
                             }
                             Err(failure) => return Err(sts::told(&failure, role)),
                         }

@@ -3,6 +3,7 @@
 
 mod advice;
 mod call;
+mod stale;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -17,19 +18,20 @@ use futures::future::join_all;
 use tokio::time::Instant;
 
 use crate::{
-    cloud::{Cause, Cloud, Failure, gate::Turn, kms::Value},
+    cloud::{Cause, Cloud, Failure, kms::Value, limiter::Priority},
     credentials::{Keyed, LoginKey, NoSession, Sessions},
     error::{Class, Error, Errors},
-    flight::{Flights, Waited, lock},
+    flight::{Flights, Running, Waited, lock},
     identity::Identity,
     names::RoleArn,
     request::{
         Mount,
-        objects::{Object, Source},
+        objects::{Object, Read, Source},
     },
-    values::{Key, Values},
+    values::{Key, Stale, Values},
 };
 use call::{Batching, Caller, Flight, plans};
+use stale::refreshed_by;
 
 /// What the cloud holds for one object; `None` for an optional one that does not exist.
 pub type Fetched = Option<Arc<Value>>;
@@ -45,6 +47,8 @@ pub struct ReadEnd {
     pub refused: bool,
     /// It was asked for with a session of the mount's own login.
     pub asked: bool,
+    /// It failed since too many ask.
+    pub throttled: bool,
     /// Also why there is only a last value.
     pub error: Option<Error>,
 }
@@ -56,18 +60,20 @@ impl ReadEnd {
     }
 
     fn stands_in(&self) -> bool {
-        matches!(self.origin, Origin::Grace(_))
+        matches!(self.origin, Origin::Grace(_) | Origin::Stale(_))
+    }
+
+    fn nothing(origin: Origin) -> Self {
+        let (missing, refused, asked, throttled) = (false, false, false, false);
+        Self { origin, value: None, missing, refused, asked, throttled, error: None }
     }
 
     fn failed(error: Error, refused: bool) -> Self {
-        let (origin, value) = (Origin::Cloud, None);
-        Self { origin, value, missing: false, refused, asked: false, error: Some(error) }
+        Self { refused, error: Some(error), ..Self::nothing(Origin::Cloud) }
     }
 
     fn from_memory(value: Fetched) -> Self {
-        let missing = value.is_none();
-        let (origin, refused) = (Origin::Memory, false);
-        Self { origin, value, missing, refused, asked: false, error: None }
+        Self { missing: value.is_none(), value, ..Self::nothing(Origin::Memory) }
     }
 
     /// `own`: read by the mount's own login.
@@ -78,13 +84,11 @@ impl ReadEnd {
         error: impl FnOnce(&Missed) -> Error,
     ) -> Self {
         match outcome {
-            Ok(value) => {
-                let (value, missing, refused) = (Some(value.clone()), false, false);
-                Self { origin, value, missing, refused, asked: own, error: None }
-            }
+            Ok(value) => Self { value: Some(value.clone()), asked: own, ..Self::nothing(origin) },
             Err(missed) => Self {
                 origin,
                 value: None,
+                throttled: missed.is_throttled(),
                 missing: missed.is_missing(),
                 refused: missed.is_refusal(),
                 asked: own && matches!(missed, Missed::Failed(_)),
@@ -167,29 +171,55 @@ impl Fetcher {
             return Ok(kept.into_iter().map(ReadEnd::from_memory).collect());
         }
         self.log_clamped(mount, *own.key(), interval);
+        let mount = self.mounts.fetch_add(1, Relaxed);
+        let answered = || lock(&self.answered).get(own.key()).copied();
+        let has = values.oldest(&keys).or_else(answered);
+        let reads = Reads { objects, keys: &keys, logins, interval };
+        let stale = !interval.is_zero() && values.outlast(&keys, false, Stale::Throttled);
+        if stale && self.is_throttled(own, &reads) {
+            let mut open = reads.open();
+            open.retain(|(key, ..)| !values.is_fresh(key, interval));
+            drop(self.begin(open, (mount, has), interval, refreshed_by()));
+            if let Some(ends) = self.while_throttled(identity, &reads, false) {
+                return Ok(ends);
+            }
+        }
         // One login, told once if it fails, before many calls that need it.
-        let own_values = values.outlast(&keys, false);
+        let own_values = values.outlast(&keys, false, Stale::Unanswered);
         let deadline = if own_values { patient(deadline) } else { deadline };
         let own_reads = objects.iter().any(|object| object.read.cross_account_role.is_none());
         if own_reads
-            && let Err(NoSession { error, refusal, .. }) = sessions.prove(own, deadline).await
+            && let Err(NoSession { error, refusal, throttled, .. }) =
+                sessions.prove(own, Priority::of(mount, 0, has), deadline).await
         {
             if refusal {
                 keys.iter().for_each(|key| values.drop_one(key));
             }
             let error = identity.mended(*error);
-            let failed = |_| ReadEnd::failed(error.clone(), refusal);
+            let failed = |_| ReadEnd { throttled, ..ReadEnd::failed(error.clone(), refusal) };
             let mut ends: Vec<ReadEnd> = objects.iter().map(failed).collect();
             return match self.fall_back(objects, &keys, &mut ends, false) {
                 true => Ok(ends),
                 false => Err(error),
             };
         }
-        let deadline = match !own_values && values.outlast(&keys, true) {
+        let deadline = match !own_values && values.outlast(&keys, true, Stale::Unanswered) {
             true => patient(deadline),
             false => deadline,
         };
-        let outcomes = self.read(own, logins, objects, &keys, interval, deadline).await;
+        // STS took this login: what the pod read with an earlier token is its own.
+        let proved = sessions.hold(own);
+        let stale = !interval.is_zero() && values.outlast(&keys, proved, Stale::Throttled);
+        let read = self.read((mount, has), &reads, deadline);
+        let outcomes = if stale {
+            tokio::select! {
+                outcomes = read => outcomes,
+                // The calls go on by themselves, and bring what the next mount gets.
+                ends = self.once_throttled(identity, &reads, proved) => return Ok(ends),
+            }
+        } else {
+            read.await
+        };
         let denied = outcomes.values().filter(|(_, outcome)| is_denied(outcome)).count();
         let ends = objects.iter().zip(&keys).map(|(object, key)| match outcomes.get(key) {
             Some((origin, outcome)) => {
@@ -207,40 +237,6 @@ impl Fetcher {
             values.leave(keys.iter().filter(got));
         }
         Ok(ends)
-    }
-
-    /// In an outage, and where the operator wants it: what was last read stands in for what cannot be
-    /// read, if that makes the mount whole. A refusal of any object stands. `proved`: STS took the
-    /// mount's own login, which those to other accounts begin with.
-    fn fall_back(
-        &self,
-        objects: &[Object],
-        keys: &[Key],
-        ends: &mut [ReadEnd],
-        proved: bool,
-    ) -> bool {
-        let mut last = Vec::new();
-        for (at, ((object, key), end)) in objects.iter().zip(keys).zip(&*ends).enumerate() {
-            let Some(error) = end.error.clone().filter(|_| !end.serves(object)) else { continue };
-            if end.refused {
-                return false;
-            }
-            let last_value = self.shared.values.last(key, end.asked || proved);
-            let Some((value, age)) = last_value else { return false };
-            let missing = value.is_none();
-            if missing && !object.optional {
-                return false;
-            }
-            let error = Some(error);
-            let (origin, refused, asked) = (Origin::Grace(age), false, end.asked);
-            last.push((at, ReadEnd { origin, value, missing, refused, asked, error }));
-        }
-        for (at, end) in last {
-            if let Some(place) = ends.get_mut(at) {
-                *place = end;
-            }
-        }
-        true
     }
 
     /// Once for each login, or every mount of a pod would log it, also those that fail.
@@ -273,56 +269,27 @@ impl Fetcher {
     /// ended because the time of whoever began it was up is begun again.
     async fn read(
         &self,
-        own: &Keyed,
-        logins: Vec<Keyed>,
-        objects: &[Object],
-        keys: &[Key],
-        interval: Duration,
+        turn: (u64, Option<Instant>),
+        reads: &Reads<'_>,
         deadline: Instant,
     ) -> HashMap<Key, (Origin, Outcome)> {
-        let mut seen = HashSet::new();
         let mut outcomes = HashMap::new();
-        let mut open = Vec::new();
-        for ((object, login), key) in objects.iter().zip(logins).zip(keys) {
-            if !seen.insert(*key) {
-                continue;
+        let mut open = reads.open();
+        open.retain(|(key, ..)| match self.shared.values.left(key, reads.interval) {
+            Some(Some(left)) => {
+                outcomes.insert(*key, (Origin::Memory, Ok(left)));
+                false
             }
-            match self.shared.values.left(key, interval) {
-                Some(Some(left)) => drop(outcomes.insert(*key, (Origin::Memory, Ok(left)))),
-                _ => open.push((*key, &object.read, login)),
-            }
-        }
-        let mount = self.mounts.fetch_add(1, Relaxed);
-        let has = lock(&self.answered).get(own.key()).copied();
+            _ => true,
+        });
         while !open.is_empty() {
-            let (mut waits, mut ours) = (Vec::new(), Vec::new());
-            for (key, read, login) in open {
-                let (running, pilot) = self.shared.flights.board(key);
-                let joined = pilot.is_none();
-                if let Some(pilot) = pilot {
-                    ours.push(Flight { read: read.clone(), login: login.clone(), pilot });
-                }
-                waits.push((key, read, login, joined, running));
-            }
-            let plans = plans(ours, &self.shared.batching).into_iter().enumerate();
-            let mut calls = plans.map(|(call, plan)| {
-                let (shared, deadline) = (self.shared.clone(), call::ends(deadline));
-                let turn = Turn::of(mount, call, has);
-                Caller { shared, turn, interval, deadline }.run(plan)
-            });
-            // A task of its own for each would cost more than the call's own steps, and one for all
-            // looks at all of them whenever one is answered.
-            while let Some(first) = calls.next() {
-                let few = [first].into_iter().chain(calls.by_ref().take(TASK_CALLS - 1));
-                tokio::spawn(join_all(few.collect::<Vec<_>>()));
-            }
-            open = Vec::new();
+            let waits = self.begin(std::mem::take(&mut open), turn, reads.interval, deadline);
             // One after another: the calls go on by themselves, and all waits end at one time.
-            for (key, read, login, joined, running) in waits {
+            for Wait { key, read, login, joined, running } in waits {
                 let outcome = match running.until(deadline).await {
                     Waited::Landed(outcome) | Waited::OutOfTime(Some(outcome)) => outcome,
                     Waited::OutOfTime(None) => {
-                        let (api, endpoint) = (call::api(read), &read.endpoint);
+                        let (api, endpoint) = (call::api(&read), &read.endpoint);
                         Err(Missed::Failed(Failure::new(api, endpoint, Cause::TimedOut)))
                     }
                     Waited::Lost => {
@@ -339,6 +306,70 @@ impl Fetcher {
             }
         }
         outcomes
+    }
+
+    /// Makes those calls that are not under way, each in a task of its own.
+    fn begin(
+        &self,
+        open: Vec<Open>,
+        (mount, has): (u64, Option<Instant>),
+        interval: Duration,
+        deadline: Instant,
+    ) -> Vec<Wait> {
+        let (mut waits, mut ours) = (Vec::new(), Vec::new());
+        for (key, read, login) in open {
+            let (running, pilot) = self.shared.flights.board(key);
+            let joined = pilot.is_none();
+            if let Some(pilot) = pilot {
+                ours.push(Flight { read: read.clone(), login: login.clone(), pilot });
+            }
+            waits.push(Wait { key, read, login, joined, running });
+        }
+        let plans = plans(ours, &self.shared.batching).into_iter().enumerate();
+        let mut calls = plans.map(|(call, plan)| {
+            let (shared, deadline) = (self.shared.clone(), call::ends(deadline));
+            let priority = Priority::of(mount, call, has);
+            Caller { shared, priority, interval, deadline }.run(plan)
+        });
+        // A task of its own for each would cost more than the call's own steps, and one for all
+        // looks at all of them whenever one is answered.
+        while let Some(first) = calls.next() {
+            let few = [first].into_iter().chain(calls.by_ref().take(TASK_CALLS - 1));
+            tokio::spawn(join_all(few.collect::<Vec<_>>()));
+        }
+        waits
+    }
+}
+
+/// What a mount has to read, and as whom.
+struct Reads<'a> {
+    objects: &'a [Object],
+    keys: &'a [Key],
+    logins: Vec<Keyed>,
+    interval: Duration,
+}
+
+/// A read that is to be made.
+type Open = (Key, Arc<Read>, Keyed);
+
+/// A read that is waited for.
+struct Wait {
+    key: Key,
+    read: Arc<Read>,
+    login: Keyed,
+    joined: bool,
+    running: Running<Outcome>,
+}
+
+impl Reads<'_> {
+    /// Each once.
+    fn open(&self) -> Vec<Open> {
+        let mut seen = HashSet::new();
+        let reads = self.objects.iter().zip(&self.logins).zip(self.keys);
+        reads
+            .filter(|(_, key)| seen.insert(**key))
+            .map(|((object, login), key)| (*key, object.read.clone(), login.clone()))
+            .collect()
     }
 }
 
@@ -375,6 +406,8 @@ pub enum Origin {
     Memory,
     /// Memory too, since the cloud did not answer; with the value's age.
     Grace(Duration),
+    /// Memory too, since the cloud throttles; with the value's age.
+    Stale(Duration),
 }
 
 impl Origin {
@@ -383,6 +416,7 @@ impl Origin {
             Origin::Cloud => "cloud",
             Origin::Memory => "memory",
             Origin::Grace(_) => "grace",
+            Origin::Stale(_) => "stale",
         }
     }
 
@@ -390,8 +424,11 @@ impl Origin {
     /// that was asked for makes it one of the cloud.
     pub fn of(ends: &[ReadEnd]) -> Option<Self> {
         let origins = || ends.iter().map(|end| end.origin);
-        let grace = origins().find(|origin| matches!(origin, Origin::Grace(_)));
-        grace.or_else(|| origins().find(|origin| *origin == Origin::Cloud)).or(origins().next())
+        let stale = |origin: &Origin| matches!(origin, Origin::Grace(_) | Origin::Stale(_));
+        origins()
+            .find(stale)
+            .or_else(|| origins().find(|origin| *origin == Origin::Cloud))
+            .or(origins().next())
     }
 }
 
@@ -409,6 +446,14 @@ impl Missed {
     /// Whether it does not exist: what `optional` forgives.
     fn is_missing(&self) -> bool {
         matches!(self, Missed::Failed(failure) if failure.cause.is_missing())
+    }
+
+    fn is_throttled(&self) -> bool {
+        match self {
+            Missed::Failed(failure) => failure.cause == Cause::Throttled,
+            Missed::NoSession(failed) => failed.throttled,
+            Missed::Lost(_) => false,
+        }
     }
 
     fn is_refusal(&self) -> bool {

@@ -29,6 +29,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(15);
 const KMS_CALLS: usize = 64;
 const OOS_CALLS: usize = 16;
 const VALUE_BYTES: usize = 16 << 20;
+const STALE_WHILE_THROTTLED: Duration = Duration::from_secs(3600);
 
 /// What all nodes have in common.
 pub(crate) struct Cluster {
@@ -80,7 +81,8 @@ impl Cluster {
         let sts = self.endpoints.of(Service::Sts, &self.endpoints.region);
         let metadata = Metadata::new("metadata.invalid", None, false)?;
         let sessions = Sessions::new(cloud.clone(), sts, metadata, self.metrics.clone());
-        let values = Arc::new(Values::new(VALUE_BYTES, self.metrics.clone())?);
+        let values = Values::new(VALUE_BYTES, self.metrics.clone())?;
+        let values = Arc::new(values.with_stale(Duration::ZERO, STALE_WHILE_THROTTLED));
         let fetcher = Arc::new(Fetcher::new(cloud, sessions, values, self.kms_batch));
         let swept = fetcher.clone();
         tokio::spawn(async move {

@@ -12,7 +12,7 @@ use provider::{
     cloud::{
         Api, Call, Cloud, Errand, Failure,
         endpoint::Service,
-        gate::Turn,
+        limiter::Priority,
         sign::{Keys, Unsigned},
         trust::Clients,
     },
@@ -89,7 +89,9 @@ async fn debug_output_shows_nothing_secret_of_a_mount() {
         let partner = RoleArn::parse("acs:ram::6543210987654321:role/partner").unwrap();
         let led = identity.led_on_to(&partner);
         shown.push(format!("{led:?} {led:#?}"));
-        let proof = sessions.prove(&identity.login, Instant::now() + Duration::from_secs(20)).await;
+        let proof = sessions
+            .prove(&identity.login, Priority::default(), Instant::now() + Duration::from_secs(20))
+            .await;
         shown.push(format!("{proof:?} {proof:#?}"));
         let deadline = Instant::now() + Duration::from_secs(20);
         // The operator's key may read less than the pod; what a refusal shows counts too.
@@ -114,19 +116,21 @@ async fn debug_output_shows_nothing_secret_of_a_mount() {
     let unsigned =
         Unsigned { method: "POST", path: "/", query: "", headers: &headers, body_sha256: "" };
     shown.push(format!("{keys:?} {keys:#?} {unsigned:?} {unsigned:#?}"));
-    let (endpoint, turn) = (endpoints.of(Service::Kms, &endpoints.region), Turn::of(0, 0, None));
+    let endpoint = endpoints.of(Service::Kms, &endpoints.region);
+    let (caller, priority) = ([0; 32], Priority::of(0, 0, None));
     let form = Some(Secret::new(format!("OIDCToken={token}")));
     let (query, trouble) = (vec![("SecretName", "web/plain")], |_: &Failure| {});
     let errand = Errand {
         endpoint: &endpoint,
         keys: &keys,
-        turn,
+        caller,
+        priority,
         deadline: Instant::now(),
         trouble: &trouble,
     };
     let api = Api::GetSecretValue;
-    let call =
-        Call { api, endpoint: &endpoint, query, form, keys: Some(&keys), turn, trouble: None };
+    let (endpoint, keys) = (&endpoint, Some(&keys));
+    let call = Call { api, endpoint, query, form, keys, caller, priority, trouble: None };
     let body = Secret::new(token.as_bytes().to_vec());
     let answer = Answer { status: 200, headers: Default::default(), body };
     shown.push(format!("{errand:?} {errand:#?} {call:?} {call:#?} {answer:?} {answer:#?}"));
@@ -167,17 +171,20 @@ const HOLD_NONE: &[&str] = &[
     "Deadline",
     "Fact",
     "Full",
+    "Granted",
     "Kind",
     "LeftUnread",
     "Malformed",
-    "Load",
     "Malformed",
     "NameError",
+    "Outcome",
     "PathTranslation",
     "Position",
+    "Priority",
     "Refused",
     "Report",
-    "Turn",
+    "Stale",
+    "Target",
     "UnderWay",
     "Untrusted",
     // Names, places and errors without their input.
@@ -190,7 +197,7 @@ const HOLD_NONE: &[&str] = &[
     "Mistakes",
     "NoSession",
     "ParameterRef",
-    "Place",
+    "Permit",
     "Query",
     "Queued",
     "Records",

@@ -94,7 +94,7 @@ impl World {
         let metadata = Metadata::by(cloud.clone());
         let sessions = Sessions::new(calls.clone(), sts, metadata, metrics.clone());
         let room = *rng.choice(&[4 << 10, 1 << 20]).unwrap();
-        let values = Values::new(room, metrics.clone()).unwrap().with_grace(grace);
+        let values = Values::new(room, metrics.clone()).unwrap().with_stale(grace, Duration::ZERO);
         let values = Arc::new(values);
         let seconds = |all: &[u64], rng: &mut Rng| Duration::from_secs(*rng.choice(all).unwrap());
         Self {

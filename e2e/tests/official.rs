@@ -212,7 +212,7 @@ async fn manifests_of_the_official_provider_are_accepted_or_listed() {
         table.row(&[shape, there, &manifest(parameters, objects), &message]);
     }
     table.words(
-        "Bounds that are not there: 500 objects and 2,000 files a volume, 1 MiB of `objects`, 64 KiB of \
+        "Bounds that are not there: 500 objects, 2,000 files, 10 `crossAccountRoleArn` and 8 hosts (`kmsEndpoint` or regions other than the operator's) a volume, 1 MiB of `objects`, 64 KiB of \
          `jmesPath` expressions, and of one expression 1,024 bytes and 48 levels of nesting.\n",
     );
     table.holds("official-provider.md");

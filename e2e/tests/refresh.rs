@@ -1,8 +1,9 @@
 //! `--refresh-interval`: what is answered from memory, for how long, and to whom.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use emulator::{Fault, FaultEffect};
+use tokio::time::{Instant, sleep};
 use tonic::Code;
 
 use crate::{
@@ -226,6 +227,74 @@ async fn in_an_outage_last_values_stand_in_and_a_refusal_still_wins() {
     }
 }
 
+fn kms_answers(status: u16, code: &str) -> Fault {
+    let effect = FaultEffect::Error {
+        status,
+        code: code.to_owned(),
+        message: None,
+        headers: BTreeMap::new(),
+    };
+    Fault { service: Some("kms".to_owned()), effect, ..Fault::default() }
+}
+
+#[tokio::test]
+async fn throttled_cloud_serves_running_pods_stale_until_it_refuses() {
+    let world = Setup::default().start().await;
+    let pod = world
+        .pod("web", "web-1")
+        .parameter("refreshInterval", "1s")
+        .objects("- {objectName: web/plain, objectAlias: plain}\n- objectName: web/db\n");
+    let fresh = world.mount(&pod).await.unwrap();
+    world.emulator.set_secret_text("web/plain", "planted-rotated-meanwhile").unwrap();
+    world.emulator.add_fault(kms_answers(429, "Rejected.Throttling"));
+    for _ in 0..3 {
+        sleep(Duration::from_millis(1100)).await;
+        assert_eq!(world.mount(&pod).await.unwrap(), fresh);
+    }
+    // Nobody else's values are served, and nobody waits for ever who has none.
+    let other = world.pod("api", "api-1").parameter("refreshInterval", "1s");
+    let other = world.mount(&other.objects("- objectName: shared/greeting\n")).await.unwrap_err();
+    assert!(other.code() == Code::Internal && other.message().contains("throttled"), "{other:?}");
+    world.emulator.clear_faults();
+    world.emulator.add_fault(kms_answers(403, "Forbidden.NoPermission"));
+    // The refresh behind a stale answer is refused, and the next mount with it.
+    let end = Instant::now() + Duration::from_secs(60);
+    let refused = loop {
+        match world.mount(&pod).await {
+            Ok(stale) => assert_eq!(stale, fresh),
+            Err(status) => break status,
+        }
+        assert!(Instant::now() < end, "a refusal always wins");
+        sleep(Duration::from_millis(100)).await;
+    };
+    assert_eq!(refused.code(), Code::PermissionDenied, "{refused:?}");
+    world.emulator.clear_faults();
+    let end = Instant::now() + Duration::from_secs(60);
+    while world.mount(&pod).await.unwrap().text("plain") != "planted-rotated-meanwhile" {
+        assert!(Instant::now() < end, "it is refreshed");
+    }
+    let metrics = world.metrics().await;
+    assert!(metrics.contains("values_answered_total{source=\"stale\"} "), "{metrics}");
+    let audit = world.finish().await;
+    let stale = audit.lines().filter(|line| line.contains(r#""source":"stale""#));
+    assert!(stale.clone().count() >= 6, "{audit}");
+    assert!(stale.clone().all(|line| line.contains("last read ")), "{audit}");
+}
+
+#[tokio::test]
+async fn throttled_cloud_fails_mounts_where_the_operator_wants_no_stale_values() {
+    let setup = Setup::default().flag("stale-while-throttled", "0").flag("mount-timeout", "3");
+    let world = setup.start().await;
+    let pod = world.pod("web", "web-1").parameter("refreshInterval", "1s");
+    let pod = pod.objects("- {objectName: web/plain, objectAlias: plain}\n");
+    world.mount(&pod).await.unwrap();
+    world.emulator.add_fault(kms_answers(429, "Rejected.Throttling"));
+    sleep(Duration::from_millis(1100)).await;
+    let status = world.mount(&pod).await.unwrap_err();
+    assert!(status.message().contains("throttled by KMS"), "{status:?}");
+    world.finish().await;
+}
+
 /// What passes, of KMS and of STS, is outlived; what STS refuses is not, and drops what was kept.
 #[tokio::test]
 async fn last_values_stand_in_for_what_passes_alone() {
@@ -233,6 +302,7 @@ async fn last_values_stand_in_for_what_passes_alone() {
         let setup = Setup::default().cloud("token_algorithm: RS256", "token_algorithm: ES256");
         setup
             .flag("outage-grace", "1h")
+            .flag("stale-while-throttled", "0")
             .flag("mount-timeout", "3")
             .flag("audit", "off")
             .start()

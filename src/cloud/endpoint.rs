@@ -47,6 +47,7 @@ pub enum Trust {
 pub struct Endpoint {
     host: Arc<str>,
     trust: Trust,
+    named_by_pods: bool,
 }
 
 impl Endpoint {
@@ -63,9 +64,14 @@ impl Endpoint {
         self.trust
     }
 
-    fn new(host: String) -> Self {
+    /// Whether a SecretProviderClass chose it, by a host or a region, and not the operator.
+    pub fn is_named_by_pods(&self) -> bool {
+        self.named_by_pods
+    }
+
+    fn new(host: String, named_by_pods: bool) -> Self {
         let trust = if is_kms_instance(&host) { Trust::KmsInstance } else { Trust::System };
-        Self { host: host.into(), trust }
+        Self { host: host.into(), trust, named_by_pods }
     }
 }
 
@@ -124,11 +130,18 @@ impl Endpoints {
         if let Some(HostTemplate(host)) = explicit {
             let any_region = host.contains("{region}");
             if any_region || *region == self.region {
-                return Endpoint::new(host.replace("{region}", region.as_str()));
+                let other = any_region && self.is_of_pods(service, region);
+                return Endpoint::new(host.replace("{region}", region.as_str()), other);
             }
         }
         let network = if self.public { "" } else { "-vpc" };
-        Endpoint::new(format!("{}{network}.{region}.aliyuncs.com", service.host_prefix()))
+        let host = format!("{}{network}.{region}.aliyuncs.com", service.host_prefix());
+        Endpoint::new(host, self.is_of_pods(service, region))
+    }
+
+    /// STS's region is the operator's alone.
+    fn is_of_pods(&self, service: Service, region: &Region) -> bool {
+        service != Service::Sts && *region != self.region
     }
 
     /// A `kmsEndpoint` of a SecretProviderClass: pod-author input. Also tells the region in its
@@ -155,15 +168,17 @@ impl Endpoints {
     fn of_object(&self, written: &str) -> Option<(Endpoint, Option<Region>)> {
         // Host names mean the same in either letter case; what is signed and kept has one.
         let host = &*written.to_ascii_lowercase();
+        let named = self.of(Service::Kms, &self.region).host() != host;
+        let endpoint = || Endpoint::new(host.to_owned(), named);
         if is_kms_instance(host) && is_host(host) {
-            return Some((Endpoint::new(host.to_owned()), None));
+            return Some((endpoint(), None));
         }
         if let Some(region) = shared_gateway_region(host) {
-            return Some((Endpoint::new(host.to_owned()), Some(region)));
+            return Some((endpoint(), Some(region)));
         }
         let listed = self.allowed.iter().any(|glob| glob.matches(host) || glob.matches(written));
         let valid = listed && HostTemplate::parse(host).is_some() && !host.contains('{');
-        valid.then(|| (Endpoint::new(host.to_owned()), None))
+        valid.then(|| (endpoint(), None))
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     Api, Call,
     codes::{self, Known},
     endpoint::{self, Endpoint, Service},
-    gate::Full,
+    limiter::Full,
     reach,
 };
 use crate::{
@@ -296,9 +296,18 @@ impl Failure {
         )
     }
 
-    /// Whether the call was not even begun.
-    pub(super) fn only_waited(&self) -> bool {
-        self.told.is_none() && matches!(self.cause, Cause::NoPlace(_) | Cause::Throttled)
+    /// What others are told who wait for the same host: a request id is one request's.
+    pub(super) fn for_others(&self) -> Self {
+        let told = self.told.as_deref().map(|told| {
+            let (status, code, known, fact) = (told.status, told.code.clone(), told.known, None);
+            Box::new(Told { status, code, known, request_id: None, denied: None, fact })
+        });
+        Self { told, host: self.host.clone(), ..*self }
+    }
+
+    /// The same, of a call that was not made since the host is down.
+    pub(super) fn of_another(&self, api: Api, endpoint: &Endpoint) -> Self {
+        Self { api, host: endpoint.shared_host(), ..self.for_others() }
     }
 
     pub(super) fn what(&self) -> String {
@@ -321,6 +330,11 @@ impl Failure {
             (Cause::NoPlace(Full::Host(most)), _) => format!(
                 "no free place among the {most} calls that this host is sent at once, since it \
                  was overloaded"
+            )
+            .into(),
+            (Cause::NoPlace(Full::Named(most)), _) => format!(
+                "no free place among the {most} calls allowed at once to hosts of {service} that \
+                 SecretProviderClasses name"
             )
             .into(),
             (Cause::OldInstance, _) => {
@@ -399,7 +413,7 @@ impl Failure {
                 Service::Sts => "the mount is tried again",
             }
             .into(),
-            Cause::NoPlace(Full::Host(_)) => "the mount is tried again".into(),
+            Cause::NoPlace(Full::Host(_) | Full::Named(_)) => "the mount is tried again".into(),
             Cause::OnTheWay => format!(
                 "a proxy, firewall or gateway between the node and {} must let the call through; \
                  the mount is tried again",

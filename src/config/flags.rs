@@ -268,7 +268,8 @@ const FLAGS: &[Flag] = &[
         "max-refresh-interval",
         "INTERVAL",
         "Upper limit of refreshInterval and of the cache TTL of every value; a revoked right is \
-         noticed by then, except while --outage-grace serves stale values [default: 1h, or \
+         noticed by then, except while stale values are served (--stale-while-throttled, \
+         --outage-grace) [default: 1h, or \
          --refresh-interval or --min-refresh-interval if longer]",
     ),
     flag(
@@ -292,6 +293,14 @@ const FLAGS: &[Flag] = &[
         "N",
         "Size of the value cache, which is encrypted in memory; the least recently used are \
          evicted, and 0 turns it off [default: 16]",
+    ),
+    flag(
+        FRESHNESS,
+        "stale-while-throttled",
+        "INTERVAL",
+        "Serves values of running pods stale up to this age, at most 24h, while STS, KMS or OOS \
+         throttles, and refreshes them behind; never after a refusal. Each time is logged, counted \
+         and recorded; 0 turns it off [default: 1h, or --max-refresh-interval if shorter]",
     ),
     flag(
         FRESHNESS,

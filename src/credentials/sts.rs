@@ -11,7 +11,7 @@ use crate::{
     cloud::{
         Api, Call, Cause, Cloud, Failure,
         endpoint::Endpoint,
-        gate::Turn,
+        limiter::{Caller, Priority},
         sign::{Keys, percent_encode},
     },
     names::{OidcProviderArn, RoleArn},
@@ -24,12 +24,16 @@ pub(super) struct WithOidc<'a> {
     pub(super) token: &'a Secret<String>,
     pub(super) name: &'a str,
     pub(super) lifetime: &'a Duration,
+    pub(super) caller: Caller,
+    pub(super) priority: Priority,
 }
 
 pub(super) struct Assume<'a> {
     pub(super) role: &'a RoleArn,
     pub(super) name: &'a str,
     pub(super) lifetime: &'a Duration,
+    pub(super) caller: Caller,
+    pub(super) priority: Priority,
 }
 
 /// Hears what went wrong so far, for those who stop waiting before it is over.
@@ -66,7 +70,8 @@ pub(super) async fn assume_role_with_oidc(
         query,
         form: Some(form),
         keys: None,
-        turn: Turn::default(),
+        caller: request.caller,
+        priority: request.priority,
         trouble: Some(&told_of),
     };
     session(cloud, &call, *request.lifetime, deadline)
@@ -95,7 +100,8 @@ pub(super) async fn assume_role(
         query,
         form: None,
         keys: Some(keys),
-        turn: Turn::default(),
+        caller: request.caller,
+        priority: request.priority,
         trouble: Some(&told_of),
     };
     session(cloud, &call, *request.lifetime, deadline).await
@@ -115,6 +121,7 @@ pub(super) fn told(failure: &Failure, role: &RoleArn) -> NoSession {
         error: Box::new(failure.error(format!("role {role}"), fix)),
         refusal: failure.cause.is_refusal(),
         late: failure.late,
+        throttled: failure.cause == Cause::Throttled,
     }
 }
 

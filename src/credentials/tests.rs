@@ -332,7 +332,12 @@ async fn who_comes_a_moment_late_asks_for_no_second_session() {
     let (node, login) = (Node::new(), pod("a"));
     node.read(&login).await.unwrap();
     let keyed = Keyed::new(login);
-    let log_in = async || match node.sessions.log_in(&keyed).until(Instant::now() + LIMIT).await {
+    let log_in = async || match node
+        .sessions
+        .log_in(&keyed, Priority::default())
+        .until(Instant::now() + LIMIT)
+        .await
+    {
         Waited::Landed(Ok(session)) => session,
         other => panic!("{other:?}"),
     };
@@ -415,6 +420,7 @@ async fn the_session_that_a_chain_begins_with_is_replaced_once() {
     assert_eq!(node.read(&login).await.unwrap_err().class, Class::Denied);
     assert_eq!((node.logins(), node.fake.times("AssumeRole")), (2, 3));
     node.fake.heal();
+    advance(REFUSED_FOR).await;
     assert_eq!(node.read(&login).await.unwrap(), "key-3");
     assert_eq!(node.logins(), 2);
     let asked = node.fake.last("AssumeRole");
@@ -694,4 +700,30 @@ async fn the_machine_is_asked_again_where_that_can_help() {
     let begun = Instant::now();
     let error = node.read(&Login::EcsRole).await.unwrap_err();
     assert_eq!((&*error.what, begun.elapsed().as_secs()), ("no answer in time", 6));
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_login_is_answered_without_another_call_for_half_a_minute() {
+    let (node, login) = (Node::new(), pod("a"));
+    node.fake.refuse("AssumeRoleWithOIDC", 403, "NoPermission");
+    let first = node.read(&login).await.unwrap_err();
+    for _ in 0..20 {
+        advance(SECOND).await;
+        assert_eq!(node.read(&login).await.unwrap_err(), first);
+    }
+    assert_eq!(node.logins(), 1);
+    // Nobody else's login is taken for it.
+    node.fake.heal();
+    node.read(&pod("b")).await.unwrap();
+    advance(11 * SECOND).await;
+    node.read(&login).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn login_that_failed_for_a_moment_is_asked_for_again_at_once() {
+    let (node, login) = (Node::new(), pod("a"));
+    node.fake.refuse("AssumeRoleWithOIDC", 503, "ServiceUnavailable");
+    node.read(&login).await.unwrap_err();
+    node.fake.heal();
+    node.read(&login).await.unwrap();
 }

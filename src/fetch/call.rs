@@ -15,8 +15,8 @@ use crate::{
     cloud::{
         Api, Cause, Errand, Failure,
         endpoint::Endpoint,
-        gate::Turn,
         kms::{self, SecretRef, Value},
+        limiter::Priority,
         oos::{self, ParameterRef, Part},
     },
     credentials::{Keyed, Login},
@@ -151,7 +151,7 @@ pub(super) fn ends(deadline: Instant) -> Instant {
 /// Makes the calls of one mount.
 pub(super) struct Caller {
     pub(super) shared: Arc<Shared>,
-    pub(super) turn: Turn,
+    pub(super) priority: Priority,
     pub(super) interval: Duration,
     pub(super) deadline: Instant,
 }
@@ -277,12 +277,13 @@ impl Caller {
         };
         let mut again = true;
         loop {
-            let proof = sessions.prove(&first.login, self.deadline).await;
+            let proof = sessions.prove(&first.login, self.priority, self.deadline).await;
             let proof = proof.map_err(Missed::NoSession)?;
             let errand = Errand {
                 endpoint: &first.read.endpoint,
                 keys: proof.keys(),
-                turn: self.turn,
+                caller: *first.login.pod(),
+                priority: self.priority,
                 deadline: self.deadline,
                 trouble: &trouble,
             };

@@ -133,7 +133,7 @@ impl<'a> Account<'a> {
             told(&mut record, error);
             record.reason = error.to_string();
         }
-        if let Origin::Grace(age) = end.origin {
+        if let Origin::Grace(age) | Origin::Stale(age) = end.origin {
             record.reason = format!("last read {} s ago; {}", age.as_secs(), record.reason);
         }
         if let Some(value) = &end.value {

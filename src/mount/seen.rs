@@ -139,7 +139,7 @@ impl<'a> Seen<'a> {
 
     pub(super) fn log_stale(&self, ends: &[ReadEnd]) {
         let stale = |end: &ReadEnd| match end.origin {
-            Origin::Grace(age) => Some((age, end.error.clone())),
+            Origin::Grace(age) | Origin::Stale(age) => Some((age, end.error.clone())),
             Origin::Cloud | Origin::Memory => None,
         };
         let stale: Vec<_> = ends.iter().filter_map(stale).collect();
@@ -155,7 +155,7 @@ impl<'a> Seen<'a> {
                 objects = stale.len(),
                 oldest_s = age.as_secs(),
                 error = error.as_ref().map(ToString::to_string),
-                "the cloud does not answer: stale values are served"
+                "the cloud does not answer or throttles: stale values are served"
             );
         }
     }

@@ -5,7 +5,7 @@ mod fields;
 mod kms;
 mod oos;
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use super::{
     accident,
@@ -34,6 +34,11 @@ pub const MAX_OBJECTS: usize = 500;
 const MAX_FILES: usize = 2_000;
 /// Of all paths of a mount together: compiled they take dozens of times as much.
 const MAX_PATH_BYTES: usize = 64 << 10;
+
+/// Roles of other accounts that a mount logs in to: each is a call to STS.
+const MAX_ROLES: usize = 10;
+/// Hosts other than the operator's, by kmsEndpoint or region: each may fail to answer in its own time.
+const MAX_HOSTS: usize = 8;
 
 /// One secret and the files it becomes.
 #[derive(Debug)]
@@ -199,6 +204,7 @@ pub fn parse(text: &str, context: &Context<'_>) -> Result<Vec<Object>, Errors> {
     for (index, item) in items.iter().enumerate() {
         objects.extend(object(index + 1, item, context, &mut layout, &mut mistakes));
     }
+    mistakes.keep(few_others(&objects));
     match mistakes.into_errors() {
         Some(errors) => Err(errors),
         None if objects.len() == items.len() => Ok(objects),
@@ -249,6 +255,33 @@ fn bounded(items: &[Node]) -> Result<(), Error> {
             );
             return Err(Error::invalid(subject, what)
                 .fix("make them shorter, or mount some objects in another volume"));
+        }
+    }
+    Ok(())
+}
+
+/// What one mount asks for must not keep others waiting, at STS or for hosts that do not answer.
+fn few_others(objects: &[Object]) -> Result<(), Error> {
+    let split = "mount some objects in another volume, with another SecretProviderClass";
+    let (mut roles, mut hosts) = (HashSet::new(), HashSet::new());
+    for object in objects {
+        let Read { endpoint, cross_account_role, .. } = &*object.read;
+        roles.extend(cross_account_role);
+        if roles.len() > MAX_ROLES {
+            let subject = format!("{}, field crossAccountRoleArn", object.label);
+            let what = format!("is role {} of this volume; {MAX_ROLES} are the most", roles.len());
+            return Err(Error::invalid(subject, what).fix(split));
+        }
+        if endpoint.is_named_by_pods() {
+            hosts.insert(endpoint.host());
+        }
+        if hosts.len() > MAX_HOSTS {
+            let what = format!(
+                "{endpoint} is host {} that this volume names beside the operator's; {MAX_HOSTS} are \
+                 the most",
+                hosts.len()
+            );
+            return Err(Error::invalid(&object.label, what).fix(split));
         }
     }
     Ok(())

@@ -435,3 +435,29 @@ fn uid_that_is_none_is_refused() {
         assert_eq!(wrong(&[(POD_UID, json!(bad))]), [POD_UID]);
     }
 }
+
+#[test]
+fn roles_and_hosts_of_a_volume_are_bounded() {
+    let role = |n: usize| {
+        format!("- {{objectName: s{n}, crossAccountRoleArn: 'acs:ram::{}:role/r'}}\n", 10_000 + n)
+    };
+    let host = |n: usize| {
+        format!("- {{objectName: s{n}, kmsEndpoint: kst-{n}.cryptoservice.kms.aliyuncs.com}}\n")
+    };
+    let own = "- {objectName: own, kmsEndpoint: kms-vpc.cn-hangzhou.aliyuncs.com}\n";
+    let list = |count: usize, line: &dyn Fn(usize) -> String| -> String {
+        (0..count)
+            .map(line)
+            .chain(["- {objectName: s0, objectAlias: a}\n".to_owned(), own.to_owned()])
+            .collect()
+    };
+    assert_eq!(mount(&[("objects", json!(list(10, &role)))]).objects.len(), 12);
+    assert_eq!(mount(&[("objects", json!(list(8, &host)))]).objects.len(), 10);
+    let roles = message(&[("objects", json!(list(500 - 2, &role)))]);
+    assert!(roles.contains("object 11 \"s10\", field crossAccountRoleArn: is role 11 of this volume; 10 are the most"), "{roles}");
+    let hosts = message(&[("objects", json!(list(9, &host)))]);
+    assert!(
+        hosts.contains("object 9 \"s8\": kst-8.cryptoservice.kms.aliyuncs.com is host 9"),
+        "{hosts}"
+    );
+}

@@ -94,7 +94,7 @@
 {{- end }}
 {{- end }}
 {{- $seconds := dict }}
-{{- range $name := list "refreshInterval" "minRefreshInterval" "maxRefreshInterval" "outageGrace" }}
+{{- range $name := list "refreshInterval" "minRefreshInterval" "maxRefreshInterval" "staleWhileThrottled" "outageGrace" }}
 {{- $text := get $v $name | default "0" }}
 {{- $unit := get (dict "s" 1 "m" 60 "h" 3600) (regexFind "[smh]$" $text) | default 0 }}
 {{- $_ := set $seconds $name (mul (regexFind "^[0-9]+" $text | int64) $unit) }}

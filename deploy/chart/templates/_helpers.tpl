@@ -43,6 +43,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   "share" $v.share
   "kms-batch" $v.kmsBatch
   "value-cache-mib" (ternary "" (toString $v.valueCacheMiB) (kindIs "invalid" $v.valueCacheMiB))
+  "stale-while-throttled" $v.staleWhileThrottled
   "outage-grace" $v.outageGrace
   "audit" (get (dict "stdout" "stdout" "file" "/audit/audit.log") $v.audit.to)
   "audit-failure" $v.audit.failure

@@ -117,7 +117,7 @@ def started(program, manifest, tmp_path, environment=None):
         ([], ["identity.default=access-key", *KEYS, "serviceAccountLookup=false"]),
         ([], ["identity.default=auto", "identity.allowed={pod,ecs-role}"]),
         (IDS, ["audit.to=file", "audit.key.secret=x", "audit.maxMiB=1", "audit.files=2", "audit.failure=continue"]),
-        (IDS, ["audit.to=stdout", "outageGrace=24h", "minRefreshInterval=30s", "maxRefreshInterval=24h", "valueCacheMiB=1", "share=service-account"]),
+        (IDS, ["audit.to=stdout", "outageGrace=24h", "staleWhileThrottled=2h", "minRefreshInterval=30s", "maxRefreshInterval=24h", "valueCacheMiB=1", "share=service-account"]),
         (IDS, ["logLevel=warn\\,provider=debug", "logFormatJSON=true", "linux.healthzPath=/live-z", "endpoints.public=true"]),
         (IDS, ["endpoints.resolve={*.example.com=10.0.0.1:443}", "endpoints.sts=sts.aliyuncs.com", "endpoints.metadata=10.0.0.2:80"]),
     ],

@@ -23,7 +23,7 @@ use provider::{
     cloud::{
         Cloud, Errand, Failure,
         endpoint::{Endpoints, Service},
-        gate::Turn,
+        limiter::Priority,
         kms::{self, SecretRef},
         oos::{ParameterRef, Part},
         sign::Keys,
@@ -81,7 +81,8 @@ async fn asked(operation: u8, script: Arc<Script>) {
     let errand = |endpoint| Errand {
         endpoint,
         keys: &keys,
-        turn: Turn::default(),
+        caller: [0; 32],
+        priority: Priority::default(),
         deadline: Instant::now() + Duration::from_secs(1),
         trouble: &noted,
     };

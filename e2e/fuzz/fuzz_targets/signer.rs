@@ -22,7 +22,7 @@ use provider::{
     cloud::{
         Cause, Cloud, Errand, Failure,
         endpoint::Service,
-        gate::Turn,
+        limiter::Priority,
         kms::SecretRef,
         sign::{Keys, Unsigned, authorization, canonical_query, sha256_hex},
         trust::Clients,
@@ -190,7 +190,8 @@ fn called(secret: &str, token: &str, [name, version, stage]: &[String; 3]) {
     let errand = Errand {
         endpoint: &endpoints.of(Service::Kms, &endpoints.region),
         keys: &keys,
-        turn: Turn::default(),
+        caller: [0; 32],
+        priority: Priority::default(),
         deadline: Instant::now() + std::time::Duration::from_secs(60),
         trouble: &|_: &Failure| {},
     };

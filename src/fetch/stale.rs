@@ -1,0 +1,111 @@
+//! Stale values: served while the cloud throttles or does not answer, in place of what cannot be read.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::{Fetcher, Origin, ReadEnd, Reads, call};
+use crate::{
+    cloud::{Cause, Failure},
+    credentials::Keyed,
+    identity::Identity,
+    request::objects::Object,
+    values::{Key, Stale},
+};
+
+/// How long a refresh behind a mount that was served stale may wait for its turn.
+const REFRESH_LIMIT: Duration = Duration::from_secs(240);
+/// How often a mount that has stale values looks whether its reads are held back.
+const FIRST_LOOK: Duration = Duration::from_millis(500);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+pub(super) fn refreshed_by() -> Instant {
+    Instant::now() + REFRESH_LIMIT
+}
+
+impl Fetcher {
+    /// Whether a read of the mount would wait since a host throttles who reads.
+    pub(super) fn is_throttled(&self, own: &Keyed, reads: &Reads<'_>) -> bool {
+        let (cloud, sessions) = (&self.shared.cloud, &self.shared.sessions);
+        let pairs = reads.objects.iter().zip(&reads.logins);
+        !sessions.hold(own) && sessions.is_throttled(own)
+            || pairs.into_iter().any(|(object, login)| {
+                let service = call::api(&object.read).service();
+                cloud.is_throttling(service, &object.read.endpoint, login.pod())
+            })
+    }
+
+    /// What the mount is served while the cloud throttles, if it is whole.
+    pub(super) fn while_throttled(
+        &self,
+        identity: &Identity,
+        reads: &Reads<'_>,
+        proved: bool,
+    ) -> Option<Vec<ReadEnd>> {
+        let throttled = |object: &Object| {
+            let (api, endpoint) = (call::api(&object.read), &object.read.endpoint);
+            let error = Failure::new(api, endpoint, Cause::Throttled).error(&object.label, "");
+            ReadEnd { throttled: true, ..ReadEnd::failed(identity.named_in(error), false) }
+        };
+        let mut ends: Vec<ReadEnd> = reads.objects.iter().map(throttled).collect();
+        self.fall_back(reads.objects, reads.keys, &mut ends, proved).then_some(ends)
+    }
+
+    /// The same, as soon as reads that were begun turn out to be held back.
+    pub(super) async fn once_throttled(
+        &self,
+        identity: &Identity,
+        reads: &Reads<'_>,
+        proved: bool,
+    ) -> Vec<ReadEnd> {
+        // A read that is quick is not looked at.
+        let mut pause = FIRST_LOOK;
+        loop {
+            sleep(pause).await;
+            pause = LOOK_EVERY;
+            if self.is_throttled(&identity.login, reads)
+                && let Some(ends) = self.while_throttled(identity, reads, proved)
+            {
+                return ends;
+            }
+        }
+    }
+
+    /// Serves what was last read in place of what cannot be read, if that makes the mount whole: in
+    /// an outage, where the operator wants it, and while the cloud throttles. A refusal of any object
+    /// stands. `proved`: STS took the mount's own login, which those to other accounts begin with.
+    pub(super) fn fall_back(
+        &self,
+        objects: &[Object],
+        keys: &[Key],
+        ends: &mut [ReadEnd],
+        proved: bool,
+    ) -> bool {
+        let mut last = Vec::new();
+        for (at, ((object, key), end)) in objects.iter().zip(keys).zip(&*ends).enumerate() {
+            let Some(error) = end.error.clone().filter(|_| !end.serves(object)) else { continue };
+            if end.refused {
+                return false;
+            }
+            let why = if end.throttled { Stale::Throttled } else { Stale::Unanswered };
+            let last_value = self.shared.values.last(key, end.asked || proved, why);
+            let Some((value, age)) = last_value else { return false };
+            let missing = value.is_none();
+            if missing && !object.optional {
+                return false;
+            }
+            let origin = match why {
+                Stale::Throttled => Origin::Stale(age),
+                Stale::Unanswered => Origin::Grace(age),
+            };
+            let (asked, error) = (end.asked, Some(error));
+            last.push((at, ReadEnd { value, missing, asked, error, ..ReadEnd::nothing(origin) }));
+        }
+        for (at, end) in last {
+            if let Some(place) = ends.get_mut(at) {
+                *place = end;
+            }
+        }
+        true
+    }
+}
