@@ -1,17 +1,16 @@
 //! The admin port: liveness, readiness and metrics, for kubelet and Prometheus.
 //!
 //! Liveness is a real `Version` call through the socket's path, so a provider that runs but cannot
-//! be reached is restarted. Every connection serves one request within a bounded time, and the
-//! oldest gives way when there are too many: no client can keep a probe out.
+//! be reached is restarted. Every connection serves one request within a bounded time, and who makes
+//! too many displaces his own: no client can keep a probe out.
+
+mod check;
+mod peers;
 
 use std::{
-    collections::VecDeque,
-    error::Error as _,
-    fmt,
-    fmt::Write as _,
-    io,
+    fmt, io,
     net::{self, Ipv4Addr, SocketAddr, SocketAddrV6},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -33,18 +32,16 @@ use rustix::{
     net::{AddressFamily, SocketFlags, SocketType, sockopt},
 };
 use tokio::{
-    net::{TcpListener, TcpStream, UnixStream},
-    task::{AbortHandle, JoinSet},
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
     time,
 };
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Endpoint, Uri};
 use tracing::{debug, info, warn};
 
-use crate::{
-    pb::{VersionRequest, csi_driver_provider_client::CsiDriverProviderClient},
-    standing::Standing,
-};
+use crate::standing::Standing;
+use check::Check;
+use peers::Peers;
 
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -134,13 +131,13 @@ impl Admin {
         }
         let routes = routes(state);
         let mut connections = JoinSet::new();
-        let mut by_age = VecDeque::<AbortHandle>::new();
+        let mut peers = Peers::new();
         loop {
-            let stream = tokio::select! {
+            let (stream, peer) = tokio::select! {
                 () = shutdown.cancelled() => return,
                 Some(_) = connections.join_next() => continue,
                 accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => stream,
+                    Ok((stream, peer)) => (stream, peer.ip()),
                     Err(error) => {
                         warn!(%error, "cannot accept a connection to the admin port");
                         time::sleep(ACCEPT_PAUSE).await;
@@ -148,13 +145,10 @@ impl Admin {
                     }
                 },
             };
-            by_age.retain(|connection| !connection.is_finished());
-            if by_age.len() >= MAX_CONNECTIONS
-                && let Some(oldest) = by_age.pop_front()
-            {
-                oldest.abort();
+            if peers.admits(peer) {
+                let serving = connections.spawn(serve_connection(stream, routes.clone()));
+                peers.opened(peer, serving);
             }
-            by_age.push_back(connections.spawn(serve_connection(stream, routes.clone())));
         }
     }
 }
@@ -188,22 +182,30 @@ async fn serve_connection(stream: TcpStream, routes: Router) {
     }
 }
 
+/// What the answers are made of.
+#[derive(Clone)]
+struct Served {
+    state: AdminState,
+    check: Arc<Check>,
+}
+
 fn routes(state: AdminState) -> Router {
+    let check = Arc::new(Check::new(state.socket_path.clone()));
     // The configured path is compared and not registered: the router panics on a bad pattern.
     Router::new()
         .route(READY_PATH, get(readyz))
         .route(METRICS_PATH, get(metrics))
         .fallback(healthz_or_not_found)
-        .with_state(state)
+        .with_state(Served { state, check })
 }
 
-async fn healthz_or_not_found(State(state): State<AdminState>, request: Request) -> Response {
-    let health_path = &state.health_path;
+async fn healthz_or_not_found(State(served): State<Served>, request: Request) -> Response {
+    let health_path = &served.state.health_path;
     if request.uri().path() != health_path {
         let known = format!("not here; try {health_path}, {READY_PATH} or {METRICS_PATH}\n");
         return (StatusCode::NOT_FOUND, known).into_response();
     }
-    match check_socket(&state.socket_path).await {
+    match served.check.outcome().await {
         Ok(()) => "ok".into_response(),
         Err(reason) => {
             warn!(reason, "the provider is not healthy");
@@ -212,9 +214,9 @@ async fn healthz_or_not_found(State(state): State<AdminState>, request: Request)
     }
 }
 
-async fn readyz(State(state): State<AdminState>) -> Response {
+async fn readyz(State(Served { state, check }): State<Served>) -> Response {
     let mut reasons = state.standing.reasons();
-    reasons.extend(check_socket(&state.socket_path).await.err());
+    reasons.extend(check.outcome().await.err());
     if state.draining.is_cancelled() {
         reasons.push("draining: the provider is shutting down".to_owned());
     }
@@ -224,43 +226,8 @@ async fn readyz(State(state): State<AdminState>) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n")).into_response()
 }
 
-async fn metrics(State(state): State<AdminState>) -> Response {
-    ([(CONTENT_TYPE, OPEN_METRICS)], (state.metrics)()).into_response()
-}
-
-/// Calls `Version` as the driver would, over a connection of its own.
-async fn check_socket(path: &Path) -> Result<(), String> {
-    let call = async {
-        let socket = path.to_owned();
-        let connector = tower::service_fn(move |_: Uri| {
-            let socket = socket.clone();
-            async move { UnixStream::connect(socket).await.map(TokioIo::new) }
-        });
-        let channel = Endpoint::from_static("http://localhost")
-            .connect_with_connector(connector)
-            .await
-            .map_err(|error| format!("cannot connect to {}: {}", path.display(), chain(&error)))?;
-        let request = VersionRequest { version: "v1alpha1".to_owned() };
-        CsiDriverProviderClient::new(channel)
-            .version(request)
-            .await
-            .map(drop)
-            .map_err(|status| format!("Version answered {}: {}", status.code(), status.message()))
-    };
-    time::timeout(HEALTH_TIMEOUT, call).await.unwrap_or_else(|_elapsed| {
-        Err(format!("no answer through {} in {} s", path.display(), HEALTH_TIMEOUT.as_secs()))
-    })
-}
-
-fn chain(error: &tonic::transport::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        // Writing to a string cannot fail.
-        write!(text, ": {cause}").unwrap_or_default();
-        source = cause.source();
-    }
-    text
+async fn metrics(State(served): State<Served>) -> Response {
+    ([(CONTENT_TYPE, OPEN_METRICS)], (served.state.metrics)()).into_response()
 }
 
 const READY_PATH: &str = "/readyz";
@@ -268,11 +235,9 @@ const METRICS_PATH: &str = "/metrics";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// As the standard library has it.
 const BACKLOG: i32 = 128;
-const MAX_CONNECTIONS: usize = 64;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Above the longest thing a request does, the health check.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(15);
-const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ async fn column(call: &'static Call, state: State, row: Row, share: usize) -> Ve
     own[..lasting].rotate_left((state as usize * 7 + share * 3 + call.name.len()) % lasting);
     let mut setup = call.setup(troubles.len());
     if row == Row::Stays {
-        setup = setup.flag("mount-timeout", cell::MOUNT_SECONDS);
+        setup = setup.flag("mount-timeout", cell::MOUNT_SECONDS).flag("stale-while-throttled", "0");
     }
     let crowd = CROWD.acquire().await;
     let world = setup.start().await;

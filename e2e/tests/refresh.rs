@@ -341,7 +341,9 @@ async fn last_values_stand_in_for_what_passes_alone() {
             world.emulator.clear_faults();
         }
         let metrics = world.metrics().await;
-        assert!(metrics.contains("values_answered_total{source=\"grace\"} 2"), "{metrics}");
+        let source = if effect == FaultEffect::throttling() { "stale" } else { "grace" };
+        let twice = format!("values_answered_total{{source=\"{source}\"}} 2");
+        assert!(metrics.contains(&twice), "{metrics}");
         world.finish().await;
     });
     futures::future::join_all(outlived).await;

@@ -4,13 +4,14 @@ use seccompiler::{
 };
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixListener;
+use tokio::net::{TcpSocket, UnixListener};
 use tonic::{Request as Call, Response as Answer, Status};
 
 use super::*;
 use crate::{
     pb::{
-        MountRequest, MountResponse, VersionResponse, csi_driver_provider_server::CsiDriverProvider,
+        MountRequest, MountResponse, VersionRequest, VersionResponse,
+        csi_driver_provider_server::CsiDriverProvider,
     },
     server::{self, Socket},
     standing,
@@ -28,9 +29,28 @@ async fn liveness_is_a_call_through_the_path() {
     while port.dir.path().join(NAME).exists() {
         time::sleep(Duration::from_millis(10)).await;
     }
+    // The check of this second still answers.
+    time::pause();
+    time::advance(Duration::from_secs(1)).await;
+    time::resume();
     let (code, reason) = port.get("/healthz").await;
     assert_eq!(code, 503);
     assert!(reason.contains("cannot connect to") && reason.contains("No such file"), "{reason}");
+}
+
+#[tokio::test]
+async fn probes_of_a_second_are_answered_by_one_check() {
+    let port = Port::start("/healthz");
+    let socket = UnixListener::bind(port.dir.path().join(NAME)).unwrap();
+    let first = tokio::spawn(Port::get_from(port.address, "/healthz"));
+    let (_calls, _) = socket.accept().await.unwrap();
+    let others = (0..20).map(|_| tokio::spawn(Port::get_from(port.address, "/readyz")));
+    let others: Vec<_> = others.collect();
+    // None of them, nor one whose probe went away, makes another.
+    first.abort();
+    let second = time::timeout(Duration::from_millis(300), socket.accept()).await;
+    assert!(second.is_err(), "one connection");
+    drop(others);
 }
 
 #[tokio::test]
@@ -69,6 +89,9 @@ async fn readiness_lists_what_holds_it() {
     assert_eq!(code, 503);
     assert!(reason.starts_with("cannot connect to") && reason.contains(NAME), "{reason}");
     let _stop = port.provide(Ok(()));
+    time::pause();
+    time::advance(Duration::from_secs(1)).await;
+    time::resume();
     assert_eq!(port.get("/readyz").await, (200, "ready".to_owned()));
 
     let standing = &port.state.standing;
@@ -110,10 +133,14 @@ async fn slow_clients_cannot_keep_a_probe_out() {
     let port = Port::start("/healthz");
     let _stop = port.provide(Ok(()));
     let mut slow = Vec::new();
-    for _ in 0..3 * MAX_CONNECTIONS {
-        let mut stream = TcpStream::connect(port.address).await.unwrap();
-        stream.write_all(b"GET /readyz HTTP/1.1\r\nX-Slow: ").await.unwrap();
-        slow.push(stream);
+    for host in 0..40 {
+        for _ in 0..20 {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind(SocketAddr::from(([127, 0, 1, host], 0))).unwrap();
+            let mut stream = socket.connect(port.address).await.unwrap();
+            stream.write_all(b"GET /readyz HTTP/1.1\r\nX-Slow: ").await.unwrap_or_default();
+            slow.push(stream);
+        }
     }
     let answer = time::timeout(Duration::from_secs(2), port.get("/readyz")).await;
     assert_eq!(answer.unwrap().0, 200);
@@ -121,6 +148,43 @@ async fn slow_clients_cannot_keep_a_probe_out() {
     let mut rest = Vec::new();
     let ended = slow[0].read_to_end(&mut rest);
     let _ended = time::timeout(Duration::from_secs(2), ended).await.expect("the oldest gave way");
+}
+
+/// From another address than kubelet's, as fast as it can.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn flood_of_another_peer_costs_no_probe() {
+    let port = Port::start("/healthz");
+    let _stop = port.provide(Ok(()));
+    let address = port.address;
+    let flood = std::thread::spawn(move || {
+        let end = std::time::Instant::now() + Duration::from_secs(2);
+        let mut made = 0;
+        while std::time::Instant::now() < end {
+            let socket = request_from_another(address);
+            made += usize::from(socket.is_ok());
+        }
+        made
+    });
+    let mut probes = 0;
+    while !flood.is_finished() {
+        let answer = time::timeout(Duration::from_secs(1), port.get("/healthz")).await;
+        assert_eq!(answer.expect("in time"), (200, "ok".to_owned()));
+        probes += 1;
+        time::sleep(Duration::from_millis(200)).await;
+    }
+    let made = flood.join().unwrap();
+    assert!(made > 200 && probes > 3, "{made} {probes}");
+}
+
+/// A request from an address of its own; the answer is not waited for.
+fn request_from_another(address: SocketAddr) -> std::io::Result<net::TcpStream> {
+    let family = rustix::net::AddressFamily::INET;
+    let socket = rustix::net::socket(family, rustix::net::SocketType::STREAM, None)?;
+    rustix::net::bind(&socket, &SocketAddr::from(([127, 0, 0, 9], 0)))?;
+    rustix::net::connect(&socket, &address)?;
+    let mut stream = net::TcpStream::from(socket);
+    std::io::Write::write_all(&mut stream, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")?;
+    Ok(stream)
 }
 
 #[tokio::test(start_paused = true)]
@@ -183,7 +247,11 @@ impl Port {
     }
 
     async fn exchange(&self, path: &str) -> String {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        Self::get_from(self.address, path).await
+    }
+
+    async fn get_from(address: SocketAddr, path: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();

@@ -3,17 +3,21 @@
 
 use std::{
     ffi::OsString,
-    fs::{File, OpenOptions},
+    fs::{File, OpenOptions, TryLockError},
     io::{self, ErrorKind, Read, Seek, SeekFrom, Write},
-    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
+    os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
 use super::chain::{self, Hash};
 
 /// More than the longest line takes.
 const TAIL_BYTES: u64 = 64 << 10;
+const LONGEST_LOCK: Duration = Duration::from_secs(2);
+const LOCK_PAUSE: Duration = Duration::from_millis(2);
 
 #[derive(Debug)]
 pub(super) struct LogFile {
@@ -55,8 +59,40 @@ pub(super) fn aside(path: &Path, number: usize) -> PathBuf {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    // What is read of it is only ever its own end.
-    OpenOptions::new().create(true).append(true).read(true).mode(0o600).open(path)
+    // What is read of it is only ever its own end. A link in its place could lead anywhere, and a
+    // pipe would keep the program waiting for its reader.
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let mut options = OpenOptions::new();
+    options.create(true).append(true).read(true).mode(0o600).custom_flags(flags);
+    let file = options.open(path).map_err(|error| match error.raw_os_error() {
+        Some(libc::ELOOP) => no_file("it is a link"),
+        _ => error,
+    })?;
+    let kind = file.metadata()?.file_type();
+    match kind.is_file() || kind.is_char_device() {
+        true => Ok(file),
+        false => Err(no_file("it is neither a regular file nor a device")),
+    }
+}
+
+fn no_file(what: &str) -> io::Error {
+    io::Error::new(ErrorKind::InvalidInput, format!("{what}; remove it, or name another file"))
+}
+
+/// Another process's addition takes milliseconds. Whoever holds it longer is no provider.
+fn lock(file: &File) -> io::Result<()> {
+    let end = Instant::now() + LONGEST_LOCK;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if Instant::now() < end => sleep(LOCK_PAUSE),
+            Err(TryLockError::WouldBlock) => {
+                let what = "another process holds a lock on it (flock): end that process";
+                return Err(io::Error::new(ErrorKind::WouldBlock, what));
+            }
+        }
+    }
 }
 
 impl LogFile {
@@ -74,7 +110,7 @@ impl LogFile {
                 None => Arc::new(open(&self.path)?),
             };
             self.file = Some(file.clone());
-            file.lock()?;
+            lock(&file)?;
             match self.prepare(&file) {
                 Ok(Some(size)) => return Ok(Held { file, size, log: self }),
                 Ok(None) => {}
@@ -150,9 +186,11 @@ impl Held<'_> {
         self.size == 0
     }
 
-    /// Whether the next line has to say what stands before it.
+    /// Whether the next line has to say what stands before it, since it is not this process's last
+    /// line: each line is tied to the one before it, whoever wrote that, or all lines of one process
+    /// could be removed without a trace.
     pub(super) fn is_cut_off(&self) -> bool {
-        self.log.moved || self.log.torn > 0
+        self.log.moved || self.log.torn > 0 || self.log.left != self.size
     }
 
     /// How the records end.

@@ -363,9 +363,14 @@ async fn a_line_that_another_process_left_unfinished_is_cut_off_and_told() {
     let text = log.text();
     let report = log.verify(&text);
     assert_eq!(whats(&report), [] as [&Wrong; 0], "{text}");
-    assert_eq!((report.lines, report.runs.len()), (2 + 5 + 2 + 2, 2), "{text}");
+    let of = |event: &str| -> Vec<&str> {
+        let event = format!("\"event\":\"{event}\"");
+        lines(&text).into_iter().filter(|line| line.contains(&event)).collect()
+    };
+    // Each line that follows another process's says so.
+    assert_eq!((of("read").len(), of("continue").len(), report.runs.len()), (5, 5, 2), "{text}");
     let told: Vec<&str> =
-        lines(&text).into_iter().filter(|line| line.contains("\"event\":\"continue\"")).collect();
+        of("continue").into_iter().filter(|line| !line.contains("\"torn\":0,")).collect();
     let [first, second] = &*told else { panic!("{told:?}") };
     assert!(first.contains("\"torn\":15,\"after\""), "{first}");
     assert!(second.contains("\"torn\":50,\"after\""), "{second}");
@@ -489,4 +494,87 @@ async fn what_finds_no_room_is_counted() {
     drop(work);
     assert!(audit.admit(vec![Record::default()], deadline + LONGEST_WAIT).await.is_err());
     assert_eq!(inner.lost.load(Ordering::Relaxed), 3);
+}
+
+/// As a rollout leaves it, with and without a key: one process's lines are taken out, all of them.
+#[tokio::test]
+async fn all_lines_of_one_of_two_processes_removed_are_found() {
+    for key in [None, Some(KEY)] {
+        let log = Log::new(key);
+        let old = log.start(OnFailure::Refuse).unwrap();
+        admit(&old, "before").await.unwrap();
+        let new = log.start(OnFailure::Refuse).unwrap();
+        for _ in 0..3 {
+            admit(&old, "old").await.unwrap();
+            admit(&new, "new").await.unwrap();
+        }
+        old.end().await;
+        new.end().await;
+        let text = log.text();
+        assert_eq!(whats(&log.verify(&text)), [] as [&Wrong; 0], "{text}");
+        for run in log.verify(&text).runs {
+            let mine = format!("\"run\":\"{}\"", run.id);
+            let rest: String =
+                text.split_inclusive('\n').filter(|line| !line.contains(&mine)).collect();
+            assert!(!rest.is_empty());
+            let report = log.verify(&rest);
+            assert!(
+                !report.findings.is_empty(),
+                "key {}: without {}:\n{rest}",
+                key.is_some(),
+                run.id
+            );
+        }
+    }
+}
+
+/// Whoever can write the file can write any number into it, with the right hash where there is no key.
+#[tokio::test]
+async fn numbers_of_a_forged_line_cost_neither_memory_nor_time() {
+    let log = Log::new(None);
+    log.run(&["a", "b"]).await;
+    let text = log.text();
+    let forged = |seq: u64, lost: u64| {
+        let id = "f".repeat(16);
+        let content = format!(
+            "{{\"schema\":1,\"event\":\"lost\",\"time\":\"t\",\"node\":\"n\",\"run\":\"{id}\",\"seq\":{seq},\"lost\":{lost},\"prev\":\"{}\"",
+            Hash::NONE
+        );
+        format!("{content},\"hash\":\"{}\"}}\n", chain::Digest::new(None).of_text(&content))
+    };
+    let most = u64::MAX;
+    let lines = [(most, most), (1, most), (most - 1, 1), (most, 0), (5, 0), (0, 0), (most / 2, 7)];
+    let forged: String = lines.iter().map(|(seq, lost)| forged(*seq, *lost)).collect();
+    let report = log.verify(&format!("{text}{forged}"));
+    assert_eq!((report.lines, report.lost), (lines.len() as u64 + 4, most));
+    assert!(report.findings.len() + (report.more as usize) < 30, "{}", report.findings.len());
+    let removed =
+        report.findings.iter().filter(|found| matches!(found.what, Wrong::Removed { .. }));
+    assert!(removed.count() >= 2);
+}
+
+#[tokio::test]
+async fn link_or_pipe_in_place_of_the_file_is_refused() {
+    let log = Log::new(None);
+    let elsewhere = log.directory.path().join("elsewhere");
+    std::os::unix::fs::symlink(&elsewhere, log.path()).unwrap();
+    let error = log.start(OnFailure::Refuse).unwrap_err();
+    assert!(error.contains("it is a link; remove it") && !elsewhere.exists(), "{error}");
+    std::fs::remove_file(log.path()).unwrap();
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, log.path(), rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let error = log.start(OnFailure::Refuse).unwrap_err();
+    assert!(error.contains("neither a regular file nor a device; remove it"), "{error}");
+}
+
+#[tokio::test]
+async fn lock_that_somebody_keeps_is_named_within_seconds() {
+    let log = Log::new(None);
+    log.run(&["a"]).await;
+    let reader = std::fs::File::open(log.path()).unwrap();
+    reader.lock_shared().unwrap();
+    let error = log.start(OnFailure::Refuse).unwrap_err();
+    assert!(error.contains("another process holds a lock on it"), "{error}");
+    drop(reader);
+    log.run(&["b"]).await;
 }

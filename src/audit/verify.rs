@@ -126,13 +126,20 @@ struct Head {
     lost: u64,
 }
 
+/// As large as a line says, and no larger in memory than the line.
+struct Gap {
+    to: u64,
+    at: u64,
+    place: String,
+}
+
 pub(super) struct Verifier {
     digest: Digest,
     /// Hashes that must occur.
     expected: HashSet<Hash>,
     runs: HashMap<String, usize>,
-    /// Lines passed over, and where that was seen.
-    gaps: BTreeMap<(String, u64), (u64, String)>,
+    /// Lines of a run passed over: the first and the last, and where that was seen.
+    gaps: BTreeMap<(String, u64), Gap>,
     /// Lines that cannot be told whose they were.
     unknown: u64,
     /// Of the line before, as far as it is known.
@@ -180,21 +187,24 @@ impl Verifier {
     pub(super) fn report(mut self) -> Report {
         // Gaps that nothing filled, in the order in which they were seen.
         let mut gaps: Vec<_> = std::mem::take(&mut self.gaps).into_iter().collect();
-        gaps.sort_by_key(|(_, (at, _))| *at);
+        gaps.sort_by_key(|(_, gap)| gap.at);
         let mut removed: Vec<Finding> = Vec::new();
-        for ((run, seq), (_, place)) in gaps {
-            if self.unknown > 0 {
-                self.unknown -= 1;
+        for ((run, mut from), Gap { to, place, .. }) in gaps {
+            // Lines that cannot be told whose they were may be these.
+            let known = self.unknown.min((to - from).saturating_add(1));
+            self.unknown -= known;
+            if known > to - from {
                 continue;
             }
-            if let Some(Finding { place: last, what: Wrong::Removed { run: of, to, .. } }) =
+            from += known;
+            if let Some(Finding { place: last, what: Wrong::Removed { run: of, to: end, .. } }) =
                 removed.last_mut()
-                && (&*last, &*of, *to + 1) == (&place, &run, seq)
+                && (&*last, &*of, end.checked_add(1)) == (&place, &run, Some(from))
             {
-                *to = seq;
+                *end = to;
                 continue;
             }
-            removed.push(Finding { place, what: Wrong::Removed { run, from: seq, to: seq } });
+            removed.push(Finding { place, what: Wrong::Removed { run, from, to } });
         }
         for Finding { place, what } in removed {
             self.found(place, what);
@@ -220,7 +230,7 @@ impl Verifier {
         };
         self.expected.remove(&hash);
         self.report.last = Some(hash);
-        self.report.lost += head.lost;
+        self.report.lost = self.report.lost.saturating_add(head.lost);
         if self.report.first_time.is_empty() {
             self.report.first_time.clone_from(&head.time);
         }
@@ -255,13 +265,12 @@ impl Verifier {
             let new = Run { id: run, node, from: seq, to: seq, stopped, hash };
             return self.report.runs.push(new);
         };
-        let next = known.to + 1;
-        if seq < next {
-            let was_missing = self.gaps.remove(&(run.clone(), seq)).is_some();
+        if seq <= known.to {
             let from = known.from;
             known.from = from.min(seq);
+            let was_missing = self.fill(&run, seq);
             if seq < from {
-                self.missing(&run, seq + 1, from, &place);
+                self.missing(&run, seq.saturating_add(1), from, &place);
             }
             let late = was_missing || seq < from;
             let what = match late {
@@ -270,6 +279,7 @@ impl Verifier {
             };
             return self.found(place, what);
         }
+        let next = known.to.saturating_add(1);
         let follows = seq > next || (known.hash == prev && stands);
         (known.to, known.hash, known.stopped) = (seq, hash, stopped);
         if !follows {
@@ -280,11 +290,29 @@ impl Verifier {
 
     /// What is missing may yet come.
     fn missing(&mut self, run: &str, from: u64, before: u64, place: &str) {
-        // A number that no honest line has must not cost memory.
-        for seq in from.max(before.saturating_sub(1_000_000))..before {
-            let seen = (self.report.lines, place.to_owned());
-            self.gaps.insert((run.to_owned(), seq), seen);
+        if from < before {
+            let gap = Gap { to: before - 1, at: self.report.lines, place: place.to_owned() };
+            self.gaps.insert((run.to_owned(), from), gap);
         }
+    }
+
+    /// Whether the line was missing until now.
+    fn fill(&mut self, run: &str, seq: u64) -> bool {
+        let until = (run.to_owned(), seq);
+        let found = self.gaps.range(..=&until).next_back();
+        let Some((key, _)) = found.filter(|((of, _), gap)| of == run && gap.to >= seq) else {
+            return false;
+        };
+        let key = key.clone();
+        let Some(Gap { to, at, place }) = self.gaps.remove(&key) else { return false };
+        if key.1 < seq {
+            let before = Gap { to: seq - 1, at, place: place.clone() };
+            self.gaps.insert(key, before);
+        }
+        if seq < to {
+            self.gaps.insert((run.to_owned(), seq + 1), Gap { to, at, place });
+        }
+        true
     }
 
     fn changed(&mut self, place: String, hash: Option<Hash>) {

@@ -89,7 +89,7 @@ fn refuses(class: Class) -> bool {
 }
 
 fn stands_in(end: &ReadEnd) -> bool {
-    matches!(end.origin, Origin::Grace(_))
+    matches!(end.origin, Origin::Grace(_) | Origin::Stale(_))
 }
 
 struct Check<'a> {

@@ -112,7 +112,9 @@ impl Host {
     pub(super) fn wait(&mut self, waiter: Waiter, priority: Priority, now: Instant) {
         self.concurrency.reached(now);
         match self.callers.get_mut(&waiter.caller) {
-            Some(caller) if caller.rate.is_throttling(now) => caller.queue.push(priority, waiter),
+            Some(caller) if caller.rate.holds(priority.can_wait(), now) => {
+                caller.queue.push(priority, waiter);
+            }
             _ => self.queue.push(priority, waiter),
         }
     }
@@ -141,7 +143,7 @@ impl Host {
                 // Its caller may have been throttled since it began to wait.
                 let caller = waiter.caller;
                 if let Some(throttled) = self.callers.get_mut(&caller)
-                    && throttled.rate.is_throttling(now)
+                    && throttled.rate.holds(priority.can_wait(), now)
                 {
                     throttled.queue.push(priority, self.queue.pop()?);
                     continue;

@@ -37,6 +37,8 @@ const FEW: f64 = 0.7;
 /// A refresh leaves a pause of this many calls before it: nodes that have all they need take less of
 /// a quota that is used up than those that do not (docs/simulation.md).
 const REFRESH_GAPS: u32 = 6;
+/// But no longer than this.
+const LONGEST_GAP: Duration = Duration::from_secs(60);
 /// How far back the rate is measured, in seconds.
 const MEASURED: f64 = 10.0;
 
@@ -98,6 +100,11 @@ impl Rate {
         held || self.slowed.is_some_and(|(since, _)| now.duration_since(since) < SINGLE_AFTER)
     }
 
+    /// Whether a call has to queue at this rate.
+    pub(super) fn holds(&self, can_wait: bool, now: Instant) -> bool {
+        self.next(can_wait, now) > now || self.is_throttling(now)
+    }
+
     pub(super) fn is_always_throttled(&self) -> bool {
         self.in_a_row >= ALWAYS
     }
@@ -150,7 +157,8 @@ impl Rate {
     /// Nodes that slowed down together should not go on together.
     fn wait(&mut self, now: Instant, allowed: f64) {
         let gap = Duration::from_secs_f64((0.5 + random_fraction()) / allowed);
-        self.next = Some((now + gap, now + gap * REFRESH_GAPS));
+        let refresh = (gap * REFRESH_GAPS).min(LONGEST_GAP.max(gap));
+        self.next = Some((now + gap, now + refresh));
     }
 
     fn measured_now(&self, now: Instant) -> f64 {

@@ -364,6 +364,18 @@ async fn refresh_goes_after_new_pods_while_the_host_throttles() {
     assert!(refresh.await.unwrap() > new);
 }
 
+/// A refresh waits longer than a new pod: also for it somebody has to look again.
+#[tokio::test(start_paused = true)]
+async fn single_429_of_a_refresh_costs_a_moment() {
+    for _ in 0..50 {
+        let node = Node::new(Kms::new());
+        let has = Some(Instant::now());
+        node.kms.throttle.store(1, Relaxed);
+        let refresh = node.mount_at(&|_| node.own(), 1, 1, has).await;
+        assert_within(refresh, Duration::from_millis(1500), "a refresh");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn dead_hosts_that_pods_name_hold_nothing_that_others_need() {
     let dead: HashSet<String> =
