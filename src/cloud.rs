@@ -283,7 +283,7 @@ impl Cloud {
         }
         let unanswered = outcome.as_ref().err().filter(|failure| failure.is_unanswered());
         let why = unanswered.map(|failure| || failure.what());
-        self.standing.host(call.endpoint.host(), why.as_ref().map(|why| why as _));
+        self.standing.host(call.endpoint.host(), &caller, why.as_ref().map(|why| why as _));
         let label = outcome.as_ref().map_or_else(Failure::label, |_| "OK");
         self.metrics.cloud_call(call.api.name(), label, started.elapsed());
         outcome.map_err(Ended::Failed)

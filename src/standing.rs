@@ -25,6 +25,9 @@ struct Failing {
     since: Instant,
     last: Instant,
     why: String,
+    /// Who met it first, and whether others did: one login may ask for what fails for nobody else.
+    by: Option<[u8; 32]>,
+    of_several: bool,
 }
 
 impl Standing {
@@ -32,15 +35,19 @@ impl Standing {
         Self { hosts, failing: Mutex::default() }
     }
 
-    /// How a call to a host ended: `why` it was not answered, if it was not.
-    pub fn host(&self, host: &str, why: Option<&dyn Fn() -> String>) {
+    /// How a login's call to a host ended: `why` it was not answered, if it was not.
+    pub fn host(&self, host: &str, login: &[u8; 32], why: Option<&dyn Fn() -> String>) {
         if let Some((_, what)) = self.hosts.iter().find(|(own, _)| own == host) {
-            self.seen(what, why);
+            self.note(what, Some(login), why);
         }
     }
 
-    /// Good, or why not.
+    /// Good, or why not, whoever needs it.
     pub fn seen(&self, what: &'static str, why: Option<&dyn Fn() -> String>) {
+        self.note(what, None, why);
+    }
+
+    fn note(&self, what: &'static str, login: Option<&[u8; 32]>, why: Option<&dyn Fn() -> String>) {
         let mut failing = lock(&self.failing);
         match why {
             None => {
@@ -52,7 +59,10 @@ impl Standing {
                     since: now,
                     last: now,
                     why: String::new(),
+                    by: login.copied(),
+                    of_several: false,
                 });
+                spell.of_several |= login.is_none() || login != spell.by.as_ref();
                 (spell.last, spell.why) = (now, why());
             }
         }
@@ -62,7 +72,8 @@ impl Standing {
     pub fn reasons(&self) -> Vec<String> {
         let mut failing = lock(&self.failing);
         failing.retain(|_, spell| spell.last.elapsed() < FORGOTTEN);
-        let lasting = failing.iter().filter(|(_, spell)| spell.since.elapsed() >= LASTS);
+        let lasting =
+            failing.iter().filter(|(_, spell)| spell.of_several && spell.since.elapsed() >= LASTS);
         lasting
             .map(|(what, Failing { since, why, .. })| {
                 format!("{what} for {} minutes: {why}", since.elapsed().as_secs() / 60)
@@ -89,13 +100,26 @@ mod tests {
         let standing = Standing::new(vec![(KMS.to_owned(), "KMS does not answer")]);
         for minute in 0..=5 {
             assert_eq!(standing.reasons().is_empty(), minute < 5 || minute == 0, "{minute}");
-            standing.host(KMS, Some(&refused));
-            standing.host("kst-hzz.cryptoservice.kms.aliyuncs.com", Some(&refused));
+            standing.host(KMS, &[minute; 32], Some(&refused));
+            standing.host("kst-hzz.cryptoservice.kms.aliyuncs.com", &[1; 32], Some(&refused));
             advance(MINUTE).await;
         }
         assert_eq!(standing.reasons(), ["KMS does not answer for 6 minutes: connection refused"]);
-        standing.host(KMS, None);
+        standing.host(KMS, &[1; 32], None);
         assert!(standing.reasons().is_empty());
+    }
+
+    /// An object that answers 503, which its author asks for again and again.
+    #[tokio::test(start_paused = true)]
+    async fn failure_that_one_login_meets_is_not_told() {
+        let standing = Standing::new(vec![(KMS.to_owned(), "KMS does not answer")]);
+        for _ in 0..30 {
+            standing.host(KMS, &[1; 32], Some(&refused));
+            advance(MINUTE).await;
+            assert!(standing.reasons().is_empty());
+        }
+        standing.host(KMS, &[2; 32], Some(&refused));
+        assert_eq!(standing.reasons().len(), 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -81,18 +81,22 @@ async fn an_outage_that_lasts_is_told_by_readiness_and_restarts_nothing() {
     // Without look-ups, which the outage would end before STS is asked.
     let setup = Setup::default().flag("mount-timeout", "2");
     let world = setup.flag("service-account-lookup", "false").start().await;
-    let pod = world
-        .pod("web", "web-1")
-        .objects("- objectName: web/plain")
-        .parameter("roleArn", "acs:ram::1234567890123456:role/web");
+    let pods = ["web-1", "web-2"].map(|name| {
+        let pod = world.pod("web", name).objects("- objectName: web/plain");
+        pod.parameter("roleArn", "acs:ram::1234567890123456:role/web")
+    });
     for what in ["STS", "KMS"] {
         world.emulator.stop_listening().await;
-        world.mount(&pod).await.unwrap_err();
+        for pod in &pods {
+            world.mount(pod).await.unwrap_err();
+        }
         assert_eq!(world.get("/readyz").await.0, 200, "it may pass");
         tokio::time::pause();
         tokio::time::advance(LASTS).await;
         tokio::time::resume();
-        world.mount(&pod).await.unwrap_err();
+        for pod in &pods {
+            world.mount(pod).await.unwrap_err();
+        }
         let (status, why) = world.get("/readyz").await;
         assert!(
             status == 503 && why.contains(&format!("{what} does not answer")),
@@ -100,11 +104,13 @@ async fn an_outage_that_lasts_is_told_by_readiness_and_restarts_nothing() {
         );
         assert_eq!(world.get("/healthz").await.0, 200);
         world.emulator.resume().await.unwrap();
-        // Then it has a session, and asks KMS first. Kubelet tries again too.
-        let mut tries = 1;
-        while let Err(status) = world.mount(&pod).await {
-            assert!(tries < 10, "{status:?}");
-            tries += 1;
+        // Then they have sessions, and ask KMS first. Kubelet tries again too.
+        for pod in &pods {
+            let mut tries = 1;
+            while let Err(status) = world.mount(pod).await {
+                assert!(tries < 10, "{status:?}");
+                tries += 1;
+            }
         }
         assert_eq!(world.get("/readyz").await.0, 200);
     }
