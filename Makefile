@@ -32,9 +32,12 @@ simulate: toolchain ## a thousand nodes against one account's quotas, in simulat
 
 test: lint unit official-clients demo ## everything that a change must pass before review
 
+# The fuzz targets are a workspace of their own; a change that breaks them is to be seen here, not an hour later.
 lint: toolchain
 	cargo fmt --all --check
+	cargo fmt --manifest-path e2e/fuzz/Cargo.toml --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --manifest-path e2e/fuzz/Cargo.toml --target-dir $(TARGET) --all-targets -- -D warnings
 
 unit: toolchain
 	cargo test --locked --workspace

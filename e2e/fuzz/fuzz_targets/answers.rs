@@ -23,19 +23,19 @@ use provider::{
     cloud::{
         Cloud, Errand, Failure,
         endpoint::{Endpoints, Service},
-        limiter::Priority,
         kms::{self, SecretRef},
+        limiter::Priority,
         oos::{ParameterRef, Part},
         sign::Keys,
         trust::Clients,
     },
     credentials::{Keyed, Login, Sessions, metadata::Metadata},
     error::{Class, Errors},
-    text::identifier,
     http::{Answer, Broken, Transport},
     identity::Share,
     secret::Secret,
     telemetry::Metrics,
+    text::identifier,
 };
 use serde_json::Value;
 use tokio::{
@@ -117,7 +117,8 @@ async fn asked(operation: u8, script: Arc<Script>) {
             let metadata = Metadata::by(script.clone());
             let sessions = Sessions::new(cloud.clone(), of(Service::Sts), metadata, metrics);
             let deadline = Instant::now() + Duration::from_secs(1);
-            match sessions.prove(&Keyed::new(login(operation)), deadline).await {
+            match sessions.prove(&Keyed::new(login(operation)), Priority::default(), deadline).await
+            {
                 Ok(proof) => {
                     let told = body.get("Credentials").unwrap_or(&body);
                     let keys = proof.keys();

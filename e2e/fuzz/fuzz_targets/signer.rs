@@ -22,8 +22,8 @@ use provider::{
     cloud::{
         Cause, Cloud, Errand, Failure,
         endpoint::Service,
-        limiter::Priority,
         kms::SecretRef,
+        limiter::Priority,
         sign::{Keys, Unsigned, authorization, canonical_query, sha256_hex},
         trust::Clients,
     },

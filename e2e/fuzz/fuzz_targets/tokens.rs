@@ -46,13 +46,14 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         permission: "420".to_owned(),
         ..Default::default()
     };
-    let mount = match request::parse(request, &endpoints(), &Known::default(), &mut Default::default()) {
-        Ok(mount) => mount,
-        Err(errors) => {
-            check_errors(&errors, &[Class::Invalid]);
-            return Corpus::Keep;
-        }
-    };
+    let mount =
+        match request::parse(request, &endpoints(), &Known::default(), &mut Default::default()) {
+            Ok(mount) => mount,
+            Err(errors) => {
+                check_errors(&errors, &[Class::Invalid]);
+                return Corpus::Keep;
+            }
+        };
     let (policy, service_accounts) = (policy(share), ServiceAccounts::new(None));
     match futures::executor::block_on(choose(&mount, &policy, &service_accounts)) {
         Err(errors) => check_errors(&errors, &[Class::Unauthenticated]),
