@@ -27,9 +27,9 @@ use zeroize::Zeroizing;
 
 pub use failure::{Cause, Failure};
 
-use crate::{secret::Secret, standing::Standing, telemetry::Metrics};
+use crate::{digest::Digest, secret::Secret, standing::Standing, telemetry::Metrics};
 use endpoint::{Endpoint, Service};
-use limiter::{Caller, Granted, Limiter, Priority, Target};
+use limiter::{Granted, Limiter, Priority, Target};
 use sign::{Keys, Unsigned};
 use trust::Clients;
 
@@ -83,6 +83,15 @@ impl Api {
             Service::Oos => "2019-06-01",
         }
     }
+}
+
+/// Who calls, as far as quotas and turns are concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// A digest of the login: one for each pod and role, or for all that share a session.
+    pub login: Digest,
+    /// A digest of the ServiceAccount and the role: the same for all replicas of a workload.
+    pub account: Digest,
 }
 
 /// One operation with its parameters.
@@ -283,7 +292,7 @@ impl Cloud {
         }
         let unanswered = outcome.as_ref().err().filter(|failure| failure.is_unanswered());
         let why = unanswered.map(|failure| || failure.what());
-        self.standing.host(call.endpoint.host(), &caller, why.as_ref().map(|why| why as _));
+        self.standing.host(call.endpoint.host(), &caller.login, why.as_ref().map(|why| why as _));
         let label = outcome.as_ref().map_or_else(Failure::label, |_| "OK");
         self.metrics.cloud_call(call.api.name(), label, started.elapsed());
         outcome.map_err(Ended::Failed)

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::{
     cloud::{
-        self, Cloud,
+        self, Caller, Cloud,
         endpoint::{Endpoint, Service},
         limiter::Priority,
         sign::Keys,
@@ -41,8 +41,10 @@ pub enum Login {
         role: RoleArn,
         provider: OidcProviderArn,
         token: Arc<Secret<String>>,
-        /// Whose pods may all have the session, whatever their tokens: the subject of these.
-        shared: Option<String>,
+        /// The ServiceAccount, as tokens name it.
+        subject: String,
+        /// Whether all pods of the ServiceAccount may have the session, whatever their tokens.
+        shared: bool,
         name: String,
         lifetime: Duration,
     },
@@ -58,6 +60,7 @@ pub struct Keyed {
     login: Arc<Login>,
     key: LoginKey,
     pod: LoginKey,
+    account: Digest,
 }
 
 /// Keys to sign with, and until when.
@@ -79,13 +82,18 @@ pub enum Proof {
 
 impl Keyed {
     pub fn new(login: Login) -> Self {
-        let (key, pod) = (login.digest(true), login.digest(false));
-        Self { login: Arc::new(login), key, pod }
+        let (key, pod, account) = (login.digest(true), login.digest(false), login.account());
+        Self { login: Arc::new(login), key, pod, account }
     }
 
     /// The same for all tokens that one pod has for one role in the course of time.
     pub fn pod(&self) -> &LoginKey {
         &self.pod
+    }
+
+    /// Whose calls its calls are, where they have to wait.
+    pub fn caller(&self) -> Caller {
+        Caller { login: self.pod, account: self.account }
     }
 
     /// Tells logins apart, for whatever else must never be shared between them.
@@ -242,7 +250,7 @@ impl Sessions {
     pub fn is_throttled(&self, keyed: &Keyed) -> bool {
         let Inner { cloud, sts, .. } = &*self.0;
         let asks_sts = matches!(*keyed.login, Login::Oidc { .. } | Login::Assume { .. });
-        asks_sts && cloud.is_throttling(Service::Sts, sts, &keyed.pod)
+        asks_sts && cloud.is_throttling(Service::Sts, sts, &keyed.caller())
     }
 
     /// Whether this login, with this very proof, has a session or needs none.
@@ -368,7 +376,7 @@ impl Sessions {
     ) -> Pin<Box<dyn Future<Output = Result<Session, NoSession>> + Send + 'a>> {
         Box::pin(async move {
             let Inner { cloud, sts, metadata, .. } = &*self.0;
-            let caller = keyed.pod;
+            let caller = keyed.caller();
             match &**keyed {
                 Login::Keys(_) => {
                     Err(NoSession::unanswered(Error::new(Class::Internal, "keys need no session")))
@@ -454,6 +462,33 @@ impl Login {
         parts.digest()
     }
 
+    /// The same for all pods of a ServiceAccount with one role.
+    fn account(&self) -> Digest {
+        let mut parts = Parts::new();
+        self.feed_account(&mut parts);
+        parts.digest()
+    }
+
+    fn feed_account(&self, parts: &mut Parts) {
+        match self {
+            Login::Keys(keys) => {
+                parts.part("keys");
+                parts.part(&keys.id);
+            }
+            Login::EcsRole => parts.part("ecs-role"),
+            Login::Oidc { role, subject, .. } => {
+                parts.part("oidc");
+                parts.part(role.as_str());
+                parts.part(subject);
+            }
+            Login::Assume { base, role, .. } => {
+                parts.part("assume");
+                base.login.feed_account(parts);
+                parts.part(role.as_str());
+            }
+        }
+    }
+
     fn feed(&self, parts: &mut Parts, with_token: bool) {
         match self {
             Login::Keys(keys) => {
@@ -462,20 +497,18 @@ impl Login {
                 parts.part(keys.secret.expose());
             }
             Login::EcsRole => parts.part("ecs-role"),
-            Login::Oidc { role, provider, token, shared, name, lifetime } => {
+            Login::Oidc { role, provider, token, subject, shared, name, lifetime } => {
                 parts.part("oidc");
                 parts.part(role.as_str());
                 parts.part(provider.as_str());
+                parts.part(subject);
                 match shared {
-                    Some(subject) => {
-                        parts.part("shared");
-                        parts.part(subject);
-                    }
-                    None if with_token => {
+                    true => parts.part("shared"),
+                    false if with_token => {
                         parts.part("own");
                         parts.part(token.expose());
                     }
-                    None => parts.part("pod"),
+                    false => parts.part("pod"),
                 }
                 parts.part(name);
                 parts.part(&lifetime.as_secs().to_string());

@@ -10,7 +10,7 @@ use aho_corasick::AhoCorasick;
 use provider::{
     app::App,
     cloud::{
-        Api, Call, Cloud, Errand, Failure,
+        Api, Call, Caller, Cloud, Errand, Failure,
         endpoint::Service,
         limiter::Priority,
         sign::{Keys, Unsigned},
@@ -117,7 +117,8 @@ async fn debug_output_shows_nothing_secret_of_a_mount() {
         Unsigned { method: "POST", path: "/", query: "", headers: &headers, body_sha256: "" };
     shown.push(format!("{keys:?} {keys:#?} {unsigned:?} {unsigned:#?}"));
     let endpoint = endpoints.of(Service::Kms, &endpoints.region);
-    let (caller, priority) = ([0; 32], Priority::of(0, 0, None));
+    let caller = Caller { login: [0; 32], account: [0; 32] };
+    let priority = Priority::of(0, 0, None);
     let form = Some(Secret::new(format!("OIDCToken={token}")));
     let (query, trouble) = (vec![("SecretName", "web/plain")], |_: &Failure| {});
     let errand = Errand {

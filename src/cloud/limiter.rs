@@ -1,8 +1,9 @@
 //! Limiter: how many calls go to a service at once, and how fast. Each host has a limit on calls at
-//! once, a circuit breaker and, once several callers were throttled, a rate; each caller that was
-//! throttled has a rate of its own. Who waits is served by priority.
+//! once, a circuit breaker and, once several accounts were throttled, a rate; each login and account
+//! that was throttled has a rate of its own. Who waits is served by priority.
 
 mod breaker;
+mod callers;
 mod concurrency;
 mod host;
 mod priority;
@@ -24,16 +25,16 @@ use tokio::{
 pub use priority::Priority;
 
 use super::{
-    Api,
+    Api, Caller,
     endpoint::Endpoint,
     failure::{Cause, Failure},
 };
-use crate::http::{Broken, ConnectionError, NameError};
+use crate::{
+    digest::Digest,
+    http::{Broken, ConnectionError, NameError},
+};
 use host::Host;
 use queue::Waiter;
-
-/// Who calls, as far as rates are concerned: a digest of its login.
-pub type Caller = [u8; 32];
 
 /// Idle hosts beyond these are forgotten, except the operator's: pod authors name KMS instances.
 const MAX_HOSTS: usize = 256;
@@ -64,8 +65,8 @@ struct State {
     /// At hosts that pods name, and at those of them that never answered.
     named: usize,
     unproven: usize,
-    /// The latter by caller, so that one with many such hosts leaves some to others.
-    unproven_of: HashMap<Caller, usize>,
+    /// The latter by account, so that one with many such hosts leaves some to others.
+    unproven_of: HashMap<Digest, usize>,
     hosts: HashMap<Arc<str>, Host>,
     /// Hosts at which somebody waits, the next to be served first.
     waiting: VecDeque<Arc<str>>,
@@ -281,7 +282,7 @@ impl Limiter {
         state.named = state.named.saturating_sub(usize::from(permit.named));
         if permit.unproven {
             state.unproven = state.unproven.saturating_sub(1);
-            if let Entry::Occupied(mut of) = state.unproven_of.entry(permit.caller) {
+            if let Entry::Occupied(mut of) = state.unproven_of.entry(permit.caller.account) {
                 *of.get_mut() = of.get().saturating_sub(1);
                 if *of.get() == 0 {
                     of.remove();
@@ -358,7 +359,7 @@ impl Limiter {
         state.named += usize::from(named);
         if unproven {
             state.unproven += 1;
-            *state.unproven_of.entry(caller).or_default() += 1;
+            *state.unproven_of.entry(caller.account).or_default() += 1;
         }
         let (limiter, since) = (self.clone(), Instant::now());
         Permit { limiter, host, named, unproven, api, caller, since, ended: None }
@@ -424,9 +425,9 @@ impl Room {
     }
 
     /// Whether the caller may have one more.
-    fn may(self, proven: bool, unproven_of: &HashMap<Caller, usize>, caller: &Caller) -> bool {
+    fn may(self, proven: bool, unproven_of: &HashMap<Digest, usize>, caller: &Caller) -> bool {
         let most = (self.unproven_most / 4).max(1);
-        proven || unproven_of.get(caller).is_none_or(|held| *held < most)
+        proven || unproven_of.get(&caller.account).is_none_or(|held| *held < most)
     }
 }
 

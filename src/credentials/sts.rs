@@ -9,9 +9,9 @@ use tokio::time::Instant;
 use super::{NoSession, Session};
 use crate::{
     cloud::{
-        Api, Call, Cause, Cloud, Failure,
+        Api, Call, Caller, Cause, Cloud, Failure,
         endpoint::Endpoint,
-        limiter::{Caller, Priority},
+        limiter::Priority,
         sign::{Keys, percent_encode},
     },
     names::{OidcProviderArn, RoleArn},

@@ -238,15 +238,16 @@ fn pod(token: &str) -> Login {
         role: role(ROLE),
         provider: OidcProviderArn::of_cluster("1", "c").unwrap(),
         token: Arc::new(Secret::new(token.to_owned())),
-        shared: None,
+        subject: "shop:web".to_owned(),
+        shared: false,
         name: "shop@web@web-1".to_owned(),
         lifetime: HOUR,
     }
 }
 
-fn shared_by(login: &mut Login, subject: &str) {
-    if let Login::Oidc { shared, .. } = login {
-        *shared = Some(subject.to_owned());
+fn shared_by(login: &mut Login, of: &str) {
+    if let Login::Oidc { subject, shared, .. } = login {
+        (*subject, *shared) = (of.to_owned(), true);
     }
 }
 
@@ -461,8 +462,8 @@ async fn logins_that_differ_in_anything_have_nothing_in_common() {
         // Two long names may be cut to the same session name.
         change(|login| shared_by(login, "shop:web-2")),
         match pod("a") {
-            Login::Oidc { role, token, shared, name, lifetime, .. } => {
-                Login::Oidc { role, provider: other(), token, shared, name, lifetime }
+            Login::Oidc { role, token, subject, shared, name, lifetime, .. } => {
+                Login::Oidc { role, provider: other(), token, subject, shared, name, lifetime }
             }
             login => login,
         },

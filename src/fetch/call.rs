@@ -282,7 +282,7 @@ impl Caller {
             let errand = Errand {
                 endpoint: &first.read.endpoint,
                 keys: proof.keys(),
-                caller: *first.login.pod(),
+                caller: first.login.caller(),
                 priority: self.priority,
                 deadline: self.deadline,
                 trouble: &trouble,

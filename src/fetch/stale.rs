@@ -31,7 +31,7 @@ impl Fetcher {
         !sessions.hold(own) && sessions.is_throttled(own)
             || pairs.into_iter().any(|(object, login)| {
                 let service = call::api(&object.read).service();
-                cloud.is_throttling(service, &object.read.endpoint, login.pod())
+                cloud.is_throttling(service, &object.read.endpoint, &login.caller())
             })
     }
 

@@ -128,20 +128,21 @@ async fn each_mode_logs_in_with_what_is_its_own() {
         let login = match &*identity.login {
             Login::Keys(keys) => keys.id.clone(),
             Login::EcsRole => "the machine's".to_owned(),
-            Login::Oidc { role, provider, token, shared, name, lifetime } => {
+            Login::Oidc { role, provider, token, subject, shared, name, lifetime } => {
                 assert_eq!(provider, policy.oidc_provider.as_ref().unwrap());
                 let token = token.expose();
-                format!("{role} by {token} for {name} {} {shared:?}", lifetime.as_secs())
+                format!("{role} by {token} for {name} {} {subject} {shared}", lifetime.as_secs())
             }
             Login::Assume { base, role, name, lifetime } => {
                 format!("{role} from {} for {name} {}", base.who(), lifetime.as_secs())
             }
         };
-        let own = token_of("shop", "web");
+        let (own, subject) = (token_of("shop", "web"), "system:serviceaccount:shop:web");
         let expected = match mode {
-            Mode::Pod => format!("{ROLE} by {own} for shop@web@web-1 3600 None"),
+            Mode::Pod => format!("{ROLE} by {own} for shop@web@web-1 3600 {subject} false"),
             Mode::Provider => {
-                format!("{OPERATORS_ROLE} by own.token for shop@web@web-1 900 None")
+                let subject = "the provider's own";
+                format!("{OPERATORS_ROLE} by own.token for shop@web@web-1 900 {subject} false")
             }
             Mode::RamRole => {
                 format!("{OPERATORS_ROLE} from the access key for shop@web@web-1 900")
@@ -348,9 +349,10 @@ async fn where_pods_share_a_session_each_still_has_a_token_of_the_service_accoun
     let mut mount = mount(Wish::Mode(Mode::Pod), "");
     let identity = chosen(&mount, &policy).await.unwrap();
     assert_eq!(identity.session_name, "shop@web");
-    let Login::Oidc { shared, name, .. } = &*identity.login else { panic!("{identity:?}") };
-    let shared = shared.as_deref();
-    assert_eq!((shared, &**name), (Some("system:serviceaccount:shop:web"), "shop@web"));
+    let Login::Oidc { subject, shared: true, name, .. } = &*identity.login else {
+        panic!("{identity:?}")
+    };
+    assert_eq!((&**subject, &**name), ("system:serviceaccount:shop:web", "shop@web"));
     let others = [
         token_of("shop", "api"),
         token_of("bank", "web"),

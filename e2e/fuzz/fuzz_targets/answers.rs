@@ -21,7 +21,7 @@ use hyper::{
 use libfuzzer_sys::{Corpus, fuzz_target};
 use provider::{
     cloud::{
-        Cloud, Errand, Failure,
+        Caller, Cloud, Errand, Failure,
         endpoint::{Endpoints, Service},
         kms::{self, SecretRef},
         limiter::Priority,
@@ -81,7 +81,7 @@ async fn asked(operation: u8, script: Arc<Script>) {
     let errand = |endpoint| Errand {
         endpoint,
         keys: &keys,
-        caller: [0; 32],
+        caller: Caller { login: [0; 32], account: [0; 32] },
         priority: Priority::default(),
         deadline: Instant::now() + Duration::from_secs(1),
         trouble: &noted,

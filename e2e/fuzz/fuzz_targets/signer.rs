@@ -20,7 +20,7 @@ use hyper::{HeaderMap, Request, Uri, header::AUTHORIZATION};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use provider::{
     cloud::{
-        Cause, Cloud, Errand, Failure,
+        Caller, Cause, Cloud, Errand, Failure,
         endpoint::Service,
         kms::SecretRef,
         limiter::Priority,
@@ -190,7 +190,7 @@ fn called(secret: &str, token: &str, [name, version, stage]: &[String; 3]) {
     let errand = Errand {
         endpoint: &endpoints.of(Service::Kms, &endpoints.region),
         keys: &keys,
-        caller: [0; 32],
+        caller: Caller { login: [0; 32], account: [0; 32] },
         priority: Priority::default(),
         deadline: Instant::now() + std::time::Duration::from_secs(60),
         trouble: &|_: &Failure| {},

@@ -1,25 +1,28 @@
 //! Host: its limit on calls at once, its breaker, its rate and those of callers that it throttled,
 //! and who waits for it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use super::{
-    Caller, Outcome, Permit, Priority,
+    Outcome, Permit, Priority,
     breaker::Breaker,
+    callers::{Callers, First},
     concurrency::Concurrency,
-    queue::{Queue, Waiter},
+    queue::{Among, Queue, Waiter},
     rate::Rate,
 };
-use crate::cloud::Failure;
+use crate::{
+    cloud::{Caller, Failure},
+    digest::Digest,
+};
 
 /// Calls at once to a host that a pod names and that never answered.
 const UNPROVEN: usize = 2;
-/// Callers whose rates are remembered. Beyond them, those at rest are forgotten.
-const MOST_CALLERS: usize = 1024;
-/// Callers that must have been throttled of late before the host as a whole is slowed.
-const SEVERAL: usize = 2;
+/// Of so many calls that waited one is a refresh, if any waits: new pods that come and come do not
+/// keep those that run from hearing of a rotation.
+const REFRESH_OF: u32 = 4;
 
 #[derive(Debug)]
 pub(super) struct Host {
@@ -33,16 +36,11 @@ pub(super) struct Host {
     rate: Rate,
     queue: Queue,
     /// Those that were throttled of late.
-    callers: HashMap<Caller, Throttled>,
+    callers: Callers,
+    /// Calls that waited and went, since the last that was a refresh.
+    since_refresh: u32,
     /// Somebody will look again then.
     pub(super) woken: Option<Instant>,
-}
-
-/// A caller that was throttled, and those of its calls that its rate holds back.
-#[derive(Debug)]
-struct Throttled {
-    rate: Rate,
-    queue: Queue,
 }
 
 impl Host {
@@ -55,7 +53,8 @@ impl Host {
             breaker: Breaker::default(),
             rate: Rate::of_host(),
             queue: Queue::default(),
-            callers: HashMap::new(),
+            callers: Callers::default(),
+            since_refresh: 0,
             woken: None,
         }
     }
@@ -78,10 +77,9 @@ impl Host {
         most: usize,
     ) -> bool {
         let can_wait = priority.can_wait();
-        let due = |rate: &Rate| rate.next(can_wait, now) <= now;
         self.has_room(now, most)
-            && due(&self.rate)
-            && self.callers.get_mut(caller).is_none_or(|caller| due(&caller.rate))
+            && self.rate.next(can_wait, now) <= now
+            && self.callers.next(caller, can_wait, now) <= now
     }
 
     fn has_room(&self, now: Instant, most: usize) -> bool {
@@ -103,24 +101,21 @@ impl Host {
         self.taken += 1;
         self.breaker.begin(now);
         self.rate.begin(now);
-        if let Some(caller) = self.callers.get_mut(caller) {
-            caller.rate.begin(now);
-        }
+        self.callers.begin(caller, now);
         !self.is_proven()
     }
 
     pub(super) fn wait(&mut self, waiter: Waiter, priority: Priority, now: Instant) {
         self.concurrency.reached(now);
-        match self.callers.get_mut(&waiter.caller) {
-            Some(caller) if caller.rate.holds(priority.can_wait(), now) => {
-                caller.queue.push(priority, waiter);
-            }
-            _ => self.queue.push(priority, waiter),
+        if self.callers.holds(&waiter.caller, priority.can_wait(), now) {
+            self.callers.wait(waiter, priority);
+        } else {
+            self.queue.push(priority, waiter);
         }
     }
 
     pub(super) fn is_waited_for(&mut self) -> bool {
-        !self.queue.is_empty() || self.callers.values_mut().any(|caller| !caller.queue.is_empty())
+        !self.queue.is_empty() || self.callers.is_waited_for()
     }
 
     /// The next call that may be made now, if its caller `may` make one more.
@@ -136,39 +131,42 @@ impl Host {
             }
             return None;
         }
-        let host_due = |rate: &Rate, priority: Priority| rate.next(priority.can_wait(), now) <= now;
-        loop {
-            let mut best = None;
-            if let Some((priority, waiter)) = self.queue.first() {
-                // Its caller may have been throttled since it began to wait.
-                let caller = waiter.caller;
-                if let Some(throttled) = self.callers.get_mut(&caller)
-                    && throttled.rate.holds(priority.can_wait(), now)
-                {
-                    throttled.queue.push(priority, self.queue.pop()?);
-                    continue;
-                }
-                best = Some((priority, None));
-            }
-            for (name, caller) in &mut self.callers {
-                if let Some((priority, _)) = caller.queue.first()
-                    && caller.rate.next(priority.can_wait(), now) <= now
-                    && best.is_none_or(|(least, _)| priority < least)
-                {
-                    best = Some((priority, Some(*name)));
-                }
-            }
-            let (priority, caller) = best?;
-            if !host_due(&self.rate, priority) {
-                return None;
-            }
-            let queue = match caller {
-                None => &mut self.queue,
-                Some(name) => &mut self.callers.get_mut(&name)?.queue,
-            };
-            let (_, waiter) = queue.first()?;
-            return if may(&waiter.caller) { queue.pop() } else { None };
+        let refresh = match self.since_refresh + 1 >= REFRESH_OF {
+            true => self.best(Among::Refreshes, now),
+            false => None,
+        };
+        let (priority, login) = refresh.or_else(|| self.best(Among::All, now))?;
+        let queue = match login {
+            None => &mut self.queue,
+            Some(login) => self.callers.queue(&login)?,
+        };
+        let among = if refresh.is_some() { Among::Refreshes } else { Among::All };
+        let (_, waiter) = queue.first(among)?;
+        if !may(&waiter.caller) {
+            return None;
         }
+        self.since_refresh = if priority.can_wait() { 0 } else { self.since_refresh + 1 };
+        queue.pop(priority)
+    }
+
+    /// The first that its rates allow now, and by which login's queue.
+    fn best(&mut self, among: Among, now: Instant) -> Option<(Priority, Option<Digest>)> {
+        let mut best = None;
+        while let Some((priority, waiter)) = self.queue.first(among) {
+            // Its caller may have been throttled since it began to wait.
+            let caller = waiter.caller;
+            if !self.callers.holds(&caller, priority.can_wait(), now) {
+                best = Some((priority, None));
+                break;
+            }
+            self.callers.wait(self.queue.pop(priority)?, priority);
+        }
+        for First { login, priority, at } in self.callers.firsts(among, now) {
+            if at <= now && best.is_none_or(|(least, _)| priority < least) {
+                best = Some((priority, Some(login)));
+            }
+        }
+        best.filter(|(priority, _)| self.rate.next(priority.can_wait(), now) <= now)
     }
 
     /// When time alone may allow the next call.
@@ -176,12 +174,10 @@ impl Host {
         let breaker = self.breaker.next(self.named, now)?;
         let rate = &self.rate;
         let at = |priority: Priority| rate.next(priority.can_wait(), now);
-        let first = self.queue.first().map(|(priority, _)| at(priority));
-        let callers = self.callers.values_mut().filter_map(|caller| {
-            let priority = caller.queue.first()?.0;
-            Some(at(priority).max(caller.rate.next(priority.can_wait(), now)))
-        });
-        let next = callers.chain(first).min()?;
+        let own = self.queue.first(Among::All).map(|(priority, _)| at(priority));
+        let callers = self.callers.firsts(Among::All, now);
+        let callers = callers.map(|first| first.at.max(at(first.priority)));
+        let next = callers.chain(own).min()?;
         Some(next.max(breaker))
     }
 
@@ -219,11 +215,11 @@ impl Host {
             Outcome::Succeeded => {
                 let took = now.duration_since(began);
                 self.concurrency.succeeded(permit.api, took, most, now);
-                if let Some(caller) = self.callers.get_mut(&permit.caller) {
-                    caller.rate.succeeded();
-                }
+                self.callers.succeeded(&permit.caller);
             }
-            Outcome::Throttled => self.throttled(&permit.caller, began, now),
+            Outcome::Throttled if self.callers.throttled(&permit.caller, began, now) => {
+                self.rate.throttled(began, now);
+            }
             _ => {}
         }
         let down = match outcome {
@@ -232,34 +228,8 @@ impl Host {
         };
         let Some(down) = down else { return Vec::new() };
         let mut told: Vec<_> = self.queue.drain().collect();
-        self.callers.values_mut().for_each(|caller| told.extend(caller.queue.drain()));
+        told.extend(self.callers.drain());
         told.into_iter().map(|waiter| (waiter, down.clone())).collect()
-    }
-
-    fn throttled(&mut self, caller: &Caller, began: Instant, now: Instant) {
-        if self.callers.len() >= MOST_CALLERS {
-            self.callers.retain(|_, caller| {
-                !caller.queue.is_empty() || caller.rate.was_throttled_of_late(now)
-            });
-        } else {
-            let over = |caller: &mut Throttled| caller.rate.is_over(now) && caller.queue.is_empty();
-            self.callers.retain(|_, caller| !over(caller));
-        }
-        let throttled = self
-            .callers
-            .entry(*caller)
-            .or_insert_with(|| Throttled { rate: Rate::of_caller(), queue: Queue::default() });
-        throttled.rate.throttled(began, now);
-        // One that is always throttled counts neither for itself nor for others.
-        if throttled.rate.is_always_throttled() {
-            return;
-        }
-        let of_late = self.callers.values().filter(|caller| {
-            caller.rate.was_throttled_of_late(now) && !caller.rate.is_always_throttled()
-        });
-        if of_late.count() >= SEVERAL {
-            self.rate.throttled(began, now);
-        }
     }
 
     pub(super) fn down(&self) -> Option<&Arc<Failure>> {
@@ -268,8 +238,7 @@ impl Host {
 
     pub(super) fn is_throttling(&self, caller: &Caller) -> bool {
         let now = Instant::now();
-        let own = self.callers.get(caller).is_some_and(|caller| caller.rate.is_throttling(now));
-        own || self.rate.is_throttling(now)
+        self.callers.is_throttling(caller, now) || self.rate.is_throttling(now)
     }
 }
 

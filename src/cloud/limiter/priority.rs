@@ -10,6 +10,8 @@ pub struct Priority {
 }
 
 impl Priority {
+    pub(super) const LAST_OF_NEW_PODS: Self = Self { has: None, number: u64::MAX };
+
     /// Mounts are served whole, in the order in which they came: call by call, all of a host's
     /// mounts would run out of time together. One of many objects lets others go first after every
     /// few calls. A pod that `has` values since some time waits for those that have none, or older

@@ -100,11 +100,6 @@ impl Rate {
         held || self.slowed.is_some_and(|(since, _)| now.duration_since(since) < SINGLE_AFTER)
     }
 
-    /// Whether a call has to queue at this rate.
-    pub(super) fn holds(&self, can_wait: bool, now: Instant) -> bool {
-        self.next(can_wait, now) > now || self.is_throttling(now)
-    }
-
     pub(super) fn is_always_throttled(&self) -> bool {
         self.in_a_row >= ALWAYS
     }

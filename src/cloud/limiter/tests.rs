@@ -80,6 +80,11 @@ impl Kms {
     }
 }
 
+/// A login of an account of its own.
+fn one(login: u8) -> Caller {
+    Caller { login: [login; 32], account: [login; 32] }
+}
+
 fn refused(status: u16, code: &str) -> (Duration, Result<Answer, Broken>) {
     let id = "0d7e1d0c-8a4b-4b0c-9a55-2f6d0a3c1b7e";
     let body = format!(r#"{{"HttpStatus":{status},"Code":"{code}","RequestId":"{id}"}}"#);
@@ -153,6 +158,11 @@ impl Node {
         self.endpoints.kms_of_object(&host).unwrap().0
     }
 
+    fn keys(&self, login: u8) -> Keys {
+        let (id, secret) = (format!("LTAI-{login}-"), Secret::new("key".to_owned()));
+        Keys { id, secret, token: None }
+    }
+
     /// How a read of one object ended.
     async fn read(
         &self,
@@ -162,16 +172,12 @@ impl Node {
         priority: Priority,
         patience: Duration,
     ) -> Result<Value, Failure> {
-        let keys = Keys {
-            id: format!("LTAI-{login}-"),
-            secret: Secret::new("key".to_owned()),
-            token: None,
-        };
+        let keys = self.keys(login);
         let (deadline, trouble) = (Instant::now() + patience, |_: &Failure| {});
         let errand = Errand {
             endpoint,
             keys: &keys,
-            caller: [login; 32],
+            caller: one(login),
             priority,
             deadline,
             trouble: &trouble,
@@ -329,7 +335,7 @@ async fn always_throttled_login_slows_nobody_else() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn shortage_of_several_logins_slows_the_host_as_a_whole() {
+async fn shortage_of_several_accounts_slows_the_host_as_a_whole() {
     let node = Node::new(Kms::new());
     for login in 0..12 {
         node.kms.throttle.store(1, Relaxed);
@@ -337,11 +343,11 @@ async fn shortage_of_several_logins_slows_the_host_as_a_whole() {
         sleep(Duration::from_secs(2)).await;
     }
     let own = node.own();
-    assert!(node.cloud.is_throttling(Service::Kms, &own, &[200; 32]), "a login never throttled");
+    assert!(node.cloud.is_throttling(Service::Kms, &own, &one(200)), "a login never throttled");
     let (took, failed) = node.mount(200, 10).await;
     assert!(failed == 0 && took > Duration::from_secs(1), "{took:?}");
     let oos = node.endpoints.of(Service::Oos, &node.endpoints.region);
-    assert!(!node.cloud.is_throttling(Service::Oos, &oos, &[0; 32]));
+    assert!(!node.cloud.is_throttling(Service::Oos, &oos, &one(0)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -411,7 +417,7 @@ fn three() -> [Endpoint; 3] {
 }
 
 fn target(endpoint: &Endpoint, priority: Priority) -> Target<'_> {
-    Target { endpoint, api: Api::GetSecretValue, caller: [1; 32], priority }
+    Target { endpoint, api: Api::GetSecretValue, caller: one(1), priority }
 }
 
 fn of(mount: u64) -> Priority {
@@ -465,16 +471,83 @@ async fn mounts_are_served_in_order_and_large_ones_by_parts() {
     let mut many: VecDeque<_> = (0..100).map(|call| wait(Priority::of(2, call, None))).collect();
     let one = wait(of(3));
     drop(held);
-    // A few calls of the mount that came first, then the next mount, whole.
-    for _ in 0..8 {
+    // A few calls of the mount that came first, and meanwhile the refresh, then the next mount, whole.
+    for _ in 0..3 {
+        drop(many.pop_front().unwrap().until(soon()).await.unwrap());
+    }
+    drop(has.until(soon()).await.unwrap());
+    for _ in 3..8 {
         drop(many.pop_front().unwrap().until(soon()).await.unwrap());
     }
     drop(one.until(soon()).await.unwrap());
-    // Who has something already waits for all who have not.
     for call in many {
         drop(call.until(soon()).await.unwrap());
     }
-    drop(has.until(soon()).await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_pods_that_come_and_come_leave_a_refresh_one_call_in_four() {
+    let [a, ..] = three();
+    let limiter = Limiter::new(1);
+    let mut held = limiter.acquire(target(&a, of(0))).unwrap();
+    let (mut order, mut waiting) = (String::new(), VecDeque::new());
+    for number in 0..20 {
+        let since = Some(Instant::now());
+        waiting.push_back(('n', limiter.acquire(target(&a, of(number))).unwrap_err()));
+        waiting.push_back((
+            'r',
+            limiter.acquire(target(&a, Priority::of(number, 0, since))).unwrap_err(),
+        ));
+    }
+    for _ in 0..16 {
+        drop(held);
+        let mut next = None;
+        for (at, (_, queued)) in waiting.iter_mut().enumerate() {
+            if let Ok(Ok(permit)) = queued.0.try_recv() {
+                next = Some((at, permit));
+                break;
+            }
+        }
+        let (at, permit) = next.unwrap();
+        order.push(waiting.remove(at).unwrap().0);
+        held = permit;
+    }
+    assert_eq!(order, "nnnrnnnrnnnrnnnr");
+}
+
+/// What one author deploys, as many pods as it may have, is one account.
+#[tokio::test(start_paused = true)]
+async fn throttled_replicas_of_one_workload_slow_nobody_else() {
+    let node = Node::new(Kms::new());
+    let replica = |login| Caller { login: [login; 32], account: [100; 32] };
+    let read = |login: u8| {
+        let node = node.clone();
+        async move {
+            let (keys, own) = (node.keys(login), node.own());
+            let deadline = Instant::now() + Duration::from_secs(1);
+            let errand = Errand {
+                endpoint: &own,
+                keys: &keys,
+                caller: replica(login),
+                priority: Priority::default(),
+                deadline,
+                trouble: &|_: &Failure| {},
+            };
+            let secret = SecretRef { name: "x".to_owned(), version_id: None, stage: None };
+            drop(node.cloud.get_secret_value(&errand, &secret).await);
+        }
+    };
+    for round in 0..10 {
+        for login in 1..=5 {
+            // Each in its turn is throttled, and then is not: none is always throttled.
+            node.kms.throttle.store(1, Relaxed);
+            read(login).await;
+            read(login).await;
+        }
+        assert!(node.cloud.is_throttling(Service::Kms, &node.own(), &replica(99)), "{round}");
+        node.kms.throttle.store(0, Relaxed);
+        assert_within(node.mount(50 + round, 10).await, ONE_ROUND, "another account");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -63,6 +63,21 @@ impl Machine {
     }
 }
 
+/// Fails unless one of a few tries ends in time. A busy machine delays a try or two; a wait that the
+/// resolver makes itself delays them all.
+async fn within(milliseconds: u64, attempt: impl AsyncFn()) {
+    let mut took = Vec::new();
+    for _ in 0..5 {
+        let started = Instant::now();
+        attempt().await;
+        took.push(started.elapsed());
+        if started.elapsed() < Duration::from_millis(milliseconds) {
+            return;
+        }
+    }
+    panic!("none of {took:?} within {milliseconds} ms");
+}
+
 /// Every way in which a name server does not give a record, but for silence.
 fn failures() -> [Reply; 4] {
     [Reply::NxDomain, Reply::ServFail, Reply::Refused, Reply::Addresses(Vec::new())]
@@ -102,10 +117,11 @@ async fn resolver_does_not_wait_for_a_family_that_is_dropped() {
             false => both(),
         };
         let server = server(rule).await;
-        let started = Instant::now();
-        let found = Machine::of(&[&server], "").lookup(HOST).await;
-        assert_eq!(found, Ok(vec![if v6_dropped { v4() } else { v6() }]));
-        assert!(started.elapsed() < Duration::from_millis(400), "{:?}", started.elapsed());
+        within(400, async || {
+            let found = Machine::of(&[&server], "").lookup(HOST).await;
+            assert_eq!(found, Ok(vec![if v6_dropped { v4() } else { v6() }]));
+        })
+        .await;
     }
 }
 
@@ -205,10 +221,11 @@ async fn resolver_asks_the_next_server_when_one_fails() {
             server(move |_| failure.clone()).await
         };
         let second = server(|_| both()).await;
-        let started = Instant::now();
-        let found = Machine::of(&[&first, &second], "").lookup(HOST).await;
-        assert_eq!(found, Ok(vec![v4(), v6()]), "{failure:?}");
-        assert!(started.elapsed() < Duration::from_millis(400), "{failure:?}");
+        within(400, async || {
+            let found = Machine::of(&[&first, &second], "").lookup(HOST).await;
+            assert_eq!(found, Ok(vec![v4(), v6()]), "{failure:?}");
+        })
+        .await;
     }
 }
 
@@ -260,14 +277,16 @@ async fn many_name_servers_that_do_not_answer_end_a_lookup_as_few_do() {
 #[tokio::test]
 async fn resolver_asks_the_next_server_when_nobody_listens() {
     let second = server(|_| both()).await;
-    let closed = server(|_| Reply::Drop).await.address.port();
-    let line = format!("nameserver [127.0.0.1]:{closed}\n");
     let machine = Machine::of(&[&second], "");
     let servers = std::fs::read_to_string(machine.folder.path().join("resolv.conf")).unwrap();
-    let started = Instant::now();
-    let found = Machine::new(&(line + &servers)).lookup(HOST).await;
-    assert_eq!(found, Ok(vec![v4(), v6()]));
-    assert!(started.elapsed() < Duration::from_millis(400), "{:?}", started.elapsed());
+    // Each time another port: a test beside this one may be given the one that was closed.
+    within(400, async || {
+        let closed = server(|_| Reply::Drop).await.address.port();
+        let line = format!("nameserver [127.0.0.1]:{closed}\n");
+        let found = Machine::new(&(line + &servers)).lookup(HOST).await;
+        assert_eq!(found, Ok(vec![v4(), v6()]));
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -318,9 +337,10 @@ async fn addresses_beyond_what_can_be_tried_are_left_out() {
 async fn truncated_answer_serves_when_tcp_is_silent() {
     let truncated = || Reply::Truncated(vec![v4()], Box::new(Reply::Drop));
     let server = server(move |_| truncated()).await;
-    let started = Instant::now();
-    assert_eq!(Machine::of(&[&server], "").lookup(HOST).await, Ok(vec![v4()]));
-    assert!(started.elapsed() < Duration::from_millis(400), "{:?}", started.elapsed());
+    within(400, async || {
+        assert_eq!(Machine::of(&[&server], "").lookup(HOST).await, Ok(vec![v4()]));
+    })
+    .await;
 }
 
 #[tokio::test]
