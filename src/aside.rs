@@ -1,46 +1,58 @@
 //! Work of more than a moment, such as a megabyte of YAML or two thousand expressions: done beside the
-//! threads that serve, one piece at a time, so that what one pod asks for does not hold up another.
+//! thread that serves, two pieces at once and one of a namespace, so that what one pod asks for does not
+//! hold up another.
 
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
-    sync::Semaphore,
     task::block_in_place,
-    time::{Instant, timeout_at},
+    time::Instant,
 };
 
-use crate::error::{Class, Error};
+use crate::{
+    error::{Class, Error},
+    turns::{Turn, Turns},
+};
 
 /// What less than this makes is done at once: a millisecond's work.
 const LARGE_BYTES: usize = 16 << 10;
+const AT_ONCE: usize = 2;
 
 #[derive(Debug)]
-pub struct Aside(Semaphore);
+pub struct Aside(Turns);
 
 impl Default for Aside {
     fn default() -> Self {
-        Self(Semaphore::new(1))
+        Self(Turns::new(AT_ONCE, 1))
     }
 }
 
 impl Aside {
-    /// Does the work, which goes through about so many bytes, when its turn comes.
-    pub async fn run<T>(
+    /// A place for the namespace's work, which goes through about so many bytes, when its turn comes;
+    /// `None` for what needs no place.
+    pub async fn place(
         &self,
+        namespace: &str,
         bytes: usize,
         deadline: Instant,
-        work: impl FnOnce() -> T,
-    ) -> Result<T, Error> {
+    ) -> Result<Option<Turn>, Error> {
         if bytes < LARGE_BYTES {
-            return Ok(work());
+            return Ok(None);
         }
-        let Ok(Ok(_place)) = timeout_at(deadline, self.0.acquire()).await else {
-            let what = "other mounts with as much to work out took all of the mount's time";
-            return Err(Error::new(Class::Internal, what).fix("it is tried again"));
-        };
-        Ok(match Handle::current().runtime_flavor() {
-            RuntimeFlavor::MultiThread => block_in_place(work),
-            _ => work(),
-        })
+        match self.0.take(namespace, 1, deadline).await {
+            Some(turn) => Ok(Some(turn)),
+            None => {
+                let what = "other mounts with as much to work out took all of the mount's time";
+                Err(Error::new(Class::Internal, what).fix("it is tried again"))
+            }
+        }
+    }
+}
+
+/// Does the work: beside the thread that serves, if it has a place.
+pub fn work<T>(place: Option<&Turn>, work: impl FnOnce() -> T) -> T {
+    match (place, Handle::current().runtime_flavor()) {
+        (Some(_), RuntimeFlavor::MultiThread) => block_in_place(work),
+        _ => work(),
     }
 }
 
@@ -54,12 +66,14 @@ mod tests {
     async fn large_work_waits_for_its_turn_and_small_work_does_not() {
         let aside = Aside::default();
         let soon = || Instant::now() + Duration::from_secs(1);
-        assert_eq!(aside.run(LARGE_BYTES, soon(), || 1).await, Ok(1));
-        let place = aside.0.acquire().await.unwrap();
-        assert_eq!(aside.run(LARGE_BYTES - 1, soon(), || 2).await, Ok(2));
-        let waited = aside.run(LARGE_BYTES, soon(), || 3).await;
+        let place = aside.place("a", LARGE_BYTES, soon()).await.unwrap();
+        assert_eq!(work(place.as_ref(), || 1), 1);
+        assert!(aside.place("a", LARGE_BYTES - 1, soon()).await.unwrap().is_none());
+        let waited = aside.place("a", LARGE_BYTES, soon()).await;
         assert_eq!(waited.unwrap_err().class, Class::Internal);
+        // Another namespace has a place of its own.
+        assert!(aside.place("b", LARGE_BYTES, soon()).await.unwrap().is_some());
         drop(place);
-        assert_eq!(aside.run(LARGE_BYTES, soon(), || 4).await, Ok(4));
+        assert!(aside.place("a", LARGE_BYTES, soon()).await.unwrap().is_some());
     }
 }

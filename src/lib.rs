@@ -21,6 +21,7 @@ pub mod fetch;
 pub mod flight;
 pub mod http;
 pub mod identity;
+pub mod memory;
 pub mod mount;
 pub mod names;
 pub mod project;
@@ -33,6 +34,7 @@ pub mod server;
 pub mod standing;
 pub mod telemetry;
 pub mod text;
+pub mod turns;
 pub mod values;
 pub mod yaml;
 

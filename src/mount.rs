@@ -4,25 +4,27 @@
 mod account;
 mod seen;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Request, Response, Status};
 
 use crate::{
-    aside::Aside,
+    aside::{self, Aside},
     audit::Audit,
     cloud::endpoint::Endpoints,
     error::{Class, Error, Errors},
     events::Events,
     fetch::{Fetcher, Origin, whole},
     identity::{self, Policy, kubernetes::ServiceAccounts},
+    memory::Memory,
     pb::{self, csi_driver_provider_server::CsiDriverProvider},
     project::{self, project},
-    request::{self, known::Known},
+    request::{self, known::Known, objects::Object},
     response::respond,
-    server::{Deadline, LARGEST_CALL, LeftUnread},
+    server::{AnswerRoom, Deadline, LARGEST_CALL, LeftUnread, RequestRoom},
     telemetry::Metrics,
+    turns::Turn,
     values::Freshness,
 };
 use account::Account;
@@ -33,6 +35,7 @@ pub struct Provider {
     pub endpoints: Endpoints,
     pub known: Known,
     pub aside: Aside,
+    pub memory: Memory,
     pub policy: Policy,
     pub service_accounts: ServiceAccounts,
     pub fetcher: Arc<Fetcher>,
@@ -47,29 +50,45 @@ pub struct Provider {
 /// Kept back from the caller's time, so that it hears our answer and not its own clock.
 const KEPT_BACK: Duration = Duration::from_secs(2);
 
+/// How long a large request waits for room to be parsed into.
+const UNPARSED: Duration = Duration::from_secs(2);
+
 impl Provider {
     async fn answer(
         &self,
         request: pb::MountRequest,
         deadline: Instant,
+        of_request: Option<RequestRoom>,
         seen: &mut Seen<'_>,
         account: &mut Account<'_>,
-    ) -> Result<pb::MountResponse, Errors> {
+    ) -> Result<(pb::MountResponse, Option<Turn>), Errors> {
         if seen.unread {
             let what = format!("is larger than {} MiB", LARGEST_CALL >> 20);
             let error = Error::invalid("the mount's request", what);
             return Err(error.fix("shorten the SecretProviderClass's parameters").into());
         }
         let bytes = request.attributes.len();
+        let namespace = request::namespace(&request);
+        // A large request keeps others from being read.
+        let soon = deadline.min(Instant::now() + UNPARSED);
+        let until = if of_request.is_some() { soon } else { deadline };
+        let mut of_objects = self.memory.objects(&namespace, bytes, until).await?;
         let parse = || request::parse(request, &self.endpoints, &self.known, &mut seen.caller);
-        let parsed = self.aside.run(bytes, deadline, parse).await?;
+        let place = self.aside.place(&namespace, bytes, deadline).await?;
+        let parsed = aside::work(place.as_ref(), parse);
+        drop((place, of_request));
         account.caller(&seen.caller);
         let mount = parsed?;
+        let namespace = &*mount.pod.namespace;
+        if let Some(turn) = &mut of_objects {
+            turn.keep(mount.objects.iter().map(Object::memory).sum());
+        }
         account.requested(mount.identity);
         seen.objects = Some(mount.objects.clone());
         let identity = identity::choose(&mount, &self.policy, &self.service_accounts).await?;
         seen.identity(&identity);
         account.identity(&identity);
+        let mut of_values = self.memory.values(namespace, reads(&mount.objects), deadline).await?;
         let interval = self.freshness.of(mount.refresh);
         let ends = self.fetcher.fetch(&identity, &mount, interval, deadline).await;
         let mut ends = ends.map_err(|error| identity.named_in(error))?;
@@ -79,13 +98,24 @@ impl Provider {
         account.reads(&mount, &identity, &ends);
         let values = whole(&mount.objects, &ends)?;
         seen.from = Origin::of(&ends).map_or(seen.from, Origin::name);
+        if let Some(turn) = &mut of_values {
+            turn.keep(project::held(&values));
+        }
         self.metrics.answered(seen.from);
         seen.log_stale(&ends);
         let bytes = project::to_search(&mount.objects, &values);
-        let projection =
-            self.aside.run(bytes, deadline, || project(&mount.objects, &values)).await??;
+        let place = self.aside.place(namespace, bytes, deadline).await?;
+        // Nobody knows how much a search will find: its place is kept until that has room too.
+        let copied = if place.is_none() { project::to_copy(&mount.objects, &values) } else { 0 };
+        let room = self.memory.answer(namespace, copied, deadline).await?;
+        let work = || project(&mount.objects, &values);
+        let projection = aside::work(place.as_ref(), work)?;
+        let found = if place.is_some() { projection.bytes() } else { 0 };
+        let room = room.or(self.memory.answer(namespace, found, deadline).await?);
+        drop(place);
+        drop((values, of_values, of_objects));
         self.metrics.optional_missing(projection.left_out);
-        Ok(respond(projection)?)
+        Ok((respond(projection)?, room))
     }
 
     fn deadline(&self, caller: Option<Instant>) -> Instant {
@@ -118,19 +148,25 @@ impl CsiDriverProvider for Provider {
         let _in_flight = self.metrics.mount_in_flight();
         let deadline = self.deadline(request.extensions().get::<Deadline>().map(|d| d.0));
         let unread = request.extensions().get::<LeftUnread>().is_some();
+        let of_request = request.extensions().get::<RequestRoom>().cloned();
+        // With its extensions goes what they hold of the room.
+        let (_, _, request) = request.into_parts();
         // Each step keeps the deadline by itself and says what it waited for; this is the belt.
-        let request = request.into_inner();
         let mut seen = Seen::of(&request, unread, &self.metrics);
         let mut account = Account::open(&self.audit);
-        let answer = self.answer(request, deadline, &mut seen, &mut account);
+        let answer = self.answer(request, deadline, of_request, &mut seen, &mut account);
         let outcome = match timeout_at(deadline, answer).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Error::new(Class::Internal, "the mount ran out of time")
                 .fix("it is tried again")
                 .into()),
         };
+        let mut room = None;
         let outcome = match outcome {
-            Ok(response) => account.admit(deadline).await.map(|()| response).map_err(Errors::from),
+            Ok((response, of_answer)) => {
+                room = of_answer;
+                account.admit(deadline).await.map(|()| response).map_err(Errors::from)
+            }
             Err(errors) => {
                 account.refuse(&errors);
                 Err(errors)
@@ -140,7 +176,11 @@ impl CsiDriverProvider for Provider {
         match outcome {
             Ok(response) => {
                 self.events.mounted(seen.volume());
-                Ok(Response::new(response))
+                let mut response = Response::new(response);
+                if let Some(room) = room {
+                    response.extensions_mut().insert(AnswerRoom::from(room));
+                }
+                Ok(response)
             }
             Err(errors) => {
                 let message = errors.message_after(&seen.caller.prefix());
@@ -149,6 +189,11 @@ impl CsiDriverProvider for Provider {
             }
         }
     }
+}
+
+/// How many values the mount fetches.
+fn reads(objects: &[Object]) -> usize {
+    objects.iter().map(|object| object.read.digest()).collect::<HashSet<_>>().len()
 }
 
 /// As gRPC's documentation and every other provider's metrics write it.

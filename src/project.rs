@@ -35,6 +35,13 @@ pub struct Projection {
     pub left_out: usize,
 }
 
+impl Projection {
+    /// Of all files together.
+    pub fn bytes(&self) -> usize {
+        self.files.iter().map(|file| file.bytes.expose().len()).sum()
+    }
+}
+
 #[derive(Debug)]
 pub struct OutFile {
     pub path: RelPath,
@@ -92,11 +99,30 @@ impl Files {
 /// For all expressions of a mount together.
 const LONGEST_SEARCH: Duration = Duration::from_secs(2);
 
-/// How many bytes the mount's expressions go through.
+fn bytes(value: &Fetched) -> usize {
+    value.as_ref().map_or(0, |value| value.bytes.expose().len())
+}
+
+/// How many bytes the values have.
+pub fn held(values: &[Fetched]) -> usize {
+    values.iter().map(bytes).sum()
+}
+
+/// How many bytes the mount's expressions go through. Those that are more than the names of keys can
+/// make much of little: they count as much as the largest value.
 pub fn to_search(objects: &[Object], values: &[Fetched]) -> usize {
+    const COSTLY: usize = 32 << 10;
     let of = |(object, value): (&Object, &Fetched)| {
-        let bytes = value.as_ref().map_or(0, |value| value.bytes.expose().len());
-        bytes.saturating_mul(object.extracts.len())
+        let each = |extract: &Extract| if extract.path.is_keys() { bytes(value) } else { COSTLY };
+        object.extracts.iter().map(each).fold(0, usize::saturating_add)
+    };
+    objects.iter().zip(values).map(of).fold(0, usize::saturating_add)
+}
+
+/// How many bytes the files have at most, if no expression makes more than it reads.
+pub fn to_copy(objects: &[Object], values: &[Fetched]) -> usize {
+    let of = |(object, value): (&Object, &Fetched)| {
+        bytes(value).saturating_mul(1 + object.extracts.len())
     };
     objects.iter().zip(values).map(of).fold(0, usize::saturating_add)
 }

@@ -102,6 +102,12 @@ pub enum NodePublishKeys {
 /// The client id that ACK registers with RAM for pod tokens.
 pub const STS_AUDIENCE: &str = "sts.aliyuncs.com";
 
+/// Whose turn it is that a request may have to wait for, before it is parsed. The driver says so; empty
+/// where it does not.
+pub fn namespace(request: &pb::MountRequest) -> String {
+    attributes::namespace(&request.attributes).unwrap_or_default()
+}
+
 /// Mistakes are reported together, as far as each can be seen on its own. `caller` is set to
 /// whose request it is, whatever else is wrong with it.
 pub fn parse(

@@ -6,6 +6,7 @@
 //! is INTERNAL, after which kubelet tries the mount again.
 
 pub mod authority;
+mod room;
 pub mod socket;
 
 use std::{convert::Infallible, panic::AssertUnwindSafe, pin::pin, time::Duration};
@@ -26,12 +27,15 @@ use tower::Service;
 use tracing::{debug, error, info, warn};
 
 use crate::{
+    memory,
     pb::csi_driver_provider_server::{CsiDriverProvider, CsiDriverProviderServer},
     quiet::Activity,
+    turns::Turns,
 };
 
 pub use self::{
     authority::AuthorityFix,
+    room::{AnswerRoom, RequestRoom},
     socket::{BindError, Socket},
 };
 
@@ -68,7 +72,8 @@ pub async fn serve<P: CsiDriverProvider>(
     health.set_serving::<CsiDriverProviderServer<P>>().await;
     let provider = CsiDriverProviderServer::new(provider).max_decoding_message_size(LARGEST_CALL);
     let routes = Routes::new(provider).add_service(health_service).prepare();
-    let edge = Edge { routes, calls: TaskTracker::new(), cut_off: CancellationToken::new() };
+    let (calls, cut_off) = (TaskTracker::new(), CancellationToken::new());
+    let edge = Edge { routes, requests: memory::requests(), calls, cut_off };
     let connections = TaskTracker::new();
     let close = CancellationToken::new();
 
@@ -124,6 +129,8 @@ async fn serve_connection(stream: UnixStream, edge: Edge, shutdown: Cancellation
         http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
             .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
             .serve_connection(TokioIo::new(stream), service)
     );
@@ -148,6 +155,8 @@ async fn serve_connection(stream: UnixStream, edge: Edge, shutdown: Cancellation
 #[derive(Clone)]
 struct Edge {
     routes: Routes,
+    /// For large ones to be read.
+    requests: Turns,
     calls: TaskTracker,
     cut_off: CancellationToken,
 }
@@ -156,16 +165,24 @@ impl Edge {
     async fn call(mut self, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
         let _in_flight = self.calls.token();
         let timeout = request.headers().get("grpc-timeout").and_then(|text| text.to_str().ok());
-        if let Some(timeout) = timeout.and_then(parse_timeout) {
+        let timeout = timeout.and_then(parse_timeout);
+        if let Some(timeout) = timeout {
             request.extensions_mut().insert(Deadline(Instant::now() + timeout));
         }
         let path = request.uri().path().to_owned();
 
-        let routed = AssertUnwindSafe(routed(&mut self.routes, request)).catch_unwind();
+        let deadline = Instant::now() + timeout.unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT);
+        let requests = self.requests.clone();
+        let answered = async {
+            match room::admitted(&requests, request, deadline).await {
+                Ok(request) => routed(&mut self.routes, request).await,
+                Err(status) => Ok(status.into_http()),
+            }
+        };
         let status = tokio::select! {
             biased;
-            answer = routed => match answer {
-                Ok(Ok(response)) => return Ok(response),
+            answer = AssertUnwindSafe(answered).catch_unwind() => match answer {
+                Ok(Ok(response)) => return Ok(with_room(response)),
                 Err(_payload) => {
                     error!(path, "a call panicked and was answered INTERNAL");
                     Status::internal("the provider failed on this call; its log says where")
@@ -181,12 +198,14 @@ impl Edge {
 }
 
 /// What is too large for the decoder is refused, counted and recorded as any other request.
-async fn routed(
-    routes: &mut Routes,
-    request: Request<Incoming>,
-) -> Result<Response<Body>, Infallible> {
+async fn routed<B>(routes: &mut Routes, request: Request<B>) -> Result<Response<Body>, Infallible>
+where
+    B: hyper::body::Body<Data = Bytes, Error = hyper::Error> + Send + 'static,
+{
     let (mut head, body) = request.into_parts();
-    let response = routes.call(Request::from_parts(head.clone(), body)).await?;
+    let first = Request::from_parts(head.clone(), body);
+    head.extensions.remove::<RequestRoom>();
+    let response = routes.call(first).await?;
     let status = Status::from_header_map(response.headers());
     if status.is_none_or(|status| status.code() != Code::OutOfRange) {
         return Ok(response);
@@ -195,6 +214,14 @@ async fn routed(
     let nothing = Full::new(Bytes::from_static(&[0; 5]));
     head.extensions.insert(LeftUnread);
     routes.call(Request::from_parts(head, nothing)).await
+}
+
+/// A large answer keeps its room until the driver has it.
+fn with_room(mut response: Response<Body>) -> Response<Body> {
+    match response.extensions_mut().remove::<AnswerRoom>() {
+        Some(room) => response.map(|body| room::Pieces::of(body, room)),
+        None => response,
+    }
 }
 
 fn is_admitted(stream: &UnixStream) -> bool {
@@ -236,6 +263,12 @@ fn parse_timeout(text: &str) -> Option<Duration> {
 
 /// All mounts of a node come over one connection, and a full node has 250 pods.
 const MAX_CONCURRENT_STREAMS: u32 = 4096;
+/// Bytes of a request that may wait unread, for each and for all of the connection: requests that wait
+/// for room must not use up what small ones need to get through.
+const STREAM_WINDOW: u32 = 64 << 10;
+const CONNECTION_WINDOW: u32 = 16 << 20;
+/// Of a large request for its turn to be read. What is read is soon parsed.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// Kubelet gives up on many mounts at once when a cloud is slow; that is no attack.
 const MAX_PENDING_RESETS: usize = 4096;
 /// How long before the end of the drain the calls still running are answered.

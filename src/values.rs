@@ -3,7 +3,7 @@
 //! are no longer fresh.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map},
     fmt,
     sync::{Arc, Mutex},
     time::Duration,
@@ -165,8 +165,17 @@ impl Values {
             }
             entry.used = uses;
         }
-        // Opened only once all of them are known to serve.
-        keys.iter().map(|key| self.told(key, shelf.entries.get(&key.place)?)).collect()
+        // Opened only once all of them are known to serve, and each once, under however many names the
+        // mount wants it.
+        let mut opened: HashMap<&Key, Kept> = HashMap::with_capacity(keys.len());
+        let each = |key| match opened.entry(key) {
+            hash_map::Entry::Occupied(same) => Some(same.get().clone()),
+            hash_map::Entry::Vacant(place) => {
+                let kept = self.told(key, shelf.entries.get(&key.place)?)?;
+                Some(place.insert(kept).clone())
+            }
+        };
+        keys.iter().map(each).collect()
     }
 
     /// A mount got these and not all: whoever tries again asks for the others alone, or it might

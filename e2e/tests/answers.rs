@@ -97,8 +97,14 @@ async fn outcome(world: &World, service: Service, row: usize, effect: &FaultEffe
         let volume = world.pod("web", &format!("{pod}-{row}")).objects(&objects);
         PodVolume { timeout: CLIENT_TIMEOUT, ..volume.parameter("roleArn", &role) }
     };
-    let before = pod("before", format!("- {{{object}}}"));
-    world.mount(&before).await.unwrap();
+    let (before, mut tried) = (pod("before", format!("- {{{object}}}")), 0);
+    // What the row is about comes after: on a machine that is busy with other worlds it is tried again,
+    // as kubelet would.
+    while let Err(status) = world.mount(&before).await {
+        assert_eq!(status.code(), Code::Internal, "{status:?}");
+        tried += 1;
+        assert!(tried < 3, "{status:?}");
+    }
     if service == Service::Sts {
         world.emulator.expire_sessions(&format!("cell-{row}")).unwrap();
     }

@@ -1,10 +1,13 @@
 //! Stale values: served while the cloud throttles or does not answer, in place of what cannot be read.
 
-use std::time::Duration;
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    time::Duration,
+};
 
 use tokio::time::{Instant, sleep};
 
-use super::{Fetcher, Origin, ReadEnd, Reads, call};
+use super::{Fetched, Fetcher, Origin, ReadEnd, Reads, call};
 use crate::{
     cloud::{Cause, Failure},
     credentials::Keyed,
@@ -82,14 +85,22 @@ impl Fetcher {
         proved: bool,
     ) -> bool {
         let mut last = Vec::new();
+        let mut opened: HashMap<&Key, (Fetched, Duration)> = HashMap::new();
         for (at, ((object, key), end)) in objects.iter().zip(keys).zip(&*ends).enumerate() {
             let Some(error) = end.error.clone().filter(|_| !end.serves(object)) else { continue };
             if end.refused {
                 return false;
             }
             let why = if end.throttled { Stale::Throttled } else { Stale::Unanswered };
-            let last_value = self.shared.values.last(key, end.asked || proved, why);
-            let Some((value, age)) = last_value else { return false };
+            // One copy, under however many names the mount wants it.
+            let (value, age) = match opened.entry(key) {
+                Entry::Occupied(same) => same.get().clone(),
+                Entry::Vacant(place) => {
+                    let last = self.shared.values.last(key, end.asked || proved, why);
+                    let Some(last) = last else { return false };
+                    place.insert(last).clone()
+                }
+            };
             let missing = value.is_none();
             if missing && !object.optional {
                 return false;

@@ -56,6 +56,11 @@ impl Expression {
         text(&self.text) + below(&self.ast)
     }
 
+    /// Whether it only walks down by keys and indices, which takes no longer than the document.
+    pub(super) fn is_keys(&self) -> bool {
+        walks(&self.ast)
+    }
+
     /// The bytes a file gets: a scalar as its author wrote it, the rest as JSON.
     pub(super) fn search(
         &self,
@@ -91,6 +96,14 @@ impl fmt::Debug for Expression {
 impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
+    }
+}
+
+fn walks(ast: &Ast) -> bool {
+    match ast {
+        Ast::Identity { .. } | Ast::Field { .. } | Ast::Index { .. } => true,
+        Ast::Subexpr { lhs, rhs, .. } => walks(lhs) && walks(rhs),
+        _ => false,
     }
 }
 

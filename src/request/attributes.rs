@@ -84,6 +84,16 @@ impl Attributes {
     }
 }
 
+/// The pod's namespace, without the rest.
+pub(super) fn namespace(text: &str) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Of {
+        #[serde(rename = "csi.storage.k8s.io/pod.namespace")]
+        namespace: Option<String>,
+    }
+    serde_json::from_str::<Of>(text).ok()?.namespace
+}
+
 /// What of the volume's `nodePublishSecretRef` is read here.
 #[derive(Debug, Default)]
 pub(super) struct Secrets {
