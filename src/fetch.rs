@@ -151,6 +151,14 @@ impl Fetcher {
         lock(&self.answered).retain(|_, at| at.elapsed() < ANSWERED_FOR);
     }
 
+    /// Whether a value of each object is kept, however old: what a mount may be served, whatever the
+    /// cloud does.
+    pub fn keeps(&self, identity: &Identity, objects: &[Object]) -> bool {
+        let logins = logins(identity, objects);
+        let keys = logins.iter().zip(objects).map(|(login, object)| Key::new(login, &object.read));
+        self.shared.values.oldest(&keys.collect::<Vec<_>>()).is_some()
+    }
+
     /// How the read of each of the mount's objects ended, in their order; or why none was made.
     pub async fn fetch(
         &self,

@@ -28,7 +28,11 @@ const OBJECTS: usize = 8 * MIB;
 const FEW_READS: usize = 16;
 /// The largest value of KMS and OOS (`docs/values.md`).
 const VALUE: usize = 32 * KIB;
-const VALUES: usize = 12 * MIB;
+/// Of pods that may have to wait for the cloud.
+const NEW_VALUES: usize = 12 * MIB;
+/// Of pods that have been served before. These never wait for the former, which may wait for the cloud
+/// as long as a mount may take: a running pod is served stale values in the meantime.
+const KEPT_VALUES: usize = 8 * MIB;
 
 /// Of an answer that is not counted.
 const SMALL_ANSWER: usize = 256 * KIB;
@@ -39,7 +43,8 @@ const ANSWERS_OF_ONE: usize = 4 * MIB;
 #[derive(Debug)]
 pub struct Memory {
     objects: Turns,
-    values: Turns,
+    new_values: Turns,
+    kept_values: Turns,
     answers: Turns,
 }
 
@@ -47,7 +52,8 @@ impl Default for Memory {
     fn default() -> Self {
         Self {
             objects: Turns::new(OBJECTS, OBJECTS / 2),
-            values: Turns::new(VALUES, VALUES / 2),
+            new_values: Turns::new(NEW_VALUES, NEW_VALUES / 2),
+            kept_values: Turns::new(KEPT_VALUES, KEPT_VALUES / 2),
             answers: Turns::new(ANSWERS, ANSWERS_OF_ONE),
         }
     }
@@ -76,15 +82,19 @@ impl Memory {
         take(&self.objects, namespace, bytes, deadline, "long lists of objects").await
     }
 
-    /// For the values of so many secrets and parameters.
+    /// For the values of so many secrets and parameters, `kept` from an earlier mount or not.
     pub async fn values(
         &self,
         namespace: &str,
         reads: usize,
+        kept: impl FnOnce() -> bool,
         deadline: Instant,
     ) -> Result<Option<Turn>, Error> {
-        let bytes = if reads > FEW_READS { reads.saturating_mul(VALUE) } else { 0 };
-        take(&self.values, namespace, bytes, deadline, "many secrets").await
+        if reads <= FEW_READS {
+            return Ok(None);
+        }
+        let turns = if kept() { &self.kept_values } else { &self.new_values };
+        take(turns, namespace, reads.saturating_mul(VALUE), deadline, "many secrets").await
     }
 
     /// For files of about so many bytes, until the driver has them.
@@ -133,19 +143,21 @@ mod tests {
     async fn ordinary_mounts_take_no_turn() {
         let memory = Memory::default();
         assert!(memory.objects("shop", SMALL_ATTRIBUTES, soon()).await.unwrap().is_none());
-        assert!(memory.values("shop", FEW_READS, soon()).await.unwrap().is_none());
+        assert!(memory.values("shop", FEW_READS, || false, soon()).await.unwrap().is_none());
         assert!(memory.answer("shop", SMALL_ANSWER, soon()).await.unwrap().is_none());
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_namespace_leaves_room_to_others() {
         let memory = Memory::default();
-        let held = memory.values("shop", 500, soon()).await.unwrap();
-        let late = memory.values("shop", 500, soon()).await.unwrap_err().to_string();
+        let held = memory.values("shop", 500, || false, soon()).await.unwrap();
+        let late = memory.values("shop", 500, || false, soon()).await.unwrap_err().to_string();
         assert!(late.contains("other mounts of many secrets took all"), "{late}");
-        assert!(memory.values("other", 500, soon()).await.unwrap().is_some());
+        assert!(memory.values("other", 500, || false, soon()).await.unwrap().is_some());
+        // Nor is a running pod kept waiting by new ones.
+        assert!(memory.values("shop", 500, || true, soon()).await.unwrap().is_some());
         drop(held);
-        assert!(memory.values("shop", 500, soon()).await.unwrap().is_some());
+        assert!(memory.values("shop", 500, || false, soon()).await.unwrap().is_some());
     }
 
     #[tokio::test(start_paused = true)]

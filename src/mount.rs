@@ -88,7 +88,9 @@ impl Provider {
         let identity = identity::choose(&mount, &self.policy, &self.service_accounts).await?;
         seen.identity(&identity);
         account.identity(&identity);
-        let mut of_values = self.memory.values(namespace, reads(&mount.objects), deadline).await?;
+        let kept = || self.fetcher.keeps(&identity, &mount.objects);
+        let reads = reads(&mount.objects);
+        let mut of_values = self.memory.values(namespace, reads, kept, deadline).await?;
         let interval = self.freshness.of(mount.refresh);
         let ends = self.fetcher.fetch(&identity, &mount, interval, deadline).await;
         let mut ends = ends.map_err(|error| identity.named_in(error))?;
