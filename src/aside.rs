@@ -17,6 +17,11 @@ use crate::{
 const LARGE_BYTES: usize = 16 << 10;
 const AT_ONCE: usize = 2;
 
+/// Whether work that goes through about so many bytes needs a place.
+pub fn is_large(bytes: usize) -> bool {
+    bytes >= LARGE_BYTES
+}
+
 #[derive(Debug)]
 pub struct Aside(Turns);
 
@@ -35,7 +40,7 @@ impl Aside {
         bytes: usize,
         deadline: Instant,
     ) -> Result<Option<Turn>, Error> {
-        if bytes < LARGE_BYTES {
+        if !is_large(bytes) {
             return Ok(None);
         }
         match self.0.take(namespace, 1, deadline).await {

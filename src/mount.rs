@@ -68,7 +68,9 @@ impl Provider {
             return Err(error.fix("shorten the SecretProviderClass's parameters").into());
         }
         let bytes = request.attributes.len();
-        let namespace = request::namespace(&request);
+        // Read twice only where somebody may have to wait.
+        let large = aside::is_large(bytes);
+        let namespace = if large { request::namespace(&request) } else { String::new() };
         // A large request keeps others from being read.
         let soon = deadline.min(Instant::now() + UNPARSED);
         let until = if of_request.is_some() { soon } else { deadline };

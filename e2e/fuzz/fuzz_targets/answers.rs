@@ -149,7 +149,10 @@ fn login(operation: u8) -> Login {
             let base = Keyed::new(Login::Keys(policy.keys.unwrap()));
             Login::Assume { base, role, name, lifetime }
         }
-        _ => Login::Oidc { role, provider, token, shared: None, name, lifetime },
+        _ => {
+            let subject = "system:serviceaccount:shop:web".to_owned();
+            Login::Oidc { role, provider, token, subject, shared: false, name, lifetime }
+        }
     }
 }
 

@@ -58,11 +58,11 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     match futures::executor::block_on(choose(&mount, &policy, &service_accounts)) {
         Err(errors) => check_errors(&errors, &[Class::Unauthenticated]),
         Ok(identity) => {
-            let Login::Oidc { token, shared, name, .. } = &*identity.login else {
+            let Login::Oidc { token, subject: of, shared, name, .. } = &*identity.login else {
                 panic!("{identity:?}")
             };
-            let (shared_by, shared) = (shared.as_deref(), share == Share::ServiceAccount);
-            assert_eq!(shared_by, shared.then_some(SUBJECT));
+            assert_eq!((&**of, *shared), (SUBJECT, share == Share::ServiceAccount));
+            let shared = *shared;
             assert_eq!(name, if shared { "shop@web" } else { "shop@web@web-1" });
             assert!((4..=20_000).contains(&token.expose().len()));
             assert!(!shared || subject(token.expose()).is_some_and(|subject| subject == SUBJECT));
