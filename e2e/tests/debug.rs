@@ -166,7 +166,8 @@ async fn debug_output_shows_nothing_secret_of_a_mount() {
 /// Public types that debug output was not asked of above: no field of theirs can hold a secret, or
 /// only within a type that was shown.
 const HOLD_NONE: &[&str] = &[
-    // Numbers, words of our own, and states.
+    // Numbers, words of our own, and states; of a turn its amount alone is shown.
+    "AnswerRoom",
     "Broken",
     "ConnectionError",
     "Deadline",
@@ -184,8 +185,10 @@ const HOLD_NONE: &[&str] = &[
     "Priority",
     "Refused",
     "Report",
+    "RequestRoom",
     "Stale",
     "Target",
+    "Turn",
     "UnderWay",
     "Untrusted",
     // Names, places and errors without their input.
