@@ -110,7 +110,13 @@ async fn outcome(world: &World, service: Service, row: usize, effect: &FaultEffe
     }
     let fault = world.emulator.add_fault(fault(service, row, effect.clone()));
     let answer = world.mount(&pod("first", format!("- {{{object}}}"))).await;
-    let kept = world.mount(&before).await.is_ok();
+    // Where the machine is too busy for a mount's last seconds it fails as an outage does, and nothing is
+    // dropped: kubelet tries it again.
+    let mut again = world.mount(&before).await;
+    if again.as_ref().is_err_and(|status| status.code() == Code::Internal) {
+        again = world.mount(&before).await;
+    }
+    let kept = again.is_ok();
     let optional = format!("- {{{object}, optional: true}}\n- objectName: web/plain");
     let optional = world.mount(&pod("optional", optional)).await;
     world.emulator.clear_fault(fault);
@@ -119,7 +125,8 @@ async fn outcome(world: &World, service: Service, row: usize, effect: &FaultEffe
         let service = if service == Service::Oos { service } else { Service::Kms };
         let effect = error(400, "IllegalTimestamp");
         let later = world.emulator.add_fault(self::fault(service, row, effect));
-        world.mount(&before).await.expect_err("it was dropped");
+        let later_mount = world.mount(&before).await;
+        assert!(later_mount.is_err(), "it was dropped: {:?}", again.err());
         world.emulator.clear_fault(later);
     }
     let forgiven = optional.is_ok_and(|volume| volume.files.len() == 1);

@@ -185,6 +185,11 @@ fn greedy(emulator: &Emulator) -> Vec<(&'static str, Vec<PodVolume>, Code)> {
     ]
 }
 
+/// The release has to fit into the chart's 64 MiB; a debug build takes more of everything.
+fn most_mib() -> u64 {
+    if std::env::var_os("PROVIDER_PROGRAM").is_some() { 60 } else { 90 }
+}
+
 /// Each by itself, and another pod's mounts beside it.
 #[tokio::test(flavor = "multi_thread")]
 async fn greedy_mounts_of_one_author_leave_memory_and_time_to_others() {
@@ -215,7 +220,7 @@ async fn greedy_mounts_of_one_author_leave_memory_and_time_to_others() {
         if kind != "500 large secrets" {
             assert!(beside.0 < Duration::from_secs(3), "{kind}: {beside:?}");
         }
-        assert!(peak < 60 << 10, "{kind}: {peak} KiB");
+        assert!(peak < most_mib() << 10, "{kind}: {peak} KiB");
         running.terminate();
         assert_eq!(running.ended().await.0, 0);
     }
