@@ -20,11 +20,11 @@ use std::{
 
 use aws_lc_rs::rand;
 use tokio::{
-    sync::{Semaphore, oneshot},
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
     time::{Instant, timeout, timeout_at},
 };
 
-pub use record::{Event, Record};
+pub use record::{Asked, Event, Record};
 
 use crate::{
     error::{Class, Error},
@@ -65,10 +65,12 @@ pub enum OnFailure {
     Continue,
 }
 
-/// Lines waiting to be written: about 5 MiB.
+/// Lines waiting to be written: about 5 MiB, as long as most tell why a read failed.
 const ROOM: usize = 8192;
 /// How long a mount waits for its lines to be written.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// The same for one whose time is up. The driver waits for two seconds more.
+const LATE: Duration = Duration::from_millis(500);
 /// How long the end of the process waits for all of them.
 const LONGEST_END: Duration = Duration::from_secs(5);
 
@@ -165,6 +167,24 @@ impl Audit {
         }
     }
 
+    /// Records what failed. Where no mount goes without a record, it waits until there is room for its
+    /// lines, not until they are written: nothing is handed out.
+    pub async fn refuse(&self, records: Vec<Record>, deadline: Instant) {
+        match &self.0 {
+            Some(inner) if inner.on_failure == OnFailure::Refuse => {
+                let now = Instant::now();
+                // A mount that failed since its time was up has a little more for this.
+                let latest = deadline.max(now + LATE).min(now + LONGEST_WAIT);
+                let mut unsent = Unsent { inner, records };
+                if let Some(room) = inner.room_for(&unsent.records, latest).await {
+                    let records = std::mem::take(&mut unsent.records);
+                    inner.send(Batch { records, done: None, room });
+                }
+            }
+            _ => self.note(records),
+        }
+    }
+
     /// Records without waiting; what finds no room is counted.
     pub fn note(&self, records: Vec<Record>) {
         let Some(inner) = &self.0 else { return };
@@ -207,10 +227,10 @@ impl Inner {
     async fn written(&self, records: Vec<Record>, deadline: Instant) -> Result<(), String> {
         let deadline = deadline.min(Instant::now() + LONGEST_WAIT);
         let late = || "it was not written in time".to_owned();
-        let count = u32::try_from(records.len()).unwrap_or(u32::MAX);
         let mut unsent = Unsent { inner: self, records };
-        let room = timeout_at(deadline, self.room.clone().acquire_many_owned(count)).await;
-        let Ok(Ok(room)) = room else { return Err(late()) };
+        let Some(room) = self.room_for(&unsent.records, deadline).await else {
+            return Err(late());
+        };
         let (done, written) = oneshot::channel();
         let records = std::mem::take(&mut unsent.records);
         self.send(Batch { records, done: Some(done), room });
@@ -220,6 +240,11 @@ impl Inner {
             // It stays in the queue, and says more than was handed out.
             Err(_) => Err(late()),
         }
+    }
+
+    async fn room_for(&self, records: &[Record], until: Instant) -> Option<OwnedSemaphorePermit> {
+        let count = u32::try_from(records.len()).unwrap_or(u32::MAX);
+        timeout_at(until, self.room.clone().acquire_many_owned(count)).await.ok()?.ok()
     }
 
     fn send(&self, batch: Batch) {

@@ -172,7 +172,7 @@ impl CsiDriverProvider for Provider {
                 account.admit(deadline).await.map(|()| response).map_err(Errors::from)
             }
             Err(errors) => {
-                account.refuse(&errors);
+                account.refuse(&errors, deadline).await;
                 Err(errors)
             }
         };

@@ -1,4 +1,5 @@
-//! `docs/threat-model.md` names the test that guards each threat: they have to be there.
+//! `docs/threat-model.md` and `docs/audit.md` name the test that guards each threat and shows each promise:
+//! they have to be there.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -33,24 +34,37 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
 
-#[test]
-fn every_threat_names_tests_that_exist() {
+/// Of a document, each line of the table whose first column has that head.
+fn every_line_names_a_test(document: &str, head: &str, least: usize) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let model = fs::read_to_string(root.join("docs/threat-model.md")).unwrap();
+    let text = fs::read_to_string(root.join(document)).unwrap();
     let mut tests_found = BTreeSet::new();
     for folder in ["src", "e2e/tests", "e2e/cluster/tests"] {
         tests(&root.join(folder), &mut tests_found);
     }
     assert!(tests_found.len() > 300, "{}", tests_found.len());
     let is_test = |name: &str| tests_found.contains(name);
-    let missing: Vec<_> =
-        quoted(&model).filter(|name| name.matches('_').count() >= 3 && !is_test(name)).collect();
-    assert!(missing.is_empty(), "{missing:?}");
-    let threats = model.lines().skip_while(|line| !line.starts_with("| threat |")).skip(2);
-    let threats: Vec<&str> = threats.take_while(|line| line.starts_with('|')).collect();
-    assert!(threats.len() > 20, "{}", threats.len());
-    for threat in threats {
-        let guards = threat.trim_end().trim_end_matches('|').rsplit('|').next().unwrap();
-        assert!(quoted(guards).any(is_test), "{threat}");
+    let lines = text.lines().skip_while(|line| !line.starts_with(&format!("| {head} |"))).skip(2);
+    let lines: Vec<&str> = lines.take_while(|line| line.starts_with('|')).collect();
+    assert!(lines.len() >= least, "{}", lines.len());
+    for line in lines {
+        let guards = line.trim_end().trim_end_matches('|').rsplit('|').next().unwrap();
+        assert!(quoted(guards).any(is_test), "{line}");
     }
+    let like_a_test = |name: &&str| {
+        name.matches('_').count() >= 3
+            && name.bytes().all(|b| b == b'_' || b.is_ascii_alphanumeric())
+    };
+    let missing: Vec<_> = quoted(&text).filter(like_a_test).filter(|name| !is_test(name)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn every_threat_names_tests_that_exist() {
+    every_line_names_a_test("docs/threat-model.md", "threat", 20);
+}
+
+#[test]
+fn every_promise_of_the_audit_record_names_the_test_that_breaks_it() {
+    every_line_names_a_test("docs/audit.md", "done to the record", 12);
 }

@@ -1,5 +1,6 @@
 //! The file that records are added to, and those set aside: FILE.1 is the youngest of them. Two
-//! processes can write to it at once, as they do while a new one takes over from an old one.
+//! processes can write to it at once, as they do while a new one takes over from an old one. Which of
+//! them does is settled by a lock on FILE.lock: a lock on FILE itself is a reader's to take.
 
 use std::{
     ffi::OsString,
@@ -16,14 +17,20 @@ use super::chain::{self, Hash};
 
 /// More than the longest line takes.
 const TAIL_BYTES: u64 = 64 << 10;
+/// Younger records may not have been collected.
+const COLLECTED: Duration = Duration::from_secs(24 * 3600);
 const LONGEST_LOCK: Duration = Duration::from_secs(2);
 const LOCK_PAUSE: Duration = Duration::from_millis(2);
+const LOCKED: &str = "another process keeps the lock beside it, the file that ends in .lock: end that \
+                      process";
 
 #[derive(Debug)]
 pub(super) struct LogFile {
     path: PathBuf,
     /// `None` until it could be opened.
     file: Option<Arc<File>>,
+    /// The same.
+    lock: Option<Arc<File>>,
     most_bytes: u64,
     files: usize,
     /// Nothing has been written yet since the file became another.
@@ -39,6 +46,7 @@ pub(super) struct LogFile {
 pub(super) struct Held<'a> {
     log: &'a mut LogFile,
     file: Arc<File>,
+    lock: Arc<File>,
     size: u64,
 }
 
@@ -55,6 +63,16 @@ pub(super) struct Found {
 pub(super) fn aside(path: &Path, number: usize) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(format!(".{number}"));
+    name.into()
+}
+
+/// A device has no room beside it, and no reader who would lock it.
+fn lock_path(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    let kind = std::fs::metadata(path).map(|metadata| metadata.file_type());
+    if !kind.is_ok_and(|kind| kind.is_char_device()) {
+        name.push(".lock");
+    }
     name.into()
 }
 
@@ -75,6 +93,16 @@ fn open(path: &Path) -> io::Result<File> {
     }
 }
 
+/// Whether `file` is the one that its path leads to, or another has taken its place.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let own = file.metadata()?;
+    match std::fs::metadata(path) {
+        Ok(named) => Ok((named.dev(), named.ino()) == (own.dev(), own.ino())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 fn no_file(what: &str) -> io::Error {
     io::Error::new(ErrorKind::InvalidInput, format!("{what}; remove it, or name another file"))
 }
@@ -88,8 +116,7 @@ fn lock(file: &File) -> io::Result<()> {
             Err(TryLockError::Error(error)) => return Err(error),
             Err(TryLockError::WouldBlock) if Instant::now() < end => sleep(LOCK_PAUSE),
             Err(TryLockError::WouldBlock) => {
-                let what = "another process holds a lock on it (flock): end that process";
-                return Err(io::Error::new(ErrorKind::WouldBlock, what));
+                return Err(io::Error::new(ErrorKind::WouldBlock, LOCKED));
             }
         }
     }
@@ -98,49 +125,57 @@ fn lock(file: &File) -> io::Result<()> {
 impl LogFile {
     pub(super) fn new(path: &Path, most_bytes: u64, files: usize) -> Self {
         let path = path.to_owned();
-        Self { path, file: None, most_bytes, files, moved: false, left: 0, torn: 0 }
+        Self { path, file: None, lock: None, most_bytes, files, moved: false, left: 0, torn: 0 }
     }
 
     /// Waits for another process's addition; then the file is the one at its path, ends with a whole
     /// line, and is not full.
     pub(super) fn hold(&mut self) -> io::Result<Held<'_>> {
+        let lock = self.locked()?;
+        match self.ready() {
+            Ok((file, size)) => Ok(Held { file, lock, size, log: self }),
+            Err(error) => {
+                let _ = lock.unlock();
+                Err(error)
+            }
+        }
+    }
+
+    fn locked(&mut self) -> io::Result<Arc<File>> {
+        let path = lock_path(&self.path);
+        loop {
+            let file = match &self.lock {
+                Some(file) => file.clone(),
+                None => Arc::new(open(&path)?),
+            };
+            self.lock = Some(file.clone());
+            lock(&file)?;
+            if is_at(&file, &path)? {
+                return Ok(file);
+            }
+            self.lock = None;
+        }
+    }
+
+    /// The file and its size.
+    fn ready(&mut self) -> io::Result<(Arc<File>, u64)> {
         loop {
             let file = match &self.file {
                 Some(file) => file.clone(),
                 None => Arc::new(open(&self.path)?),
             };
             self.file = Some(file.clone());
-            lock(&file)?;
-            match self.prepare(&file) {
-                Ok(Some(size)) => return Ok(Held { file, size, log: self }),
-                Ok(None) => {}
-                Err(error) => {
-                    let _ = file.unlock();
-                    return Err(error);
-                }
+            if !is_at(&file, &self.path)? {
+                self.file = None;
+                (self.moved, self.left) = (true, 0);
+                continue;
             }
+            let size = self.mend(&file, file.metadata()?.len())?;
+            if size < self.most_bytes {
+                return Ok((file, size));
+            }
+            self.set_aside()?;
         }
-    }
-
-    /// The file's size, or `None` where another has to be held.
-    fn prepare(&mut self, file: &File) -> io::Result<Option<u64>> {
-        let own = file.metadata()?;
-        let named = match std::fs::metadata(&self.path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            named => Some(named?),
-        };
-        let same = |named: std::fs::Metadata| (named.dev(), named.ino()) == (own.dev(), own.ino());
-        if !named.is_some_and(same) {
-            self.file = Some(Arc::new(open(&self.path)?));
-            (self.moved, self.left) = (true, 0);
-            return Ok(None);
-        }
-        let size = self.mend(file, own.len())?;
-        if size < self.most_bytes {
-            return Ok(Some(size));
-        }
-        self.set_aside()?;
-        Ok(None)
     }
 
     /// Cuts off a line that was never finished: whoever wrote it would hold the file if it lived, and
@@ -164,12 +199,27 @@ impl LogFile {
         let _ = self.file.as_ref().map(|file| file.sync_data());
     }
 
+    /// Whoever collects the records once a day has not seen them, and `verify` finds nothing wrong.
+    fn tell_of_loss(&self, oldest: &Path) {
+        let age = std::fs::metadata(oldest).and_then(|file| file.modified());
+        let age = age.ok().and_then(|written| written.elapsed().ok());
+        if let Some(age) = age.filter(|age| *age < COLLECTED) {
+            tracing::warn!(
+                file = %oldest.display(),
+                age_seconds = age.as_secs(),
+                "audit records that are less than a day old are given up: collect them as they are \
+                 written, or raise --audit-files or --audit-max-mib"
+            );
+        }
+    }
+
     fn set_aside(&mut self) -> io::Result<()> {
         self.sync();
         let name = |number| match number {
             0 => self.path.clone(),
             number => aside(&self.path, number),
         };
+        self.tell_of_loss(&name(self.files));
         for number in (0..self.files).rev() {
             match std::fs::rename(name(number), name(number + 1)) {
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -229,7 +279,7 @@ impl Held<'_> {
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         // Closing the file would do it too.
-        let _ = self.file.unlock();
+        let _ = self.lock.unlock();
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a line holds. `docs/audit.md` has the table of these fields, and a test holds it to them.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -21,13 +23,9 @@ pub enum Event {
     Refusal,
 }
 
-/// One object's read, or a refused mount; a text is empty where there is nothing to say.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Record {
-    #[serde(skip)]
-    pub event: Event,
-    #[serde(skip)]
-    pub time: Timestamp,
+/// What holds for a mount: who asked, as whom. A text is empty where there is nothing to say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Asked {
     /// The same for all records of one mount.
     pub mount: String,
     pub namespace: String,
@@ -37,7 +35,7 @@ pub struct Record {
     pub secret_provider_class: String,
     /// "driver" or "sync-controller".
     pub via: &'static str,
-    pub identity: String,
+    pub identity: &'static str,
     /// What the SecretProviderClass asks for.
     pub identity_requested: &'static str,
     /// "secretproviderclass", "operator-default" or "auto".
@@ -46,11 +44,24 @@ pub struct Record {
     pub session: String,
     /// Of a long-lived key, where no role was assumed.
     pub access_key_id: String,
+}
+
+/// One object's read, or a refused mount.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Record {
+    #[serde(skip)]
+    pub event: Event,
+    #[serde(skip)]
+    pub time: Timestamp,
+    /// Held once for all records of a mount, which may be five hundred.
+    #[serde(flatten)]
+    pub asked: Arc<Asked>,
     pub object: String,
     pub object_type: &'static str,
+    pub resource: String,
     pub version: String,
     pub endpoint: String,
-    /// "cloud" or "memory".
+    /// "cloud", "memory", "grace" or "stale".
     pub source: &'static str,
     pub outcome: &'static str,
     pub code: String,
@@ -60,10 +71,10 @@ pub struct Record {
     pub reason: String,
 }
 
-impl Record {
-    /// Bounds and escapes every text, wherever it came from.
-    fn clean(&mut self) {
-        for text in [
+impl Asked {
+    fn texts(&mut self) -> [&mut String; 9] {
+        [
+            &mut self.mount,
             &mut self.namespace,
             &mut self.pod,
             &mut self.uid,
@@ -72,18 +83,37 @@ impl Record {
             &mut self.role,
             &mut self.session,
             &mut self.access_key_id,
+        ]
+    }
+
+    /// Bounds and escapes every text, wherever it came from.
+    pub fn clean(mut self) -> Self {
+        self.texts().into_iter().for_each(clean);
+        self
+    }
+}
+
+impl Record {
+    /// Bounds and escapes every text of its own.
+    fn clean(&mut self) {
+        for text in [
             &mut self.object,
+            &mut self.resource,
             &mut self.version,
             &mut self.endpoint,
             &mut self.code,
             &mut self.request_id,
             &mut self.reason,
         ] {
-            let bounded = cut(text, LONGEST_TEXT);
-            if bounded.len() < text.len() || shown(bounded) != bounded {
-                *text = cut(&shown(bounded), LONGEST_TEXT).to_owned();
-            }
+            clean(text);
         }
+    }
+}
+
+fn clean(text: &mut String) {
+    let bounded = cut(text, LONGEST_TEXT);
+    if bounded.len() < text.len() || shown(bounded) != bounded {
+        *text = cut(&shown(bounded), LONGEST_TEXT).to_owned();
     }
 }
 

@@ -77,7 +77,7 @@ async fn admit(audit: &Audit, object: &str) -> Result<(), Error> {
         event: Event::Read,
         object: object.to_owned(),
         outcome: "OK",
-        namespace: "shop".to_owned(),
+        asked: Arc::new(Asked { namespace: "shop".to_owned(), ..Asked::default() }),
         mounted: true,
         ..Record::default()
     };
@@ -235,6 +235,46 @@ async fn lines_moved_repeated_or_cut_off_are_found() {
     }
 }
 
+/// Another object in it, and every hash as it should be then.
+fn calculated_anew(text: &str, digest: &Digest) -> String {
+    let mut forged = String::new();
+    let mut prev = Hash::NONE;
+    for line in lines(text) {
+        let content = parts(line.trim_end()).unwrap().0;
+        let end = content.rfind(",\"prev\"").unwrap();
+        let content = content[..end].replace("\"object\":\"a\"", "\"object\":\"z\"");
+        let content = format!("{content},\"prev\":\"{prev}\"");
+        prev = digest.of_text(&content);
+        forged.push_str(&format!("{content},\"hash\":\"{prev}\"}}\n"));
+    }
+    forged
+}
+
+/// What no chain shows by itself, and a hash that left the node does.
+#[tokio::test]
+async fn what_the_chain_cannot_show_a_hash_kept_elsewhere_does() {
+    for key in [None, Some(KEY)] {
+        let log = Log::new(key);
+        log.run(&["a", "b"]).await;
+        let text = log.text();
+        let kept = Some(hash(lines(&text)[3]));
+        assert!(log.verify_all(&[&text], kept).findings.is_empty());
+        let cut_short = lines(&text)[..3].concat();
+        let with_the_key =
+            calculated_anew(&text, &Digest::new(key.map(|key| Secret::new(key.to_vec())).as_ref()));
+        let other = Log::new(key);
+        other.run(&["a", "b"]).await;
+        for (what, cut) in [
+            ("lines removed from the end", cut_short),
+            ("calculated anew, with the key", with_the_key),
+            ("another file of the same key", other.text()),
+        ] {
+            assert!(log.verify(&cut).findings.is_empty(), "{what}");
+            assert!(!log.verify_all(&[&cut], kept).findings.is_empty(), "{what}");
+        }
+    }
+}
+
 /// What each chain can and cannot show, as docs/audit.md says.
 #[tokio::test]
 async fn a_tail_calculated_anew_passes_without_a_key_alone() {
@@ -242,16 +282,7 @@ async fn a_tail_calculated_anew_passes_without_a_key_alone() {
         let log = Log::new(key);
         log.run(&["a", "b"]).await;
         let text = log.text();
-        let mut forged = String::new();
-        let mut prev = Hash::NONE;
-        for line in lines(&text) {
-            let content = parts(line.trim_end()).unwrap().0;
-            let end = content.rfind(",\"prev\"").unwrap();
-            let content = content[..end].replace("\"object\":\"a\"", "\"object\":\"z\"");
-            let content = format!("{content},\"prev\":\"{prev}\"");
-            prev = Digest::Sha256.of_text(&content);
-            forged.push_str(&format!("{content},\"hash\":\"{prev}\"}}\n"));
-        }
+        let forged = calculated_anew(&text, &Digest::Sha256);
         assert_eq!(log.verify(&forged).findings.is_empty(), key.is_none());
         // Against the last hash that was told elsewhere it does not pass.
         let last = Some(hash(lines(&text)[3]));
@@ -567,14 +598,47 @@ async fn link_or_pipe_in_place_of_the_file_is_refused() {
     assert!(error.contains("neither a regular file nor a device; remove it"), "{error}");
 }
 
+/// `flock` on a file that it may read is anybody's to call.
+#[tokio::test]
+async fn lock_of_a_reader_holds_nothing_up() {
+    let log = Log::new(None);
+    log.run(&["a"]).await;
+    let reader = std::fs::File::open(log.path()).unwrap();
+    reader.lock().unwrap();
+    log.run(&["b"]).await;
+    assert_eq!(whats(&log.verify(&log.text())), [] as [&Wrong; 0]);
+}
+
 #[tokio::test]
 async fn lock_that_somebody_keeps_is_named_within_seconds() {
     let log = Log::new(None);
     log.run(&["a"]).await;
-    let reader = std::fs::File::open(log.path()).unwrap();
-    reader.lock_shared().unwrap();
+    let lock = log.directory.path().join("audit.log.lock");
+    let held = std::fs::File::open(&lock).unwrap();
+    held.lock_shared().unwrap();
     let error = log.start(OnFailure::Refuse).unwrap_err();
-    assert!(error.contains("another process holds a lock on it"), "{error}");
-    drop(reader);
+    assert!(error.contains("another process keeps the lock beside it"), "{error}");
+    // A lock on what is no longer there keeps nobody out.
+    std::fs::remove_file(&lock).unwrap();
     log.run(&["b"]).await;
+    drop(held);
+    log.run(&["c"]).await;
+    assert_eq!(whats(&log.verify(&log.text())), [] as [&Wrong; 0]);
+}
+
+/// Fifty mounts of 500 objects that fail at once: more lines than have room.
+#[tokio::test]
+async fn refusals_wait_for_room_and_none_is_lost() {
+    let log = Log { most_bytes: 1 << 30, ..Log::new(None) };
+    let audit = log.start(OnFailure::Refuse).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mount = || async {
+        let record = Record { event: Event::Read, outcome: "INTERNAL", ..Record::default() };
+        audit.refuse(vec![record; 500], deadline).await;
+    };
+    futures::future::join_all((0..50).map(|_| mount())).await;
+    audit.end().await;
+    let report = log.verify(&log.text());
+    assert_eq!((whats(&report), report.lost), (vec![], 0));
+    assert_eq!(report.lines, 50 * 500 + 2);
 }

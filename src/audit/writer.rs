@@ -51,8 +51,8 @@ pub(super) struct Writer {
     failing: bool,
 }
 
-/// Batches that are written at once.
-const MOST_TOGETHER: usize = 256;
+/// Records that are written at once, about a mebibyte: as many or those of one mount more.
+const MOST_TOGETHER: usize = 1024;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often the log says where the chain is.
 const TELL_EVERY: Duration = Duration::from_secs(300);
@@ -113,16 +113,20 @@ impl Writer {
         loop {
             let mut batches = Vec::new();
             let mut end = None;
+            let mut records = 0;
             let mut next = work.recv_timeout(LOOK_EVERY);
             loop {
                 match next {
-                    Ok(Job::Write(batch)) => batches.push(batch),
+                    Ok(Job::Write(batch)) => {
+                        records += batch.records.len();
+                        batches.push(batch);
+                    }
                     Ok(Job::End(done)) => end = Some(done),
                     Err(RecvTimeoutError::Timeout) => break,
                     Err(RecvTimeoutError::Disconnected) if batches.is_empty() => return,
                     Err(RecvTimeoutError::Disconnected) => break,
                 }
-                if end.is_some() || batches.len() >= MOST_TOGETHER {
+                if end.is_some() || records >= MOST_TOGETHER {
                     break;
                 }
                 next = work.try_recv().map_err(|_| RecvTimeoutError::Timeout);

@@ -1,7 +1,7 @@
 //! What to do about a read that the cloud refused: it depends on who asked for what.
 
 use crate::{
-    cloud::{Cause, endpoint::regional, kms::SecretRef},
+    cloud::{Cause, kms::SecretRef},
     credentials::Login,
     identity::Identity,
     names::account,
@@ -92,8 +92,6 @@ fn denied(object: &Object, identity: &Identity, who: &str, alone: bool) -> Strin
 fn statement(object: &Object, account: &str, alone: bool) -> String {
     /// The message has to hold more than this.
     const LONGEST: usize = 100;
-    let host = object.read.endpoint.host();
-    let region = regional(host).map_or("*", |(_, region)| region);
     let shown = |name: &'static str, real: &str| match alone && real.len() <= LONGEST {
         true => real.to_owned(),
         false => name.to_owned(),
@@ -103,18 +101,16 @@ fn statement(object: &Object, account: &str, alone: bool) -> String {
             ("\"kms:GetSecretValue\"", format!("\"{}\"", shown("ARN", name)))
         }
         Source::Kms(SecretRef { name, .. }) => {
-            let name = shown("NAME", name);
-            ("\"kms:GetSecretValue\"", format!("\"acs:kms:{region}:{account}:secret/{name}\""))
+            let resource = object.read.resource_called(&shown("NAME", name), account);
+            ("\"kms:GetSecretValue\"", format!("\"{resource}\""))
         }
         Source::Oos(parameter) => {
             let name = shown("NAME", parameter.name.trim_start_matches('/'));
             let region = parameter.region.as_str();
+            let resource = object.read.resource_called(&name, account);
             (
                 "[\"oos:GetSecretParameter\",\"kms:GetSecretValue\"]",
-                format!(
-                    "[\"acs:oos:{region}:{account}:secretparameter/{name}\",\
-                     \"acs:kms:{region}:{account}:secret/{name}\"]"
-                ),
+                format!("[\"{resource}\",\"acs:kms:{region}:{account}:secret/{name}\"]"),
             )
         }
     };

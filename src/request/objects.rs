@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     cloud::{
-        endpoint::{Endpoint, Endpoints},
+        endpoint::{Endpoint, Endpoints, regional},
         kms::SecretRef,
         oos::ParameterRef,
     },
@@ -96,6 +96,28 @@ impl Read {
             }
         }
         Arc::new(Self { endpoint, source, cross_account_role, digest: parts.digest() })
+    }
+
+    /// As policies of RAM name it; `*` stands for what is not known.
+    pub fn resource(&self, account: &str) -> String {
+        match &self.source {
+            Source::Kms(secret) => self.resource_called(&secret.name, account),
+            Source::Oos(parameter) => self.resource_called(&parameter.name, account),
+        }
+    }
+
+    pub(crate) fn resource_called(&self, name: &str, account: &str) -> String {
+        match &self.source {
+            Source::Kms(_) if name.starts_with("acs:") => name.to_owned(),
+            Source::Kms(_) => {
+                let region = regional(self.endpoint.host()).map_or("*", |(_, region)| region);
+                format!("acs:kms:{region}:{account}:secret/{name}")
+            }
+            Source::Oos(ParameterRef { region, .. }) => {
+                let name = name.trim_start_matches('/');
+                format!("acs:oos:{region}:{account}:secretparameter/{name}")
+            }
+        }
     }
 
     fn memory(&self) -> usize {
