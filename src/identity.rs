@@ -218,6 +218,7 @@ pub async fn choose(
         .into());
     }
     check_cross_account(mount, mode, policy)?;
+    check_instances(mount, mode)?;
     let shared = mode == Mode::Pod && policy.share == Share::ServiceAccount;
     let own_name = session_name(&mount.pod, shared);
     let operator_name = || policy.session_name.clone().unwrap_or_else(|| own_name.clone());
@@ -383,6 +384,23 @@ fn check_cross_account(mount: &Mount, mode: Mode, policy: &Policy) -> Result<(),
         let what = format!("identity {mode} is shared by pods and may not be led on to {role}");
         let fix = "the operator can allow roles with --allowed-cross-account-roles";
         Some(Error::new(Class::Denied, what).about(subject).fix(fix))
+    });
+    Errors::of(refused.collect()).map_or(Ok(()), Err)
+}
+
+/// An instance is whoever's made it, and gets the session's token. A pod may send its own there, but none
+/// that others have too.
+fn check_instances(mount: &Mount, mode: Mode) -> Result<(), Errors> {
+    let refused = mount.objects.iter().filter(|object| object.read.endpoint.is_unlisted_instance());
+    let refused = refused.filter(|_| mode.shared()).map(|object| {
+        let host = object.read.endpoint.host();
+        let subject = format!("{}, field kmsEndpoint", object.label);
+        let what = format!(
+            "identity {mode} is shared by pods, and its session goes only to KMS instances that the \
+             operator lists; {host} is not listed"
+        );
+        let fix = "the operator can list instances with --allowed-endpoints";
+        Error::new(Class::Denied, what).about(subject).fix(fix)
     });
     Errors::of(refused.collect()).map_or(Ok(()), Err)
 }

@@ -2,6 +2,10 @@
 
 use std::{fmt, net::Ipv6Addr};
 
+/// How region ids begin: those of Alibaba Cloud's list of regions, and Africa and South America, which
+/// have none yet.
+const AREAS: [&str; 9] = ["af", "ap", "cn", "eu", "me", "na", "rus", "sa", "us"];
+
 /// A region id such as `cn-hangzhou`. It becomes part of a host name, so nothing else gets in.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Region(String);
@@ -12,7 +16,10 @@ impl Region {
         let plain = |part: &&str| {
             !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
         };
-        let valid = text.len() <= 40 && parts.len() >= 2 && parts.iter().all(plain);
+        // What else may stand there is somebody's to own: kms-vpc.oss-cn-hangzhou.aliyuncs.com would be
+        // a bucket of OSS, and get a signed request.
+        let area = parts.first().is_some_and(|area| AREAS.contains(area));
+        let valid = area && text.len() <= 40 && parts.len() >= 2 && parts.iter().all(plain);
         (valid && Self::of_zone(text).is_none()).then(|| Self(text.to_owned()))
     }
 
@@ -222,7 +229,20 @@ mod tests {
             assert_eq!(Region::parse(good).unwrap().as_str(), good);
         }
         let long = "cn-".repeat(20);
-        for bad in ["", "cn", "cn-", "-cn", "CN-hangzhou", "cn-a.evil.com", "cn-a/", &long] {
+        for bad in [
+            "",
+            "cn",
+            "cn-",
+            "-cn",
+            "CN-hangzhou",
+            "cn-a.evil.com",
+            "cn-a/",
+            // OSS answers there for whoever has such a bucket.
+            "oss-cn-hangzhou",
+            "s3-oss-cn-hangzhou",
+            "web-1",
+            &long,
+        ] {
             assert_eq!(Region::parse(bad), None, "{bad}");
         }
     }
@@ -238,6 +258,7 @@ mod tests {
             ("Hangzhou", Some("cn-hangzhou")),
             ("__ACK_REGION_ID__", None),
             ("here", None),
+            ("oss-cn-hangzhou", None),
             ("", None),
         ] {
             assert_eq!(Region::parse(text), None, "{text}");

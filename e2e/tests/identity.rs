@@ -358,6 +358,29 @@ async fn cross_account_roles_are_chained_and_bounded() {
     world.finish().await;
 }
 
+/// Whoever made the instance sees what it is sent.
+#[tokio::test]
+async fn session_that_pods_share_goes_only_to_instances_that_the_operator_lists() {
+    let host = "kst-hzz0001.cryptoservice.kms.aliyuncs.com";
+    let objects = format!("- {{objectName: web/instance, kmsEndpoint: {host}}}");
+    let world = operator("provider").start().await;
+    let status = world.web(&objects).await.unwrap_err();
+    assert_eq!(status.code(), Code::PermissionDenied);
+    let told =
+        format!("{host} is not listed; the operator can list instances with --allowed-endpoints");
+    assert!(status.message().contains(&told), "{}", status.message());
+    assert!(world.emulator.requests().is_empty());
+    world.finish().await;
+    for flag in ["allowed-endpoints", "kms-endpoint"] {
+        let world = operator("provider").flag(flag, host).start().await;
+        // The operator's role may not read it, but that is for the instance to say.
+        let status = world.web(&objects).await.unwrap_err();
+        assert!(!status.message().contains("is not listed"), "{}", status.message());
+        assert!(!world.calls("GetSecretValue").is_empty());
+        world.finish().await;
+    }
+}
+
 /// 120 mounts at once of three ServiceAccounts: the cloud saw each secret read only under the
 /// session of a pod that it belongs to.
 #[tokio::test]

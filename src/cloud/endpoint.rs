@@ -48,6 +48,7 @@ pub struct Endpoint {
     host: Arc<str>,
     trust: Trust,
     named_by_pods: bool,
+    unlisted_instance: bool,
 }
 
 impl Endpoint {
@@ -69,9 +70,14 @@ impl Endpoint {
         self.named_by_pods
     }
 
+    /// Whether it is a KMS instance that no operator named: it may be anybody's.
+    pub fn is_unlisted_instance(&self) -> bool {
+        self.unlisted_instance
+    }
+
     fn new(host: String, named_by_pods: bool) -> Self {
         let trust = if is_kms_instance(&host) { Trust::KmsInstance } else { Trust::System };
-        Self { host: host.into(), trust, named_by_pods }
+        Self { host: host.into(), trust, named_by_pods, unlisted_instance: false }
     }
 }
 
@@ -170,13 +176,13 @@ impl Endpoints {
         let host = &*written.to_ascii_lowercase();
         let named = self.of(Service::Kms, &self.region).host() != host;
         let endpoint = || Endpoint::new(host.to_owned(), named);
+        let listed = self.allowed.iter().any(|glob| glob.matches(host) || glob.matches(written));
         if is_kms_instance(host) && is_host(host) {
-            return Some((endpoint(), None));
+            return Some((Endpoint { unlisted_instance: named && !listed, ..endpoint() }, None));
         }
         if let Some(region) = shared_gateway_region(host) {
             return Some((endpoint(), Some(region)));
         }
-        let listed = self.allowed.iter().any(|glob| glob.matches(host) || glob.matches(written));
         let valid = listed && HostTemplate::parse(host).is_some() && !host.contains('{');
         valid.then(|| (endpoint(), None))
     }
@@ -256,6 +262,11 @@ mod tests {
         let set = endpoints();
         let instance = set.kms_of_object("kst-hzz1.cryptoservice.kms.aliyuncs.com").unwrap().0;
         assert_eq!(instance.trust(), Trust::KmsInstance);
+        assert!(instance.is_unlisted_instance());
+        let lists = vec![Glob::new("kst-hzz1.*")];
+        let listed = Endpoints { allowed: lists, ..endpoints() };
+        let instance = listed.kms_of_object("kst-hzz1.cryptoservice.kms.aliyuncs.com").unwrap().0;
+        assert!(!instance.is_unlisted_instance());
         let (shared, region) = set.kms_of_object("kms.cn-beijing.aliyuncs.com").unwrap();
         assert_eq!((shared.trust(), region.unwrap().as_str()), (Trust::System, "cn-beijing"));
         assert!(set.kms_of_object("a.kms.internal:8443").is_ok());
@@ -268,6 +279,7 @@ mod tests {
             "kms.cn-beijing.aliyuncs.com/x",
             "kms.cn-beijing.aliyuncs.com@evil.com",
             "kms.cn-beijing.aliyuncs.com:444",
+            "kms-vpc.oss-cn-hangzhou.aliyuncs.com",
             "https://kms.cn-beijing.aliyuncs.com",
             ".cryptoservice.kms.aliyuncs.com",
             "a.b.cryptoservice.kms.aliyuncs.com",
