@@ -72,6 +72,9 @@ fn hint(address: SocketAddr, error: &io::Error) -> &'static str {
     }
 }
 
+/// Writes all metrics as text.
+pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
+
 /// What the admin port tells about.
 #[derive(Clone)]
 pub struct AdminState {
@@ -81,7 +84,8 @@ pub struct AdminState {
     pub standing: Arc<Standing>,
     /// Cancelled from the moment on at which the provider stops taking new calls.
     pub draining: CancellationToken,
-    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// `None` where the operator does not want them served.
+    pub metrics: Option<MetricsText>,
 }
 
 impl fmt::Debug for AdminState {
@@ -127,7 +131,8 @@ impl Admin {
 
     pub async fn serve(self, state: AdminState, shutdown: CancellationToken) {
         if let Ok(address) = self.local_addr() {
-            info!(%address, health_path = state.health_path, "serving probes and metrics");
+            let (health_path, metrics) = (&state.health_path, state.metrics.is_some());
+            info!(%address, health_path, metrics, "serving probes and metrics");
         }
         let routes = routes(state);
         let mut connections = JoinSet::new();
@@ -194,16 +199,14 @@ fn routes(state: AdminState) -> Router {
     // The configured path is compared and not registered: the router panics on a bad pattern.
     Router::new()
         .route(READY_PATH, get(readyz))
-        .route(METRICS_PATH, get(metrics))
+        .route(METRICS_PATH, get(metrics_or_not_found))
         .fallback(healthz_or_not_found)
         .with_state(Served { state, check })
 }
 
 async fn healthz_or_not_found(State(served): State<Served>, request: Request) -> Response {
-    let health_path = &served.state.health_path;
-    if request.uri().path() != health_path {
-        let known = format!("not here; try {health_path}, {READY_PATH} or {METRICS_PATH}\n");
-        return (StatusCode::NOT_FOUND, known).into_response();
+    if request.uri().path() != served.state.health_path {
+        return not_found(&served.state);
     }
     match served.check.outcome().await {
         Ok(()) => "ok".into_response(),
@@ -226,8 +229,19 @@ async fn readyz(State(Served { state, check }): State<Served>) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n")).into_response()
 }
 
-async fn metrics(State(served): State<Served>) -> Response {
-    ([(CONTENT_TYPE, OPEN_METRICS)], (served.state.metrics)()).into_response()
+async fn metrics_or_not_found(State(Served { state, .. }): State<Served>) -> Response {
+    match &state.metrics {
+        Some(metrics) => ([(CONTENT_TYPE, OPEN_METRICS)], metrics()).into_response(),
+        None => not_found(&state),
+    }
+}
+
+fn not_found(AdminState { health_path, metrics, .. }: &AdminState) -> Response {
+    let known = match metrics {
+        Some(_) => format!("not here; try {health_path}, {READY_PATH} or {METRICS_PATH}\n"),
+        None => format!("not here (--metrics=false); try {health_path} or {READY_PATH}\n"),
+    };
+    (StatusCode::NOT_FOUND, known).into_response()
 }
 
 const READY_PATH: &str = "/readyz";

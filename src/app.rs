@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
-    admin::{Admin, AdminState},
+    admin::{Admin, AdminState, MetricsText},
     aside::Aside,
     audit::Audit,
     cloud::{Cloud, endpoint::Service, trust::Clients},
@@ -38,6 +38,7 @@ pub struct App {
     socket: Socket,
     admin: Admin,
     health_path: String,
+    serve_metrics: bool,
     drain: Duration,
 }
 
@@ -103,7 +104,8 @@ impl App {
         // Last: a start that fails leaves the socket to the process that has it.
         let socket = Socket::bind(&config.provider_volume, SOCKET).map_err(|e| e.to_string())?;
         let (health_path, drain) = (config.health_path, config.drain_timeout);
-        Ok(Self { provider, standing, socket, admin, health_path, drain })
+        let serve_metrics = config.serve_metrics;
+        Ok(Self { provider, standing, socket, admin, health_path, serve_metrics, drain })
     }
 
     pub fn admin_address(&self) -> std::io::Result<SocketAddr> {
@@ -118,7 +120,9 @@ impl App {
             socket_path: self.socket.path().to_owned(),
             standing: self.standing,
             draining: shutdown.clone(),
-            metrics: Arc::new(move || metrics.text()),
+            metrics: self
+                .serve_metrics
+                .then(|| -> MetricsText { Arc::new(move || metrics.text()) }),
         };
         // Probes are answered until the last mount has been.
         let drained = CancellationToken::new();

@@ -42,6 +42,8 @@ pub struct Config {
     pub provider_volume: PathBuf,
     pub admin: SocketAddr,
     pub health_path: String,
+    /// Whether `/metrics` is served beside it.
+    pub serve_metrics: bool,
     /// `None`: ask the instance metadata.
     pub region: Option<Region>,
     pub hosts: Hosts,
@@ -169,6 +171,7 @@ impl Settings<'_> {
             provider_volume,
             admin: SocketAddr::new(address, port.unwrap_or(8989)),
             health_path: path.unwrap_or_else(|| "/healthz".to_owned()),
+            serve_metrics: self.flag("metrics").unwrap_or(true),
             region: self.region(&policy),
             hosts: self.hosts(),
             trust: trust::Options {

@@ -83,6 +83,18 @@ async fn the_health_path_is_configurable_and_others_are_listed() {
 }
 
 #[tokio::test]
+async fn metrics_are_served_only_if_the_operator_wants_them() {
+    let open = Port::start("/healthz");
+    assert_eq!(open.get("/metrics").await, (200, "# EOF\n".to_owned()));
+    let closed = Port::start_with("/healthz", None);
+    let _stop = closed.provide(Ok(()));
+    assert_eq!(closed.get("/healthz").await.0, 200);
+    let told = "not here (--metrics=false); try /healthz or /readyz\n".to_owned();
+    assert_eq!(closed.get("/metrics").await, (404, told.clone()));
+    assert_eq!(closed.get("/").await, (404, told));
+}
+
+#[tokio::test]
 async fn readiness_lists_what_holds_it() {
     let port = Port::start("/healthz");
     let (code, reason) = port.get("/readyz").await;
@@ -216,6 +228,10 @@ struct Port {
 
 impl Port {
     fn start(health_path: &str) -> Self {
+        Self::start_with(health_path, Some(Arc::new(|| "# EOF\n".to_owned())))
+    }
+
+    fn start_with(health_path: &str, metrics: Option<MetricsText>) -> Self {
         let dir = TempDir::new().unwrap();
         let admin = Admin::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = admin.local_addr().unwrap();
@@ -224,7 +240,7 @@ impl Port {
             socket_path: dir.path().join(NAME),
             standing: Arc::default(),
             draining: CancellationToken::new(),
-            metrics: Arc::new(|| "# EOF\n".to_owned()),
+            metrics,
         };
         let shutdown = CancellationToken::new();
         let serving = tokio::spawn(admin.serve(state.clone(), shutdown.clone()));

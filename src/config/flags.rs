@@ -201,8 +201,8 @@ const FLAGS: &[Flag] = &[
         CLOUD,
         "allowed-endpoints",
         "HOST,...",
-        "Hosts (with * and ?) beyond Alibaba Cloud's own that an object may name in kmsEndpoint \
-         [default: none]",
+        "Hosts (with * and ?) that an object may name in kmsEndpoint beyond Alibaba Cloud's own, and \
+         KMS instances that it may name under an identity that pods share [default: none]",
     ),
     flag(CLOUD, "ca-file", "FILE", "PEM certificates to trust in addition to the system's"),
     flag(
@@ -248,6 +248,12 @@ const FLAGS: &[Flag] = &[
         "healthz-path",
         "PATH",
         "Path of the liveness probe; /readyz and /metrics are taken [default: /healthz]",
+    ),
+    flag(
+        OPERATION,
+        "metrics",
+        "BOOL",
+        "Serve /metrics at that port, to whoever can reach it [default: true]",
     ),
     flag(
         FRESHNESS,

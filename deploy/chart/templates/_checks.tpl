@@ -87,6 +87,9 @@
 {{- if or (has $path (list "/readyz" "/metrics")) (not (regexMatch "^/[A-Za-z0-9/._~-]*$" $path)) }}
   - linux.healthzPath must be a path such as /healthz, of letters, digits and / . _ ~ -, and neither /readyz nor /metrics, which are served beside it
 {{- end }}
+{{- if and $v.podMonitor.enabled (not $v.linux.metrics) }}
+  - podMonitor.enabled needs linux.metrics, which is false
+{{- end }}
 {{- range splitList "," ($v.logLevel | default "info") }}
 {{- $word := splitList "=" . | last | trim }}
 {{- if not (has (lower $word) (list "error" "warn" "info" "debug" "trace" "off")) }}

@@ -80,6 +80,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   "healthz-address" $v.linux.healthzAddress
   "healthz-port" $v.linux.healthzPort
   "healthz-path" $v.linux.healthzPath
+  "metrics" (ternary "" "false" $v.linux.metrics)
   "log-level" $v.logLevel
   "log-format" (ternary "json" "" $v.logFormatJSON)
 }}

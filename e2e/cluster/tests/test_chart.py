@@ -54,6 +54,7 @@ def of(texts=(), values=()):
         (IDS, ["identity.allowed={ecs-role}"], "identity.default is pod, which identity.allowed does not have"),
         (IDS, ["linux.healthzPath=/metrics"], "neither /readyz nor /metrics"),
         (IDS, ["linux.healthzPath=/a?b"], "linux.healthzPath must be a path such as /healthz"),
+        (IDS, ["podMonitor.enabled=true", "linux.metrics=false"], "podMonitor.enabled needs linux.metrics"),
         (IDS, ["logLevel=warning"], "is not one of error, warn, info, debug, trace, off"),
         (IDS, ["logLevel=provider=verbos"], '"verbos" is not one of'),
         (IDS, ["refreshInterval=25h"], "refreshInterval is 25h, and 24h is the most"),
@@ -118,7 +119,7 @@ def started(program, manifest, tmp_path, environment=None):
         ([], ["identity.default=auto", "identity.allowed={pod,ecs-role}"]),
         (IDS, ["audit.to=file", "audit.key.secret=x", "audit.maxMiB=1", "audit.files=2", "audit.failure=continue"]),
         (IDS, ["audit.to=stdout", "outageGrace=24h", "staleWhileThrottled=2h", "minRefreshInterval=30s", "maxRefreshInterval=24h", "valueCacheMiB=1", "share=service-account"]),
-        (IDS, ["logLevel=warn\\,provider=debug", "logFormatJSON=true", "linux.healthzPath=/live-z", "endpoints.public=true"]),
+        (IDS, ["logLevel=warn\\,provider=debug", "logFormatJSON=true", "linux.healthzPath=/live-z", "linux.metrics=false", "endpoints.public=true"]),
         (IDS, ["endpoints.resolve={*.example.com=10.0.0.1:443}", "endpoints.sts=sts.aliyuncs.com", "endpoints.metadata=10.0.0.2:80"]),
     ],
 )
