@@ -123,8 +123,9 @@ impl Proof {
 const LONGEST_MARGIN: Duration = Duration::from_secs(15 * 60);
 /// After a renewal failed, while the old session still serves.
 const RENEW_PAUSE: Duration = Duration::from_secs(30);
-/// For all attempts of one login. A mount stops waiting earlier, and kubelet comes back to it within
-/// 122 s: where STS is overrun, the login keeps its place in the queue until then.
+/// For all attempts of one login, from the last mount on that asked for it. A mount stops waiting
+/// earlier, and kubelet comes back to it within 122 s: where STS is overrun, the login keeps its place in
+/// the queue until then.
 const LOGIN_LIMIT: Duration = Duration::from_secs(240);
 const MAX_HELD: usize = 4096;
 /// How long a refused login is answered without asking again. Kubelet tries a mount that fails again
@@ -306,8 +307,17 @@ impl Sessions {
                     return pilot.land(Ok(session));
                 }
                 let trouble = |error| pilot.note(Err(error));
-                let deadline = Instant::now() + LOGIN_LIMIT;
-                let outcome = sessions.ask(&keyed, priority, deadline, &trouble).await;
+                let mut deadline = pilot.asked() + LOGIN_LIMIT;
+                let mut outcome = sessions.ask(&keyed, priority, deadline, &trouble).await;
+                // Whoever joined meanwhile will come back as well.
+                while matches!(&outcome, Err(failed) if failed.late) {
+                    let later = pilot.asked() + LOGIN_LIMIT;
+                    if later <= deadline {
+                        break;
+                    }
+                    deadline = later;
+                    outcome = sessions.ask(&keyed, priority, deadline, &trouble).await;
+                }
                 sessions.watch(login, outcome.as_ref().err().map(|failed| &*failed.error));
                 pilot.land(sessions.keep(*key, outcome));
             });

@@ -117,6 +117,8 @@ const ANSWERED_FOR: Duration = Duration::from_secs(2 * 3600);
 const MOST_ANSWERED: usize = 4096;
 const MOST_CLAMPED: usize = 4096;
 const TASK_CALLS: usize = 8;
+/// Objects of a mount whose reads go on without it.
+const FEW: usize = 16;
 
 /// What a call needs: it may outlive the mount that began it, where others wait for it too.
 #[derive(Debug)]
@@ -197,9 +199,14 @@ impl Fetcher {
         let deadline = if own_values { patient(deadline) } else { deadline };
         let own_reads = objects.iter().any(|object| object.read.cross_account_role.is_none());
         if own_reads
-            && let Err(NoSession { error, refusal, throttled, .. }) =
+            && let Err(NoSession { error, refusal, throttled, late }) =
                 sessions.prove(own, Priority::of(mount, 0, has), deadline).await
         {
+            if late && throttled && objects.len() <= FEW {
+                // They wait for the session too, and kubelet finds what they brought when it comes back.
+                let until = Instant::now() + call::THROTTLED_LIMIT;
+                drop(self.begin(reads.open(), (mount, has), interval, until));
+            }
             if refusal {
                 keys.iter().for_each(|key| values.drop_one(key));
             }

@@ -18,6 +18,8 @@ pub struct Flights<K, V>(Mutex<HashMap<K, Arc<Work<V>>>>);
 
 struct Work<V> {
     progress: Mutex<Progress<V>>,
+    /// When somebody asked for it last.
+    asked: Mutex<Instant>,
     over: Notify,
 }
 
@@ -34,10 +36,12 @@ impl<K: Clone + Eq + Hash, V: Clone> Flights<K, V> {
     pub fn board(self: &Arc<Self>, key: K) -> (Running<V>, Option<Pilot<K, V>>) {
         let mut flights = lock(&self.0);
         if let Some(work) = flights.get(&key) {
+            *lock(&work.asked) = Instant::now();
             return (Running(work.clone()), None);
         }
         let progress = Mutex::new(Progress::UnderWay(None));
-        let work = Arc::new(Work { progress, over: Notify::new() });
+        let asked = Mutex::new(Instant::now());
+        let work = Arc::new(Work { progress, asked, over: Notify::new() });
         flights.insert(key.clone(), work.clone());
         (Running(work.clone()), Some(Pilot { flights: self.clone(), key, work }))
     }
@@ -90,6 +94,11 @@ pub struct Pilot<K: Eq + Hash, V> {
 impl<K: Eq + Hash, V> Pilot<K, V> {
     pub fn key(&self) -> &K {
         &self.key
+    }
+
+    /// When somebody asked for the work last.
+    pub fn asked(&self) -> Instant {
+        *lock(&self.work.asked)
     }
 
     /// For those whose time is up before the work is done; wakes nobody.

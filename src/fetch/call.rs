@@ -143,6 +143,11 @@ pub(super) fn api(read: &Read) -> Api {
     }
 }
 
+/// How long a call is held back while the cloud throttles, from the last mount on that asked for it. The
+/// mount stops waiting earlier, and kubelet comes back to it within 122 s: the call keeps its place in the
+/// queue until then, and what it brings is there.
+pub(super) const THROTTLED_LIMIT: Duration = Duration::from_secs(240);
+
 /// When the calls of a mount end: a moment before the mount does, so that it hears why.
 pub(super) fn ends(deadline: Instant) -> Instant {
     deadline.checked_sub(Duration::from_millis(50)).unwrap_or(deadline)
@@ -275,22 +280,32 @@ impl Caller {
         let trouble = |failure: &Failure| {
             flights.iter().for_each(|flight| flight.pilot.note(Err(failure.clone().into())));
         };
-        let mut again = true;
+        let (mut again, mut deadline) = (true, self.deadline);
         loop {
-            let proof = sessions.prove(&first.login, self.priority, self.deadline).await;
+            let proof = sessions.prove(&first.login, self.priority, deadline).await;
             let proof = proof.map_err(Missed::NoSession)?;
             let errand = Errand {
                 endpoint: &first.read.endpoint,
                 keys: proof.keys(),
                 caller: first.login.caller(),
                 priority: self.priority,
-                deadline: self.deadline,
+                deadline,
                 trouble: &trouble,
             };
             match self.ask(ask, &errand).await {
                 Err(failure) if again && failure.cause == Cause::SessionRefused => {
                     again = false;
                     sessions.refused(&first.login, &proof);
+                }
+                Err(failure) if failure.late && failure.cause == Cause::Throttled => {
+                    let asked = flights.iter().map(|flight| flight.pilot.asked()).max();
+                    let later = asked.map(|asked| asked + THROTTLED_LIMIT);
+                    // The mounts that wait hear of it in their own time.
+                    trouble(&failure);
+                    deadline = match later {
+                        Some(later) if later > deadline => later,
+                        _ => return Err(failure.into()),
+                    };
                 }
                 outcome => return Ok(outcome?),
             }

@@ -66,12 +66,12 @@ impl Callers {
             || self.accounts.get(&caller.account).is_some_and(|rate| rate.is_throttling(now))
     }
 
-    pub(super) fn begin(&mut self, caller: &Caller, now: Instant) {
+    pub(super) fn begin(&mut self, caller: &Caller, can_wait: bool, now: Instant) {
         if let Some(login) = self.logins.get_mut(&caller.login) {
-            login.rate.begin(now);
+            login.rate.begin(can_wait, now);
         }
         if let Some(rate) = self.accounts.get_mut(&caller.account) {
-            rate.begin(now);
+            rate.begin(can_wait, now);
         }
     }
 

@@ -97,11 +97,11 @@ impl Host {
     }
 
     /// Counts a call that begins. Whether it is one to a host that never answered.
-    pub(super) fn take(&mut self, caller: &Caller, now: Instant) -> bool {
+    pub(super) fn take(&mut self, caller: &Caller, can_wait: bool, now: Instant) -> bool {
         self.taken += 1;
         self.breaker.begin(now);
-        self.rate.begin(now);
-        self.callers.begin(caller, now);
+        self.rate.begin(can_wait, now);
+        self.callers.begin(caller, can_wait, now);
         !self.is_proven()
     }
 
@@ -124,7 +124,7 @@ impl Host {
         now: Instant,
         most: usize,
         may: impl Fn(&Caller) -> bool,
-    ) -> Option<Waiter> {
+    ) -> Option<(Priority, Waiter)> {
         if !self.has_room(now, most) {
             if !self.queue.is_empty() {
                 self.concurrency.reached(now);
@@ -146,7 +146,7 @@ impl Host {
             return None;
         }
         self.since_refresh = if priority.can_wait() { 0 } else { self.since_refresh + 1 };
-        queue.pop(priority)
+        Some((priority, queue.pop(priority)?))
     }
 
     /// The first that its rates allow now, and by which login's queue.

@@ -12,7 +12,9 @@ use crate::cloud::random_fraction;
 /// After a single throttled call, half as much more or less.
 const PAUSE: Duration = Duration::from_millis(100);
 /// A throttled call after so long is a single one again.
-const SINGLE_AFTER: Duration = Duration::from_secs(120);
+const SINGLE_AFTER: Duration = Duration::from_secs(60);
+/// A rate that fell this long ago still tells that the cloud throttles.
+const OF_LATE: Duration = Duration::from_secs(120);
 /// Throttled as often as this without a success in between, a caller says nothing of the others.
 const ALWAYS: u32 = 4;
 /// Of the rate at which it was throttled.
@@ -32,12 +34,15 @@ const HOST_SLOWEST: f64 = 0.05;
 /// A caller's: one that was always throttled soon hears that it is not any more.
 const CALLER_SLOWEST: f64 = 0.5;
 /// A node of fewer calls a second than this is taken to make as many: by itself it is not what uses
-/// the quota up, and goes slower only as often as it is throttled again.
-const FEW: f64 = 0.7;
-/// A refresh leaves a pause of this many calls before it: nodes that have all they need take less of
+/// the quota up, and goes slower only as often as it is throttled again. With 0.7 new pods in a full
+/// cluster waited twice as long (docs/simulation.md).
+const FEW: f64 = 2.0;
+/// Between two refreshes there is a pause of this many calls: nodes that have all they need take less of
 /// a quota that is used up than those that do not (docs/simulation.md).
-const REFRESH_GAPS: u32 = 6;
+const REFRESH_GAPS: u32 = 30;
 /// But no longer than this.
+/// The same after a single throttled call, in pauses.
+const REFRESH_PAUSES: u32 = 6;
 const LONGEST_GAP: Duration = Duration::from_secs(60);
 /// How far back the rate is measured, in seconds.
 const MEASURED: f64 = 10.0;
@@ -96,8 +101,9 @@ impl Rate {
 
     /// Whether it was throttled more than once of late, or calls are held back this moment.
     pub(super) fn is_throttling(&self, now: Instant) -> bool {
-        let held = self.next.is_some_and(|(next, _)| next > now);
-        held || self.slowed.is_some_and(|(since, _)| now.duration_since(since) < SINGLE_AFTER)
+        let held = |(next, refresh)| next > now || self.slowed.is_some() && refresh > now;
+        self.next.is_some_and(held)
+            || self.slowed.is_some_and(|(since, _)| now.duration_since(since) < OF_LATE)
     }
 
     pub(super) fn is_always_throttled(&self) -> bool {
@@ -105,20 +111,23 @@ impl Rate {
     }
 
     pub(super) fn was_throttled_of_late(&self, now: Instant) -> bool {
-        self.throttled.is_some_and(|at| now.duration_since(at) < SINGLE_AFTER)
+        self.throttled.is_some_and(|at| now.duration_since(at) < OF_LATE)
     }
 
     /// Whether there is nothing left to remember.
     pub(super) fn is_over(&self, now: Instant) -> bool {
-        self.throttled.is_none_or(|at| now.duration_since(at) > SINGLE_AFTER * self.levels)
+        self.throttled.is_none_or(|at| now.duration_since(at) > OF_LATE * self.levels)
     }
 
-    pub(super) fn begin(&mut self, now: Instant) {
+    /// `can_wait`: for a pod that has what it needs.
+    pub(super) fn begin(&mut self, can_wait: bool, now: Instant) {
         self.measured = self.measured_now(now) + 1.0 / MEASURED;
         self.last = Some(now);
-        match self.allowed(now) {
-            None => self.next = None,
-            Some(allowed) => self.wait(now, allowed),
+        let refresh = self.next.map(|(_, refresh)| refresh);
+        self.next = self.allowed(now).map(|allowed| Self::pauses(now, allowed));
+        if let (false, Some((_, next)), Some(refresh)) = (can_wait, &mut self.next, refresh) {
+            // New pods that come and come do not put off refreshes for ever.
+            *next = refresh.min(*next);
         }
     }
 
@@ -138,7 +147,7 @@ impl Rate {
         if self.level == 0 && quiet > 0 {
             self.slowed = None;
             let pause = PAUSE.mul_f64(0.5 + random_fraction());
-            self.next = Some((now + pause, now + pause * REFRESH_GAPS));
+            self.next = Some((now + pause, now + pause * REFRESH_PAUSES));
             return;
         }
         self.level = (self.level + 1).min(self.levels);
@@ -146,14 +155,14 @@ impl Rate {
         let rate = self.allowed(now).map_or(rate, |allowed| allowed.min(rate));
         let allowed = (rate * SLOWER).max(self.slowest);
         self.slowed = Some((now, allowed));
-        self.wait(now, allowed);
+        self.next = Some(Self::pauses(now, allowed));
     }
 
     /// Nodes that slowed down together should not go on together.
-    fn wait(&mut self, now: Instant, allowed: f64) {
+    fn pauses(now: Instant, allowed: f64) -> (Instant, Instant) {
         let gap = Duration::from_secs_f64((0.5 + random_fraction()) / allowed);
         let refresh = (gap * REFRESH_GAPS).min(LONGEST_GAP.max(gap));
-        self.next = Some((now + gap, now + refresh));
+        (now + gap, now + refresh)
     }
 
     fn measured_now(&self, now: Instant) -> f64 {
@@ -181,7 +190,7 @@ mod tests {
         let mut calls = 0;
         while rate.next(false, Instant::now()) < end && calls < 100_000 {
             sleep_until(rate.next(false, Instant::now())).await;
-            rate.begin(Instant::now());
+            rate.begin(false, Instant::now());
             calls += 1;
         }
         f64::from(calls) / f64::from(seconds)
@@ -190,7 +199,7 @@ mod tests {
     async fn after_calls(a_second: f64) -> Rate {
         let mut rate = Rate::of_host();
         for _ in 0..(a_second * 60.0) as usize {
-            rate.begin(Instant::now());
+            rate.begin(false, Instant::now());
             advance(Duration::from_secs_f64(1.0 / a_second)).await;
         }
         rate
