@@ -156,3 +156,40 @@ async fn a_fault_of_the_cloud_during_login_is_told_once_for_all_objects() {
     assert!(status.message().contains("--oidc-provider-arn"), "{}", status.message());
     world.finish().await;
 }
+
+/// Kubelet comes back minutes later, and should not have to begin again.
+#[tokio::test]
+async fn what_a_throttled_mount_did_not_get_is_there_at_its_next_try() {
+    for (service, throttled) in
+        [("sts", (400, "Throttling.User")), ("kms", (429, "Rejected.Throttling"))]
+    {
+        let world = World::start().await;
+        let (status, code) = throttled;
+        let effect = FaultEffect::Error {
+            status,
+            code: code.to_owned(),
+            message: None,
+            headers: std::collections::BTreeMap::new(),
+        };
+        let service = Some(service.to_owned());
+        let fault = world.emulator.add_fault(Fault { service, effect, ..Fault::default() });
+        let mut pod = world.pod("web", "web-1").objects("- objectName: web/plain");
+        pod.timeout = Duration::from_secs(2);
+        let failed = world.mount(&pod).await.unwrap_err();
+        assert!(failed.message().contains("throttled by"), "{failed:?}");
+        world.emulator.clear_fault(fault);
+        let end = tokio::time::Instant::now() + Duration::from_secs(30);
+        let read = || world.calls("GetSecretValue").into_iter().filter(|call| call.status == 200);
+        while read().count() == 0 {
+            assert!(tokio::time::Instant::now() < end, "nobody read it: {failed:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        pod.timeout = Duration::from_secs(30);
+        assert_eq!(
+            world.mount(&pod).await.unwrap().text("web/plain"),
+            "planted-value-of-web-plain"
+        );
+        assert_eq!(read().count(), 1, "what was read meanwhile serves");
+        world.finish().await;
+    }
+}

@@ -16,9 +16,13 @@ use std::{
     time::Duration,
 };
 
+use emulator::{Fault, FaultEffect};
 use fastrand::Rng;
 use futures::future::join_all;
-use tokio::time::{Instant, timeout};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
 use tonic::{Code, Status};
 
 use crate::{
@@ -92,6 +96,8 @@ impl Storm {
             .flag("share", share)
             .flag("kms-batch", "auto")
             .flag("mount-timeout", "2")
+            // What is served may be no older than its interval.
+            .flag("stale-while-throttled", "0")
             .flag("audit", "off")
             .start()
             .await;
@@ -191,6 +197,37 @@ impl Storm {
         }
     }
 
+    /// Reads of two kinds, quick and slow, and two pods that ask on and on for what they cannot have: an
+    /// object at a host that never answers, and one that is always throttled.
+    fn neighbours(self: &Arc<Self>) -> Vec<JoinHandle<()>> {
+        let host = "kst-dead.cryptoservice.kms.aliyuncs.com";
+        let fault = |effect| Fault { service: Some("kms".to_owned()), effect, ..Fault::default() };
+        let emulator = &self.world.emulator;
+        emulator.add_fault(Fault { host: Some(host.to_owned()), ..fault(FaultEffect::Hang) });
+        // Half of the reads take longer, of all that answers in time.
+        emulator.add_fault(Fault { every: Some(2), ..fault(FaultEffect::Latency { ms: 60 }) });
+        let object = Some("jobs/throttled".to_owned());
+        emulator.add_fault(Fault { object, ..fault(FaultEffect::throttling()) });
+        let dead = format!("- {{objectName: web/a, kmsEndpoint: {host}}}");
+        let ask = |pod: &str, account: &str, objects: &str| {
+            let (storm, mut volume) = (self.clone(), self.world.pod(account, pod).objects(objects));
+            volume.timeout = PATIENCE;
+            tokio::spawn(async move {
+                loop {
+                    let status = storm.world.mount(&volume).await.unwrap_err();
+                    storm.count(&format!("{:?}", status.code()));
+                    assert_not_forbidden(&status);
+                }
+            })
+        };
+        let mut asking = vec![ask("dead", "web", &dead)];
+        // A login that others have too would slow these.
+        if self.share == "pod" {
+            asking.push(ask("throttled", "jobs", "- objectName: jobs/throttled"));
+        }
+        asking
+    }
+
     fn count(&self, outcome: &str) {
         *self.outcomes.lock().unwrap().entry(outcome.to_owned()).or_default() += 1;
     }
@@ -263,11 +300,18 @@ async fn storm(share: &'static str, mounts: usize, seed: u64) {
     let began = Instant::now();
     storm.calm().await;
     let alive = tasks::settled(&storm.world, Duration::from_millis(200)).await;
+    let neighbours = storm.neighbours();
     let weather = tokio::spawn(weather(storm.clone(), Rng::with_seed(seed)));
     let lanes = (1..=LANES as u64).map(|lane| storm.lane(Rng::with_seed(seed << 8 | lane)));
     join_all(lanes).await;
-    weather.abort();
-    let _ = weather.await;
+    for task in neighbours.into_iter().chain([weather]) {
+        task.abort();
+        if let Err(ended) = task.await {
+            assert!(ended.is_cancelled(), "{ended}");
+        }
+        // One of them may have been mounting.
+        storm.count("gone away");
+    }
     weather::clear(&storm).await;
     storm.calm().await;
     tasks::end(&storm.world, alive, Duration::from_secs(90), share).await;

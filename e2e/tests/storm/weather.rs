@@ -114,8 +114,9 @@ fn fault(random: &mut Rng) -> Fault {
         27..29 => error(403, "InvalidSecurityToken.Expired"),
         29 => error(404, "Forbidden.ResourceNotFound"),
         30 => error(400, "IllegalTimestamp"),
-        // A host that throttles often is hardly asked any more, and that takes minutes to pass.
-        _ if random.u8(..5) == 0 => FaultEffect::throttling(),
+        // One that comes alone costs a moment. A host that throttles often is hardly asked any more, and
+        // that takes minutes to pass.
+        _ if random.u8(..3) == 0 => FaultEffect::throttling(),
         _ => error(400, "InvalidParameter"),
     };
     let most = match effect {
