@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock::Clock;
 use crate::config::{Batch, Config};
@@ -32,6 +32,8 @@ pub(crate) struct Cloud {
     pub(crate) journal: Journal,
     pub(crate) handshakes: AtomicU64,
     issued: Mutex<BTreeSet<String>>,
+    /// Rotations of the vault whose values are among them.
+    remembered: AtomicU64,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +65,7 @@ impl Cloud {
             journal: Journal::default(),
             handshakes: AtomicU64::new(0),
             issued: Mutex::default(),
+            remembered: AtomicU64::new(0),
             vault: Mutex::new(vault),
             config,
         };
@@ -88,8 +91,21 @@ impl Cloud {
         self.remember(&session.security_token);
     }
 
+    /// After a request, which may have found a secret due for rotation. To copy a vault of megabytes for
+    /// each would take most of the emulator's time.
+    pub(crate) fn remember_rotations(&self) {
+        let rotations = lock(&self.vault).rotations();
+        if rotations != self.remembered.load(Ordering::Relaxed) {
+            self.remember_vault();
+        }
+    }
+
     pub(crate) fn remember_vault(&self) {
-        let values: Vec<String> = lock(&self.vault).values().collect();
+        let (values, rotations) = {
+            let vault = lock(&self.vault);
+            (vault.values().collect::<Vec<_>>(), vault.rotations())
+        };
+        self.remembered.store(rotations, Ordering::Relaxed);
         for value in values {
             self.remember(&value);
         }

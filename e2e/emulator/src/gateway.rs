@@ -179,7 +179,7 @@ async fn dispatch(
         (Service::Kms, Some(caller)) => kms::answer(cloud, &caller, request),
         (Service::Oos, Some(caller)) => oos::answer(cloud, &caller, request),
     };
-    cloud.remember_vault();
+    cloud.remember_rotations();
     (None, result)
 }
 

@@ -16,7 +16,7 @@ pub(crate) struct Secret {
     pub(crate) versions: Vec<SecretVersion>,
     pub(crate) created: Timestamp,
     pub(crate) updated: Timestamp,
-    rotations: u32,
+    pub(crate) rotations: u32,
 }
 
 #[derive(Debug, Clone)]

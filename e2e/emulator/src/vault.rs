@@ -128,6 +128,11 @@ impl Vault {
             .ok_or_else(|| VaultError::NoParameter(name.to_owned()))
     }
 
+    /// How many versions its secrets were given that nobody named.
+    pub(crate) fn rotations(&self) -> u64 {
+        self.secrets.values().map(|secret| u64::from(secret.rotations)).sum()
+    }
+
     /// Every value held, as the bytes a leak would show.
     pub(crate) fn values(&self) -> impl Iterator<Item = String> {
         let secrets = self.secrets.values().flat_map(|secret| &secret.versions).map(|version| {
