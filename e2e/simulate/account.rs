@@ -14,10 +14,12 @@ use http_body_util::Full;
 use hyper::{HeaderMap, Request};
 use provider::{
     flight::lock,
-    http::{Answer, Broken, ConnectionError, Transport},
+    http::{Answer, Broken, ConnectionError},
     secret::Secret,
 };
 use tokio::time::{Instant, sleep};
+
+use crate::node::THROTTLED;
 
 /// Calls a second; `None` answers all.
 #[derive(Clone, Copy, Debug)]
@@ -54,13 +56,35 @@ impl Calls {
     pub(crate) fn all(self) -> u32 {
         self.answered + self.throttled + self.lost
     }
+
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            answered: self.answered + other.answered,
+            throttled: self.throttled + other.throttled,
+            lost: self.lost + other.lost,
+        }
+    }
+
+    /// Of those that got an answer of any kind.
+    pub(crate) fn throttled_share(self) -> f64 {
+        let (answered, throttled) = (f64::from(self.answered), f64::from(self.throttled));
+        throttled / (answered + throttled).max(1.0)
+    }
 }
 
 #[derive(Debug)]
 pub(crate) struct Account {
     begun: Instant,
     version: AtomicU64,
+    latency: Latency,
     open: Mutex<Open>,
+}
+
+/// Of a call there and back, from least to most.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Latency {
+    pub(crate) answer: (Duration, Duration),
+    pub(crate) error: (Duration, Duration),
 }
 
 #[derive(Debug)]
@@ -104,9 +128,10 @@ enum Reply {
 
 impl Account {
     /// Without quotas, so that a cluster can be brought up at once.
-    pub(crate) fn open() -> Arc<Self> {
-        let open = Open { state: State::Up, quotas: None, seconds: Vec::new() };
-        Arc::new(Self { begun: Instant::now(), version: AtomicU64::new(1), open: Mutex::new(open) })
+    pub(crate) fn open(latency: Latency) -> Arc<Self> {
+        let open = Mutex::new(Open { state: State::Up, quotas: None, seconds: Vec::new() });
+        let (begun, version) = (Instant::now(), AtomicU64::new(1));
+        Arc::new(Self { begun, version, latency, open })
     }
 
     pub(crate) fn enforce(&self, quotas: Quotas) {
@@ -134,9 +159,10 @@ impl Account {
         lock(&self.open).seconds.clone()
     }
 
-    fn receive(&self, request: &Request<Full<Bytes>>) -> Reply {
-        let action = request.headers().get("x-acs-action").map_or(&b""[..], |v| v.as_bytes());
-        let is_sts = action.starts_with(b"Assume");
+    fn receive(&self, request: &Request<Full<Bytes>>, throttle: bool) -> Reply {
+        let (action, is_sts) = (action(request), is_sts(request));
+        let name = parameter(request, "SecretName=").unwrap_or_default();
+        let throttle = throttle || name.starts_with(THROTTLED);
         let mut open = lock(&self.open);
         let second = usize::try_from(self.now().as_secs()).unwrap_or_default();
         let Open { state, quotas, seconds } = &mut *open;
@@ -156,8 +182,9 @@ impl Account {
                 return Reply::Never;
             }
         }
-        let may = quotas.as_mut().is_none_or(|(kms, sts)| if is_sts { sts } else { kms }.take());
-        if !may {
+        let mut may =
+            || quotas.as_mut().is_none_or(|(kms, sts)| if is_sts { sts } else { kms }.take());
+        if throttle || !may() {
             calls.throttled += 1;
             return throttled(is_sts);
         }
@@ -167,7 +194,7 @@ impl Account {
         let body = match action {
             _ if is_sts => session(settled),
             b"BatchGetSecretValue" => self.secrets(request),
-            _ => self.secret(parameter(request, "SecretName=").unwrap_or_default()),
+            _ => self.secret(name),
         };
         Reply::Answer(200, body)
     }
@@ -189,6 +216,14 @@ impl Account {
             .collect();
         format!(r#"{{"SecretValues":[{}],"Errors":[]}}"#, values.join(","))
     }
+}
+
+fn action(request: &Request<Full<Bytes>>) -> &[u8] {
+    request.headers().get("x-acs-action").map_or(&b""[..], |value| value.as_bytes())
+}
+
+pub(crate) fn is_sts(request: &Request<Full<Bytes>>) -> bool {
+    action(request).starts_with(b"Assume")
 }
 
 /// As it stands in the query: names here need no encoding.
@@ -215,14 +250,27 @@ fn throttled(is_sts: bool) -> Reply {
     Reply::Answer(429, body.to_owned())
 }
 
-/// There and back: 20 ms, give or take a quarter.
-fn latency() -> Duration {
-    Duration::from_millis(15) + Duration::from_millis(10).mul_f64(fastrand::f64())
+impl Latency {
+    /// There and back: 20 ms, give or take a quarter.
+    pub(crate) const EQUAL: Self = {
+        let both = (Duration::from_millis(15), Duration::from_millis(25));
+        Self { answer: both, error: both }
+    };
+
+    fn of(self, status: u16) -> Duration {
+        let (least, most) = if status == 200 { self.answer } else { self.error };
+        least + most.saturating_sub(least).mul_f64(fastrand::f64())
+    }
 }
 
-impl Transport for Account {
-    fn send(&self, request: Request<Full<Bytes>>) -> BoxFuture<'_, Result<Answer, Broken>> {
-        let reply = self.receive(&request);
+impl Account {
+    /// Takes a call, which is throttled if that is wanted of it.
+    pub(crate) fn take(
+        &self,
+        request: Request<Full<Bytes>>,
+        throttle: bool,
+    ) -> BoxFuture<'_, Result<Answer, Broken>> {
+        let reply = self.receive(&request, throttle);
         Box::pin(async move {
             match reply {
                 Reply::Refused => {
@@ -231,7 +279,7 @@ impl Transport for Account {
                 }
                 Reply::Never => std::future::pending().await,
                 Reply::Answer(status, body) => {
-                    sleep(latency()).await;
+                    sleep(self.latency.of(status)).await;
                     let body = Secret::new(body.into_bytes());
                     Ok(Answer { status, headers: HeaderMap::new(), body })
                 }

@@ -3,6 +3,8 @@
 mod account;
 mod drawing;
 mod figures;
+mod line;
+mod matrix;
 mod node;
 mod options;
 mod page;
@@ -44,6 +46,18 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<(), Fault> {
     let started = Instant::now();
     page::line(&report::setting(options))?;
+    if options.matrix {
+        let cells = matrix::run(options)?;
+        page::line(&report::matrix_text(&cells))?;
+        if let Some(directory) = &options.draw {
+            pictures::draw_matrix(directory, &cells)?;
+        }
+        if let Some(file) = &options.report {
+            report::write_matrix(file, &report::setting(options), &cells)?;
+        }
+        page::line(&format!("in {:.0} s", started.elapsed().as_secs_f64()))?;
+        return Ok(());
+    }
     let wanted = |scenario: &&Scenario| {
         options.only.is_empty() || options.only.iter().any(|name| name == scenario.name)
     };

@@ -21,7 +21,10 @@ use provider::{
 };
 use serde_json::json;
 
-use crate::{Fault, account::Account, options::Options};
+use crate::{Fault, line::Line, options::Options};
+
+/// How the names of secrets begin whose reads are always throttled.
+pub(crate) const THROTTLED: &str = "throttled";
 
 const SWEEP_EVERY: Duration = Duration::from_secs(15);
 
@@ -37,12 +40,11 @@ pub(crate) struct Cluster {
     policy: Policy,
     service_accounts: ServiceAccounts,
     metrics: Arc<Metrics>,
-    account: Arc<Account>,
     kms_batch: bool,
 }
 
 impl Cluster {
-    pub(crate) fn new(options: &Options, account: Arc<Account>) -> Result<Self, Fault> {
+    pub(crate) fn new(options: &Options) -> Result<Self, Fault> {
         let region = Region::parse("cn-hangzhou").ok_or("no region")?;
         let (sts, kms, oos) = (None, None, None);
         let endpoints = Endpoints { region, public: false, sts, kms, oos, allowed: Vec::new() };
@@ -69,14 +71,13 @@ impl Cluster {
             policy,
             service_accounts: ServiceAccounts::new(None),
             metrics: Arc::new(Metrics::new()),
-            account,
             kms_batch: options.kms_batch.on(),
         })
     }
 
     /// Starts one node's engine.
-    pub(crate) fn engine(&self) -> Result<Arc<Fetcher>, Fault> {
-        let clients = Clients::by(self.account.clone());
+    pub(crate) fn engine(&self, line: Arc<Line>) -> Result<Arc<Fetcher>, Fault> {
+        let clients = Clients::by(line);
         let cloud = Arc::new(Cloud::new(clients, self.metrics.clone(), KMS_CALLS, OOS_CALLS));
         let sts = self.endpoints.of(Service::Sts, &self.endpoints.region);
         let metadata = Metadata::new("metadata.invalid", None, false)?;
@@ -96,16 +97,16 @@ impl Cluster {
     }
 
     /// The mount that all pods of a ServiceAccount ask for.
-    pub(crate) fn mount(&self, service_account: usize, objects: usize) -> Result<Mount, Fault> {
+    pub(crate) fn mount(&self, service_account: &str, objects: usize) -> Result<Mount, Fault> {
         let list: String =
-            (0..objects).map(|n| format!("- objectName: app-{service_account}-{n}\n")).collect();
+            (0..objects).map(|n| format!("- objectName: {service_account}-{n}\n")).collect();
         let attributes = json!({
             "objects": list,
-            "roleArn": format!("acs:ram::123456789012:role/app-{service_account}"),
+            "roleArn": format!("acs:ram::123456789012:role/{service_account}"),
             "csi.storage.k8s.io/pod.name": "app",
             "csi.storage.k8s.io/pod.namespace": "shop",
             "csi.storage.k8s.io/pod.uid": "",
-            "csi.storage.k8s.io/serviceAccount.name": format!("app-{service_account}"),
+            "csi.storage.k8s.io/serviceAccount.name": service_account,
         });
         let request = pb::MountRequest {
             attributes: attributes.to_string(),

@@ -35,6 +35,10 @@ pub(crate) struct Options {
     /// STS sessions a second (assumed: what is documented for AssumeRole).
     #[arg(long, default_value_t = 100.0, value_name = "N")]
     pub(crate) sts_quota: f64,
+    /// Not these scenarios, but clusters of 1, 3, 10, 100 and 1,000 nodes (of --nodes at most), beside
+    /// neighbours that use 0, 50 and 95 % of the quotas.
+    #[arg(long, conflicts_with_all = ["only", "part", "quick"])]
+    pub(crate) matrix: bool,
     /// Only these: steady, restart, outage, rotation.
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     pub(crate) only: Vec<String>,

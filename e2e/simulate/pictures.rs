@@ -6,6 +6,8 @@ use crate::{
     Fault,
     account::Second,
     drawing::{BLUE, Chart, Curve, GREEN, ORANGE, RED},
+    figures::Sample,
+    matrix::{Cell, NEIGHBOURS, SIZES},
     options::Options,
     scenario::Outcome,
 };
@@ -20,6 +22,36 @@ pub(crate) fn draw(directory: &Path, outcomes: &[Outcome], options: &Options) ->
         fs::write(file, traffic(outcome, options))?;
     }
     fs::write(directory.join("staleness.svg"), staleness(outcomes))?;
+    Ok(())
+}
+
+/// What a pod waits over the size of its cluster.
+pub(crate) fn draw_matrix(directory: &Path, cells: &[Cell]) -> Result<(), Fault> {
+    fs::create_dir_all(directory)?;
+    type Of = fn(&Cell) -> &Sample;
+    let pictures: [(&str, &str, Of); 3] = [
+        ("one-429", "A new pod right after one 429 on its node", |cell| &cell.at_once),
+        ("after-one-429", "A new pod five seconds after one 429", |cell| &cell.soon),
+        ("throttled-tenant", "A new pod beside one that is always throttled", |cell| &cell.beside),
+    ];
+    for (name, title, of) in pictures {
+        let mut curves = Vec::new();
+        for ((_, neighbours), colour) in NEIGHBOURS.into_iter().zip([GREEN, BLUE, RED]) {
+            for (share, what, dashed) in [(0.5, "median", true), (0.99, "p99", false)] {
+                let own = cells.iter().filter(|cell| cell.neighbours == neighbours);
+                let points = own.filter_map(|cell| {
+                    let place = SIZES.iter().position(|nodes| *nodes == cell.nodes)?;
+                    Some((f64::from(u32::try_from(place).ok()?), of(cell).at(share)?))
+                });
+                let name = format!("neighbours {neighbours}, {what}");
+                curves.push(Curve { name, colour, dashed, points: points.collect() });
+            }
+        }
+        let across = "nodes: 1, 3, 10, 100, 1,000 (0 to 4 on this axis)";
+        let up = "seconds until its 10 secrets are there";
+        let svg = Chart { title, across, up, curves, shade: None }.svg();
+        fs::write(directory.join(format!("{name}.svg")), svg)?;
+    }
     Ok(())
 }
 

@@ -12,13 +12,14 @@ use provider::{
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
+    Fault,
     node::Cluster,
     tally::{Content, Tally},
 };
 
 /// Kubelet waits this long after a first mount failed, then twice as long, up to the second.
 const FIRST_RETRY: Duration = Duration::from_millis(500);
-const LONGEST_RETRY: Duration = Duration::from_secs(122);
+pub(crate) const LONGEST_RETRY: Duration = Duration::from_secs(122);
 /// `--mount-timeout`.
 const MOUNT_LIMIT: Duration = Duration::from_secs(90);
 /// Of a hundred thousand pods nine are replaced each second.
@@ -76,26 +77,68 @@ impl Pod {
     }
 
     async fn fetch(&self) -> Result<Content, String> {
-        let deadline = Instant::now() + MOUNT_LIMIT;
         let Self { engine, identity, mount, interval, .. } = self;
-        // In a box of its own, so that the many pods that wait take little room.
-        let fetched = Box::pin(engine.fetch(identity, mount, *interval, deadline)).await;
-        let ends = fetched.map_err(|error| error.what.to_string())?;
-        let failed = |errors: &Errors| {
-            errors.iter().next().map_or_else(String::new, |error| error.what.to_string())
-        };
-        let values = whole(&mount.objects, &ends).map_err(|errors| failed(&errors))?;
-        content(&values).ok_or_else(|| "a value is missing".to_owned())
+        fetch(engine, identity, mount, *interval).await
     }
 
     /// A new pod of the same ServiceAccount has a name and a token of its own.
     async fn succeed(&mut self, successors: usize) -> Option<()> {
-        let mut own = self.cluster.mount(0, 1).ok()?;
+        let mut own = self.cluster.mount("app-0", 1).ok()?;
         own.pod = self.mount.pod.clone();
         own.role = self.mount.role.clone();
         let name = format!("app-{}-{successors}", self.number);
         self.identity = self.cluster.identity(&mut own, &name).await.ok()?;
         Some(())
+    }
+}
+
+async fn fetch(
+    engine: &Fetcher,
+    identity: &Identity,
+    mount: &Mount,
+    interval: Duration,
+) -> Result<Content, String> {
+    let deadline = Instant::now() + MOUNT_LIMIT;
+    // In a box of its own, so that the many pods that wait take little room.
+    let fetched = Box::pin(engine.fetch(identity, mount, interval, deadline)).await;
+    let ends = fetched.map_err(|error| error.what.to_string())?;
+    let failed = |errors: &Errors| {
+        errors.iter().next().map_or_else(String::new, |error| error.what.to_string())
+    };
+    let values = whole(&mount.objects, &ends).map_err(|errors| failed(&errors))?;
+    content(&values).ok_or_else(|| "a value is missing".to_owned())
+}
+
+/// A pod that is only started, of a ServiceAccount and with secrets that no other has.
+pub(crate) struct Visitor {
+    cluster: Arc<Cluster>,
+    engine: Arc<Fetcher>,
+    name: String,
+    objects: usize,
+}
+
+impl Visitor {
+    pub(crate) fn new(
+        cluster: Arc<Cluster>,
+        engine: Arc<Fetcher>,
+        name: String,
+        objects: usize,
+    ) -> Self {
+        Self { cluster, engine, name, objects }
+    }
+
+    /// How long it took, with kubelet's retries.
+    pub(crate) async fn start(&self) -> Result<Duration, Fault> {
+        let begun = Instant::now();
+        let mount = self.cluster.mount(&self.name, self.objects)?;
+        let mut own = self.cluster.mount(&self.name, 1)?;
+        let identity = self.cluster.identity(&mut own, &self.name).await?;
+        let mut pause = FIRST_RETRY;
+        while fetch(&self.engine, &identity, &mount, Duration::from_secs(300)).await.is_err() {
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_RETRY);
+        }
+        Ok(begun.elapsed())
     }
 }
 

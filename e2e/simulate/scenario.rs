@@ -2,12 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
+use provider::fetch::Fetcher;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
     Fault,
-    account::{Account, Quotas, Second, State},
+    account::{Account, Latency, Quotas, Second, State},
     figures::Sample,
+    line::Line,
     node::Cluster,
     options::Options,
     page,
@@ -152,22 +154,20 @@ impl Scenario {
 }
 
 /// A refresh interval and what kubelet takes to come by after it: values of all ages.
-fn warm_up(scenarios: &[Scenario], options: &Options) -> Duration {
-    match scenarios.first().map(|scenario| scenario.happening) {
-        Some(Happening::Restart) => Duration::ZERO,
-        _ => Duration::from_secs(options.refresh_interval + 45),
-    }
+pub(crate) fn warm_up(options: &Options) -> Duration {
+    Duration::from_secs(options.refresh_interval + 45)
 }
 
 /// Brings up a cluster, and what happens to it.
 pub(crate) async fn run(scenarios: &[Scenario], options: &Options) -> Result<Vec<Outcome>, Fault> {
-    let account = Account::open();
+    let account = Account::open(Latency::EQUAL);
     let pods = options.nodes * options.pods;
     let tally = Arc::new(Tally::new(account.clone(), pods));
     let quotas = Quotas { kms: options.kms_quota, sts: options.sts_quota };
     let begun = Instant::now();
-    let warm_up = warm_up(scenarios, options);
-    let cold = warm_up.is_zero();
+    let first = scenarios.first().map(|scenario| scenario.happening);
+    let cold = first == Some(Happening::Restart);
+    let warm_up = if cold { Duration::ZERO } else { warm_up(options) };
     if cold {
         account.enforce(quotas);
         tally.mark();
@@ -188,7 +188,7 @@ pub(crate) async fn run(scenarios: &[Scenario], options: &Options) -> Result<Vec
 }
 
 #[derive(Clone, Copy)]
-enum Spread {
+pub(crate) enum Spread {
     /// Nodes within a minute, the pods of a node within ten seconds.
     Boot,
     /// Each pod for itself.
@@ -212,22 +212,32 @@ impl Spread {
     }
 }
 
-async fn populate(
+/// A node that was brought up.
+pub(crate) struct Node {
+    pub(crate) cluster: Arc<Cluster>,
+    pub(crate) engine: Arc<Fetcher>,
+    pub(crate) line: Arc<Line>,
+}
+
+pub(crate) async fn populate(
     options: &Options,
     account: &Arc<Account>,
     tally: &Arc<Tally>,
     spread: Spread,
-) -> Result<(), Fault> {
-    let cluster = Arc::new(Cluster::new(options, account.clone())?);
+) -> Result<Vec<Node>, Fault> {
+    let cluster = Arc::new(Cluster::new(options)?);
+    let mut nodes = Vec::new();
     let begun = Instant::now();
     let mut workloads = Vec::new();
     for number in 0..options.service_accounts.max(1) {
-        let own = cluster.mount(number, 1)?;
-        workloads.push((own, Arc::new(cluster.mount(number, options.objects)?)));
+        let name = format!("app-{number}");
+        let own = cluster.mount(&name, 1)?;
+        workloads.push((own, Arc::new(cluster.mount(&name, options.objects)?)));
     }
     let interval = Duration::from_secs(options.refresh_interval);
     for node in 0..options.nodes {
-        let engine = cluster.engine()?;
+        let line = Line::to(account.clone());
+        let engine = cluster.engine(line.clone())?;
         let up = begun + spread.node();
         let places = workloads.len();
         for place in 0..options.pods {
@@ -245,6 +255,7 @@ async fn populate(
             };
             tokio::spawn(pod.live(up + spread.pod()));
         }
+        nodes.push(Node { cluster: cluster.clone(), engine, line });
     }
-    Ok(())
+    Ok(nodes)
 }
