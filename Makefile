@@ -13,7 +13,7 @@ MUTANTS := $(CACHE)/cargo-mutants-$(MUTANTS_VERSION)/bin/cargo-mutants
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 DEBUG := $(TARGET)/debug
 
-.PHONY: help demo test test-static toolchain lint unit official-clients bench bench-quick soak bench-programs simulate deny fuzz-smoke mutants e2e e2e-up e2e-down
+.PHONY: help demo test test-static toolchain lint unit official-clients bench bench-quick soak tenants bench-programs simulate deny fuzz-smoke mutants e2e e2e-up e2e-down
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -25,10 +25,11 @@ demo: toolchain ## three pods, a rotation and a refusal, on this machine, in sec
 
 # Memory that comes free is used again at once: giving it back in between is a sixth of the time.
 simulate: export MIMALLOC_PURGE_DELAY := -1
-simulate: toolchain ## a thousand nodes against one account's quotas, in simulated time
+simulate: toolchain ## one to a thousand nodes against one account's quotas, in simulated time
 	cargo build --locked --quiet --profile tools --example simulate
 	$(TARGET)/tools/examples/simulate --draw docs/simulation --report docs/simulation.md
 	$(TARGET)/tools/examples/simulate --part 10 --share service-account --report docs/simulation.md
+	$(TARGET)/tools/examples/simulate --matrix --pods 30 --draw docs/simulation --report docs/simulation.md
 
 test: lint unit official-clients demo ## everything that a change must pass before review
 
@@ -63,6 +64,9 @@ bench-quick: bench-programs ## rough figures in a minute, to the screen alone
 
 soak: bench-programs ## 200,000 mounts of all kinds, and whether the provider grows by them
 	$(TARGET)/tools/examples/bench --soak
+
+tenants: bench-programs ## what tenants who ask for too much do to others, in the chart's limits (root, 8 minutes)
+	$(TARGET)/tools/examples/bench --tenants --provider "$$(deploy/image --program-only)"
 
 # The provider by itself: built beside an example it would get what only tests need of its crates.
 bench-programs: toolchain

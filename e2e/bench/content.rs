@@ -62,7 +62,7 @@ pub(crate) fn cloud(accounts: usize, latency: Option<u64>) -> String {
             "issuer": "https://kubernetes.default.svc",
             "client_ids": ["sts.aliyuncs.com"],
         }],
-        "roles": with_refused().map(role).collect::<Vec<_>>(),
+        "roles": with_refused().map(|account| role(NAMESPACE, account)).collect::<Vec<_>>(),
         "secrets": secrets.collect::<Vec<_>>(),
         "kubernetes": {
             "token_algorithm": "ES256",
@@ -77,7 +77,7 @@ pub(crate) fn cloud(accounts: usize, latency: Option<u64>) -> String {
     .to_string()
 }
 
-fn role(account: &str) -> Value {
+pub(crate) fn role(namespace: &str, account: &str) -> Value {
     json!({
         "arn": role_arn(account),
         "trust": {
@@ -89,7 +89,7 @@ fn role(account: &str) -> Value {
                 "Condition": { "StringEquals": {
                     "oidc:iss": "https://kubernetes.default.svc",
                     "oidc:aud": "sts.aliyuncs.com",
-                    "oidc:sub": format!("system:serviceaccount:{NAMESPACE}:{account}"),
+                    "oidc:sub": format!("system:serviceaccount:{namespace}:{account}"),
                 } },
             }],
         },

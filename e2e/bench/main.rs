@@ -1,5 +1,6 @@
 //! What the provider costs and how fast it is, beside bare requests and beside the official way.
 
+mod cgroup;
 mod chart;
 #[allow(dead_code, reason = "shared with the demonstration, which uses more of it")]
 #[path = "../demo/cloud.rs"]
@@ -15,6 +16,7 @@ mod curves;
 )]
 #[path = "../driver/mod.rs"]
 mod driver;
+mod events;
 mod figures;
 mod hours;
 mod latency;
@@ -31,6 +33,7 @@ mod processes;
 mod raw;
 mod report;
 mod soak;
+mod tenants;
 mod throughput;
 mod usage;
 
@@ -68,6 +71,13 @@ struct Options {
     /// Not the figures, but so many mounts of all kinds, and whether the provider grows by them.
     #[arg(long, value_name = "MOUNTS", num_args = 0..=1, default_missing_value = "200000")]
     soak: Option<usize>,
+    /// Not the figures, but tenants who ask for as much as there is, each alone and all together, and
+    /// what that does to other pods' mounts and to probes. The provider has the chart's limits; needs root.
+    #[arg(long, conflicts_with_all = ["soak", "quick"])]
+    tenants: bool,
+    /// With --tenants: only those whose names hold this, and docs/performance.md stays as it is.
+    #[arg(long, requires = "tenants", value_name = "TEXT")]
+    only: Option<String>,
     /// Only load for a profiler, for so many seconds: mounts answered from memory, or fetched.
     #[arg(long, value_name = "SECONDS", conflicts_with = "soak")]
     hold: Option<u64>,
@@ -129,6 +139,9 @@ async fn run(options: &Options, page: &Page) -> Result<(), Fault> {
     let programs = Programs::find(options)?;
     if let Some(mounts) = options.soak {
         return soak::run(&programs, page, mounts).await;
+    }
+    if options.tenants {
+        return tenants::run(&programs, page, options.only.as_deref()).await;
     }
     if let Some(seconds) = options.hold {
         return figures::hold(&programs, page, seconds, options.fetched, options.lanes).await;

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::net::UnixStream;
 
 use crate::{
-    Fault, cloud::Cloud, content::OIDC_PROVIDER, content::REGION, driver::Driver,
+    Fault, cgroup::Cgroup, cloud::Cloud, content::OIDC_PROVIDER, content::REGION, driver::Driver,
     processes::Process, usage::Usage,
 };
 
@@ -23,6 +23,14 @@ const CONNECTIONS: usize = 4;
 const POLL: Duration = Duration::from_micros(100);
 const PATIENCE: Duration = Duration::from_secs(10);
 const TASKS: &str = "csi_provider_alibabacloud_tasks ";
+
+/// Where it runs, if not as any process.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Place<'a> {
+    pub(crate) cgroup: Option<&'a Cgroup>,
+    /// Entries of `--resolve` before that of the whole cloud.
+    pub(crate) resolve: Option<&'a str>,
+}
 
 pub(crate) struct Node {
     pub(crate) drivers: Vec<Driver>,
@@ -39,16 +47,38 @@ impl Node {
         cloud: &Cloud,
         flags: &[&str],
     ) -> Result<Self, Fault> {
+        Self::start_in(Place::default(), program, cloud, flags).await
+    }
+
+    pub(crate) async fn start_in(
+        place: Place<'_>,
+        program: &Path,
+        cloud: &Cloud,
+        flags: &[&str],
+    ) -> Result<Self, Fault> {
         let directory = TempDir::with_prefix("alibabacloud-bench-node-")?;
         let providers = directory.path().join("providers");
         fs::create_dir(&providers)?;
         let socket = providers.join("alibabacloud.sock");
         let mut arguments = arguments(&providers, &cloud.addresses.kubernetes.to_string());
         arguments.push(format!("--ca-file={}", cloud.ca_file()));
-        arguments.push(format!("--resolve=*.aliyuncs.com={}", cloud.addresses.https));
+        let resolve = place.resolve.map(|first| format!("{first},")).unwrap_or_default();
+        let resolve = format!("--resolve={resolve}*.aliyuncs.com={}", cloud.addresses.https);
+        arguments.push(resolve);
         arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
         let started = Instant::now();
-        let process = Process::start(program, &arguments, directory.path())?;
+        let process = match place.cgroup {
+            None => Process::start(program, &arguments, directory.path())?,
+            Some(cgroup) => {
+                // It comes in before it becomes the program, which never is anywhere else then.
+                let enter = |door: PathBuf| format!("echo $$ >{} && ", door.display());
+                let script = cgroup.doors().map(enter).collect::<String>() + "exec \"$@\"";
+                let shell = ["-c".to_owned(), script, "sh".to_owned()];
+                let program = program.display().to_string();
+                let all: Vec<_> = shell.into_iter().chain([program]).chain(arguments).collect();
+                Process::start(Path::new("/bin/sh"), &all, directory.path())?
+            }
+        };
         while UnixStream::connect(&socket).await.is_err() {
             if started.elapsed() > PATIENCE {
                 return Err(format!("no socket: {}", process.log()?).into());

@@ -32,6 +32,11 @@ impl Report {
         self.add(what, "", seen, None);
     }
 
+    /// What the figure before was with the program of 2026-11-25, in the column of the naive mode.
+    pub(crate) fn before(&mut self, seen: &str) {
+        self.naive(format!("(was {seen})"));
+    }
+
     /// What the naive mode took for the figure before.
     pub(crate) fn naive(&mut self, seen: String) {
         if let Some(figure) = self.figures.last_mut() {
