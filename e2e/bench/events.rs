@@ -74,7 +74,7 @@ impl<'a> Scene<'a> {
     }
 
     async fn clear(&self, fault: &Value) -> Result<(), Fault> {
-        let id = fault.get("id").unwrap_or(fault);
+        let id = fault.get("fault_id").unwrap_or(fault);
         self.cloud.steer("clear-fault", &json!({ "id": id })).await.map(drop)
     }
 

@@ -163,7 +163,7 @@ async fn what_a_throttled_mount_did_not_get_is_there_at_its_next_try() {
     for (service, throttled) in
         [("sts", (400, "Throttling.User")), ("kms", (429, "Rejected.Throttling"))]
     {
-        let world = World::start().await;
+        let world = Setup::default().flag("refresh-interval", "5m").start().await;
         let (status, code) = throttled;
         let effect = FaultEffect::Error {
             status,
@@ -173,7 +173,8 @@ async fn what_a_throttled_mount_did_not_get_is_there_at_its_next_try() {
         };
         let service = Some(service.to_owned());
         let fault = world.emulator.add_fault(Fault { service, effect, ..Fault::default() });
-        let mut pod = world.pod("web", "web-1").objects("- objectName: web/plain");
+        let objects = "- {objectName: web/plain, objectAlias: plain}";
+        let mut pod = world.pod("web", "web-1").objects(objects);
         pod.timeout = Duration::from_secs(2);
         let failed = world.mount(&pod).await.unwrap_err();
         assert!(failed.message().contains("throttled by"), "{failed:?}");
@@ -185,10 +186,7 @@ async fn what_a_throttled_mount_did_not_get_is_there_at_its_next_try() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         pod.timeout = Duration::from_secs(30);
-        assert_eq!(
-            world.mount(&pod).await.unwrap().text("web/plain"),
-            "planted-value-of-web-plain"
-        );
+        assert_eq!(world.mount(&pod).await.unwrap().text("plain"), "planted-value-of-web-plain");
         assert_eq!(read().count(), 1, "what was read meanwhile serves");
         world.finish().await;
     }

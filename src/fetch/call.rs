@@ -3,7 +3,10 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -277,8 +280,12 @@ impl Caller {
         ask: &Ask<'_>,
     ) -> Result<Vec<Part>, Missed> {
         let sessions = &self.shared.sessions;
+        let outlived = AtomicBool::new(false);
+        // What the cloud said in the mount's time is what the mount hears, and not that the call waits on.
         let trouble = |failure: &Failure| {
-            flights.iter().for_each(|flight| flight.pilot.note(Err(failure.clone().into())));
+            if !outlived.load(Relaxed) {
+                flights.iter().for_each(|flight| flight.pilot.note(Err(failure.clone().into())));
+            }
         };
         let (mut again, mut deadline) = (true, self.deadline);
         loop {
@@ -300,8 +307,8 @@ impl Caller {
                 Err(failure) if failure.late && failure.cause == Cause::Throttled => {
                     let asked = flights.iter().map(|flight| flight.pilot.asked()).max();
                     let later = asked.map(|asked| asked + THROTTLED_LIMIT);
-                    // The mounts that wait hear of it in their own time.
                     trouble(&failure);
+                    outlived.store(true, Relaxed);
                     deadline = match later {
                         Some(later) if later > deadline => later,
                         _ => return Err(failure.into()),
