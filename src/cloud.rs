@@ -108,6 +108,8 @@ pub struct Call<'a> {
     pub priority: Priority,
     /// Hears what the failure would be if the time ended now, each time that this changes.
     pub trouble: Option<&'a (dyn Fn(&Failure) + Sync)>,
+    /// Called whenever it is sent, which may be long after it was wanted.
+    pub sent: Option<&'a (dyn Fn() + Sync)>,
 }
 
 /// A read: where, as whom, and how long it may take.
@@ -118,6 +120,7 @@ pub struct Errand<'a> {
     pub priority: Priority,
     pub deadline: Instant,
     pub trouble: &'a (dyn Fn(&Failure) + Sync),
+    pub sent: &'a (dyn Fn() + Sync),
 }
 
 impl fmt::Debug for Errand<'_> {
@@ -185,9 +188,10 @@ impl Cloud {
         api: Api,
         query: Vec<(&str, &str)>,
     ) -> Result<Secret<Vec<u8>>, Failure> {
-        let Errand { endpoint, keys, caller, priority, deadline, trouble } = *errand;
-        let (form, keys, trouble) = (None, Some(keys), Some(trouble));
-        let call = Call { api, endpoint, query, form, keys, caller, priority, trouble };
+        let Errand { endpoint, keys, caller, priority, deadline, trouble, sent } = *errand;
+        let (form, keys) = (None, Some(keys));
+        let (trouble, sent) = (Some(trouble), Some(sent));
+        let call = Call { api, endpoint, query, form, keys, caller, priority, trouble, sent };
         self.call(&call, deadline).await
     }
 
@@ -279,6 +283,9 @@ impl Cloud {
         let started = Instant::now();
         let until = deadline.min(started + permit.timeout());
         let request = request(call).ok_or_else(|| Ended::Failed(failed(Cause::Unsendable)))?;
+        if let Some(sent) = call.sent {
+            sent();
+        }
         let sent = timeout_at(until, self.clients.of(call.endpoint.trust()).send(request)).await;
         let outcome = match sent {
             Err(_) => Err(failed(Cause::TimedOut)),

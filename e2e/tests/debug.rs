@@ -128,10 +128,12 @@ async fn debug_output_shows_nothing_secret_of_a_mount() {
         priority,
         deadline: Instant::now(),
         trouble: &trouble,
+        sent: &|| {},
     };
     let api = Api::GetSecretValue;
     let (endpoint, keys) = (&endpoint, Some(&keys));
-    let call = Call { api, endpoint, query, form, keys, caller, priority, trouble: None };
+    let call =
+        Call { api, endpoint, query, form, keys, caller, priority, trouble: None, sent: None };
     let body = Secret::new(token.as_bytes().to_vec());
     let answer = Answer { status: 200, headers: Default::default(), body };
     shown.push(format!("{errand:?} {errand:#?} {call:?} {call:#?} {answer:?} {answer:#?}"));

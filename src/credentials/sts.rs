@@ -73,6 +73,7 @@ pub(super) async fn assume_role_with_oidc(
         caller: request.caller,
         priority: request.priority,
         trouble: Some(&told_of),
+        sent: None,
     };
     session(cloud, &call, *request.lifetime, deadline)
         .await
@@ -103,6 +104,7 @@ pub(super) async fn assume_role(
         caller: request.caller,
         priority: request.priority,
         trouble: Some(&told_of),
+        sent: None,
     };
     session(cloud, &call, *request.lifetime, deadline).await
 }

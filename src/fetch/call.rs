@@ -164,6 +164,9 @@ pub(super) struct Caller {
     pub(super) deadline: Instant,
 }
 
+/// When the cloud was asked last: a value is as old as the question, and not as the wish.
+type Asked = Mutex<Instant>;
+
 enum Ask<'a> {
     Secret(&'a SecretRef),
     Secrets(&'a [&'a SecretRef]),
@@ -190,13 +193,13 @@ impl Caller {
     }
 
     async fn one(&self, flight: Box<Flight>) {
-        let asked = Instant::now();
+        let asked = Asked::new(Instant::now());
         let ask = match &flight.read.source {
             Source::Kms(secret) => Ask::Secret(secret),
             Source::Oos(parameter) => Ask::Parameter(parameter),
         };
         let flights = std::slice::from_ref(&*flight);
-        let outcome = match self.signed(&flight, flights, &ask).await {
+        let outcome = match self.signed(&flight, flights, &ask, &asked).await {
             Ok(mut parts) => match parts.pop() {
                 Some(Part::Value(value)) => Ok(Arc::new(value)),
                 _ => {
@@ -206,13 +209,13 @@ impl Caller {
             },
             Err(missed) => Err(missed.of_version(&flight.read.source)),
         };
-        self.land(*flight, outcome, asked);
+        self.land(*flight, outcome, *lock(&asked));
     }
 
     /// One call for all of them, as far as it has them. Gives back what is better asked for in other
     /// calls, so that each object gets its own answer.
     async fn batch(&self, flights: Vec<Flight>, parameters: bool) -> Vec<Plan> {
-        let asked = Instant::now();
+        let asked = Asked::new(Instant::now());
         let one_by_one = |flights: Vec<Flight>| {
             flights.into_iter().map(|flight| Plan::One(Box::new(flight))).collect()
         };
@@ -224,11 +227,11 @@ impl Caller {
                     return one_by_one(flights);
                 };
                 let names: Vec<&str> = of.iter().map(|parameter| &*parameter.name).collect();
-                self.signed(first, &flights, &Ask::Parameters(region, &names)).await
+                self.signed(first, &flights, &Ask::Parameters(region, &names), &asked).await
             }
             Some(first) => {
                 let secrets: Vec<&SecretRef> = flights.iter().filter_map(secret).collect();
-                self.signed(first, &flights, &Ask::Secrets(&secrets)).await
+                self.signed(first, &flights, &Ask::Secrets(&secrets), &asked).await
             }
         };
         let missed = match outcome {
@@ -237,7 +240,7 @@ impl Caller {
                 for (flight, part) in flights.into_iter().zip(parts) {
                     match part {
                         Part::Value(value) => {
-                            self.land(flight, Ok(Arc::new(value)), asked);
+                            self.land(flight, Ok(Arc::new(value)), *lock(&asked));
                             continue;
                         }
                         // From now on it is not served from the cache either.
@@ -264,7 +267,7 @@ impl Caller {
                 one_by_one(flights)
             }
             _ => {
-                let land = |flight| self.land(flight, Err(missed.clone()), asked);
+                let land = |flight| self.land(flight, Err(missed.clone()), *lock(&asked));
                 flights.into_iter().for_each(land);
                 Vec::new()
             }
@@ -278,6 +281,7 @@ impl Caller {
         first: &Flight,
         flights: &[Flight],
         ask: &Ask<'_>,
+        asked: &Asked,
     ) -> Result<Vec<Part>, Missed> {
         let sessions = &self.shared.sessions;
         let outlived = AtomicBool::new(false);
@@ -298,6 +302,7 @@ impl Caller {
                 priority: self.priority,
                 deadline,
                 trouble: &trouble,
+                sent: &|| *lock(asked) = Instant::now(),
             };
             match self.ask(ask, &errand).await {
                 Err(failure) if again && failure.cause == Cause::SessionRefused => {

@@ -85,6 +85,7 @@ async fn asked(operation: u8, script: Arc<Script>) {
         priority: Priority::default(),
         deadline: Instant::now() + Duration::from_secs(1),
         trouble: &noted,
+        sent: &|| {},
     };
     // Members that nobody needs may hold anything.
     let body = String::from_utf8_lossy(&script.body);

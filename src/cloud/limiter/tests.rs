@@ -181,6 +181,7 @@ impl Node {
             priority,
             deadline,
             trouble: &trouble,
+            sent: &|| {},
         };
         let secret = SecretRef { name: name.to_owned(), version_id: None, stage: None };
         self.cloud.get_secret_value(&errand, &secret).await
@@ -532,6 +533,7 @@ async fn throttled_replicas_of_one_workload_slow_nobody_else() {
                 priority: Priority::default(),
                 deadline,
                 trouble: &|_: &Failure| {},
+                sent: &|| {},
             };
             let secret = SecretRef { name: "x".to_owned(), version_id: None, stage: None };
             drop(node.cloud.get_secret_value(&errand, &secret).await);
