@@ -40,9 +40,9 @@ const FEW: f64 = 2.0;
 /// Between two refreshes there is a pause of this many calls: nodes that have all they need take less of
 /// a quota that is used up than those that do not (docs/simulation.md).
 const REFRESH_GAPS: u32 = 30;
-/// But no longer than this.
 /// The same after a single throttled call, in pauses.
 const REFRESH_PAUSES: u32 = 6;
+/// No pause between two refreshes is longer than this.
 const LONGEST_GAP: Duration = Duration::from_secs(60);
 /// How far back the rate is measured, in seconds.
 const MEASURED: f64 = 10.0;
