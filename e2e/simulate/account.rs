@@ -56,20 +56,6 @@ impl Calls {
     pub(crate) fn all(self) -> u32 {
         self.answered + self.throttled + self.lost
     }
-
-    pub(crate) fn and(self, other: Self) -> Self {
-        Self {
-            answered: self.answered + other.answered,
-            throttled: self.throttled + other.throttled,
-            lost: self.lost + other.lost,
-        }
-    }
-
-    /// Of those that got an answer of any kind.
-    pub(crate) fn throttled_share(self) -> f64 {
-        let (answered, throttled) = (f64::from(self.answered), f64::from(self.throttled));
-        throttled / (answered + throttled).max(1.0)
-    }
 }
 
 #[derive(Debug)]

@@ -15,8 +15,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::{
     Fault,
-    account::{Account, Calls, Latency, Quotas},
-    figures::Sample,
+    account::{Account, Latency, Quotas},
+    figures::{Sample, Traffic},
     node::{Cluster, THROTTLED},
     options::Options,
     page,
@@ -128,8 +128,7 @@ async fn cell(options: &Options, left: f64, neighbours: &'static str) -> Result<
     tenants.iter().for_each(tokio::task::JoinHandle::abort);
 
     let seconds = account.seconds();
-    let calls = seconds.get(from..).unwrap_or_default().iter().map(|second| second.kms);
-    let all = calls.fold(Calls::default(), Calls::and);
+    let kms = Traffic::of(seconds.get(from..).unwrap_or_default(), |second| second.kms);
     let seen = tally.taken();
     let count = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
     let interval = count(options.refresh_interval.try_into()?) + 36.0;
@@ -145,7 +144,7 @@ async fn cell(options: &Options, left: f64, neighbours: &'static str) -> Result<
         ages: Sample::of(seen.ages),
         mounts: seen.mounts,
         failed: seen.failed - seen.failed_first,
-        throttled: all.throttled_share(),
+        throttled: kms.throttled,
     })
 }
 
