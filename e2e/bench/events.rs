@@ -3,10 +3,6 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use emulator::fetch;
-use http_body_util::Full;
-use hyper::Request;
 use serde_json::{Value, json};
 use tokio::time::{interval, sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
@@ -94,10 +90,9 @@ impl<'a> Scene<'a> {
     }
 
     async fn cloud_calls(&self, metrics: &str) -> Result<u64, Fault> {
-        let request = Request::builder().uri(metrics).body(Full::new(Bytes::new()))?;
-        let (_, text) = fetch::send(request, Some(self.cloud.ca_file())).await?;
+        let text = self.node.told(metrics).await?;
         let name = "csi_provider_alibabacloud_cloud_calls_total";
-        let lines = std::str::from_utf8(&text)?.lines().filter(|line| line.starts_with(name));
+        let lines = text.lines().filter(|line| line.starts_with(name));
         let counts = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
         Ok(counts.sum())
     }

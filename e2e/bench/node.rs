@@ -117,10 +117,15 @@ impl Node {
         Ok(format!("http://{}/metrics", admin.ok_or("the admin port's address is unknown")?))
     }
 
-    pub(crate) async fn tasks(&self, metrics: &str) -> Result<u64, Fault> {
+    /// All metrics, from where they are.
+    pub(crate) async fn told(&self, metrics: &str) -> Result<String, Fault> {
         let request = Request::builder().uri(metrics).body(Full::new(Bytes::new()))?;
         let (_, text) = fetch::send(request, Some(&self.ca_file)).await?;
-        let text = std::str::from_utf8(&text)?;
+        Ok(String::from_utf8(text.to_vec())?)
+    }
+
+    pub(crate) async fn tasks(&self, metrics: &str) -> Result<u64, Fault> {
+        let text = self.told(metrics).await?;
         let tasks = text.lines().find_map(|line| line.strip_prefix(TASKS)?.trim().parse().ok());
         Ok(tasks.ok_or("the metrics tell of no tasks")?)
     }
