@@ -79,17 +79,19 @@ fn run(options: &Options) -> Result<(), Fault> {
 fn together(chosen: &[Vec<Scenario>], options: &Options) -> Result<Vec<Outcome>, Fault> {
     let outcomes: Result<Vec<_>, Fault> = std::thread::scope(|scope| {
         let rows = chosen.iter().filter(|row| !row.is_empty());
-        let threads: Vec<_> = rows.map(|row| scope.spawn(|| alone(row, options))).collect();
+        let threads: Vec<_> =
+            rows.map(|row| scope.spawn(|| alone(scenario::run(row, options)))).collect();
         let done = threads.into_iter().map(|thread| thread.join());
         done.map(|outcomes| outcomes.map_err(|_| "a run ended badly")?).collect()
     });
     Ok(outcomes?.into_iter().flatten().collect())
 }
 
-fn alone(row: &[Scenario], options: &Options) -> Result<Vec<Outcome>, Fault> {
+/// On a clock of its own, which stands still while anything is to be done.
+fn alone<T>(story: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
-    let outcomes = runtime.block_on(scenario::run(row, options));
+    let outcome = runtime.block_on(story);
     runtime.shutdown_timeout(Duration::ZERO);
-    outcomes
+    outcome
 }

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use crate::{
     Fault,
     account::{Account, Latency, Quotas},
+    alone,
     figures::{Sample, Traffic},
     node::{Cluster, THROTTLED},
     options::Options,
@@ -74,10 +75,7 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Cell>, Fault> {
     let work = || -> Result<(), Fault> {
         while let Some((nodes, (left, name))) = cells.get(next.fetch_add(1, Relaxed)) {
             let options = Options { nodes: *nodes, ..options.clone() };
-            let mut runtime = tokio::runtime::Builder::new_current_thread();
-            let runtime = runtime.enable_time().start_paused(true).build()?;
-            let cell = runtime.block_on(cell(&options, *left, name))?;
-            runtime.shutdown_timeout(Duration::ZERO);
+            let cell = alone(cell(&options, *left, name))?;
             page::progress(&format!("{nodes} nodes, neighbours {name}: done"));
             lock(&done).push(cell);
         }
@@ -122,7 +120,6 @@ async fn cell(options: &Options, left: f64, neighbours: &'static str) -> Result<
         sleep(BETWEEN).await;
     }
     let tenants: Vec<_> = watched.iter().map(|node| visitors.throttled(node)).collect();
-    let tenants: Vec<_> = join_all(tenants).await.into_iter().collect::<Result<_, Fault>>()?;
     sleep(BETWEEN / 2).await;
     let beside = visitors.now_and_then(&tally).await;
     tenants.iter().for_each(tokio::task::JoinHandle::abort);
@@ -181,13 +178,13 @@ impl Visitors<'_> {
     }
 
     /// A pod whose secrets' reads are always throttled, on and on as kubelet has it.
-    async fn throttled(&self, node: &Node) -> Result<tokio::task::JoinHandle<()>, Fault> {
+    fn throttled(&self, node: &Node) -> tokio::task::JoinHandle<()> {
         let visitor = self.on(node, THROTTLED, OBJECTS);
-        Ok(tokio::spawn(async move {
+        tokio::spawn(async move {
             loop {
                 let _ = visitor.start().await;
                 sleep(LONGEST_RETRY).await;
             }
-        }))
+        })
     }
 }
