@@ -77,6 +77,11 @@ pub(crate) fn cloud(accounts: usize, latency: Option<u64>) -> String {
     .to_string()
 }
 
+/// What the emulator answers with in place of what it has.
+pub(crate) fn error(status: u16, code: &str) -> Value {
+    json!({ "error": { "status": status, "code": code } })
+}
+
 pub(crate) fn role(namespace: &str, account: &str) -> Value {
     json!({
         "arn": role_arn(account),

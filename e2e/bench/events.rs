@@ -10,7 +10,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::{
     Fault,
     cloud::Cloud,
-    content::{NAMESPACE, account, secret},
+    content::{self, NAMESPACE, account, secret},
     driver::PodVolume,
     load::millis,
     node::Node,
@@ -112,7 +112,7 @@ pub(crate) async fn measure(
     let one = json!({
         "service": "kms",
         "times": 1,
-        "effect": { "error": { "status": 429, "code": "Rejected.Throttling" } },
+        "effect": content::error(429, "Rejected.Throttling"),
     });
     for (kind, before) in [("quiet", ("40 s", "14 s")), ("busy", ("2.1 s", "2.1 s"))] {
         let scene = Scene::set(program, cloud).await?;
@@ -136,7 +136,7 @@ pub(crate) async fn measure(
     let throttled = scene.fault(json!({
         "service": "kms",
         "object": format!("{}/*", account(2)),
-        "effect": { "error": { "status": 429, "code": "Rejected.Throttling" } },
+        "effect": content::error(429, "Rejected.Throttling"),
     }));
     let throttled = throttled.await?;
     let tenant = scene.busy(2, Duration::from_millis(500)).await?;
@@ -171,7 +171,7 @@ pub(crate) async fn measure(
     let _ = scene.node.driver()?.mount(&absent).await;
     let down = scene.fault(json!({
         "service": "kms",
-        "effect": { "error": { "status": 503, "code": "ServiceUnavailableTemporary" } },
+        "effect": content::error(503, "ServiceUnavailableTemporary"),
     }));
     let down = down.await?;
     let pods = scene.busy(3, Duration::from_millis(500)).await?;

@@ -151,18 +151,16 @@ fn content() -> String {
         let (name, value) = (format!("greedy/small-{number}"), format!("small value {number}"));
         add("/secrets", json!({ "name": name, "value": value }));
     }
-    let throttled =
-        |status: u16, code: &str| json!({ "error": { "status": status, "code": code } });
     add(
         "/faults",
         json!({
             "service": "kms",
             "object": "greedy/throttled",
-            "effect": throttled(429, "Rejected.Throttling"),
+            "effect": content::error(429, "Rejected.Throttling"),
         }),
     );
     let role = role_arn(THROTTLED);
-    let effect = throttled(400, "Throttling.User");
+    let effect = content::error(400, "Throttling.User");
     add("/faults", json!({ "service": "sts", "role": role, "effect": effect }));
     content.to_string()
 }
