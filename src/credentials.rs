@@ -5,7 +5,6 @@ pub mod metadata;
 mod sts;
 
 use std::{
-    collections::HashMap,
     future::Future,
     ops::Deref,
     pin::Pin,
@@ -24,6 +23,7 @@ use crate::{
     },
     digest::{Digest, Parts},
     error::{Class, Error},
+    fair_cache::FairCache,
     flight::{Flights, Running, Waited, lock},
     names::{OidcProviderArn, RoleArn},
     secret::Secret,
@@ -96,6 +96,14 @@ impl Keyed {
         Caller { login: self.pod, account: self.account }
     }
 
+    /// Whose room its sessions take: the pod's, or all pods' that share a login.
+    fn owner(&self) -> &LoginKey {
+        match &*self.login {
+            Login::Assume { base, .. } => base.owner(),
+            _ => &self.pod,
+        }
+    }
+
     /// Tells logins apart, for whatever else must never be shared between them.
     pub fn key(&self) -> &LoginKey {
         &self.key
@@ -119,8 +127,10 @@ impl Proof {
     }
 }
 
-/// At most this much ahead of its end a session is renewed; shorter ones at three quarters.
-const LONGEST_MARGIN: Duration = Duration::from_secs(15 * 60);
+/// At most this much ahead of its end a session is renewed; shorter ones at three quarters. Kubelet
+/// replaces a pod's token after four fifths of its hour, and the session of the old one with it: to renew
+/// that one before would be a call for nothing.
+const LONGEST_MARGIN: Duration = Duration::from_secs(10 * 60);
 /// After a renewal failed, while the old session still serves.
 const RENEW_PAUSE: Duration = Duration::from_secs(30);
 /// For all attempts of one login, from the last mount on that asked for it. A mount stops waiting
@@ -169,10 +179,10 @@ struct Inner {
     sts: Endpoint,
     metadata: Metadata,
     metrics: Arc<Metrics>,
-    held: Mutex<HashMap<LoginKey, Held>>,
+    held: Mutex<FairCache<LoginKey, LoginKey, Held>>,
     flights: Arc<Flights<LoginKey, Outcome>>,
     /// Logins that STS refused a short while ago.
-    refusals: Mutex<HashMap<LoginKey, (Instant, NoSession)>>,
+    refusals: Mutex<FairCache<LoginKey, LoginKey, (Instant, NoSession)>>,
 }
 
 #[derive(Debug)]
@@ -193,9 +203,9 @@ impl Sessions {
             sts,
             metadata,
             metrics,
-            held: Mutex::default(),
+            held: Mutex::new(FairCache::new(MAX_HELD)),
             flights: Arc::default(),
-            refusals: Mutex::default(),
+            refusals: Mutex::new(FairCache::new(MAX_REFUSALS)),
         }))
     }
 
@@ -212,7 +222,7 @@ impl Sessions {
             return Ok(Proof::Keys(keys.clone()));
         }
         let now = Instant::now();
-        let held = lock(&self.0.held).get(key).map(|held| {
+        let held = lock(&self.0.held).get(keyed.owner(), key).map(|held| {
             let due = held.session.renew_at.max(held.renew_not_before) <= now;
             (held.session.clone(), due)
         });
@@ -224,7 +234,7 @@ impl Sessions {
             }
             return Ok(Proof::Session(session));
         }
-        if let Some(refused) = self.remembered(key) {
+        if let Some(refused) = self.remembered(keyed) {
             return Err(refused);
         }
         match self.log_in(keyed, priority).until(deadline).await {
@@ -256,7 +266,8 @@ impl Sessions {
 
     /// Whether this login, with this very proof, has a session or needs none.
     pub fn hold(&self, keyed: &Keyed) -> bool {
-        let held = || lock(&self.0.held).get(&keyed.key).map(|held| held.session.ends_at);
+        let ends = |held: &Held| held.session.ends_at;
+        let held = || lock(&self.0.held).peek(keyed.owner(), &keyed.key).map(ends);
         matches!(*keyed.login, Login::Keys(_)) || held().is_some_and(|end| end > Instant::now())
     }
 
@@ -264,32 +275,30 @@ impl Sessions {
     pub fn refused(&self, keyed: &Keyed, proof: &Proof) {
         let Proof::Session(session) = proof else { return };
         let mut held = lock(&self.0.held);
-        if held.get(&keyed.key).is_some_and(|held| Arc::ptr_eq(&held.session, session)) {
-            held.remove(&keyed.key);
+        let is_held = |held: &Held| Arc::ptr_eq(&held.session, session);
+        if held.peek(keyed.owner(), &keyed.key).is_some_and(is_held) {
+            held.remove(keyed.owner(), &keyed.key);
         }
     }
 
     /// The refusal of a moment ago, which a new call would only repeat.
-    fn remembered(&self, key: &LoginKey) -> Option<NoSession> {
+    fn remembered(&self, keyed: &Keyed) -> Option<NoSession> {
         let refusals = lock(&self.0.refusals);
-        let (at, refused) = refusals.get(key)?;
+        let (at, refused) = refusals.peek(keyed.owner(), &keyed.key)?;
         (at.elapsed() < REFUSED_FOR).then(|| refused.clone())
     }
 
-    fn remember(&self, key: LoginKey, refused: &NoSession) {
+    fn remember(&self, owner: LoginKey, key: LoginKey, refused: &NoSession) {
         let mut refusals = lock(&self.0.refusals);
-        if refusals.len() >= MAX_REFUSALS {
-            refusals.clear();
-        }
-        refusals.insert(key, (Instant::now(), refused.clone()));
+        refusals.insert(owner, key, (Instant::now(), refused.clone()), 1);
     }
 
     /// Wipes sessions that are over.
     pub fn sweep(&self) {
         let now = Instant::now();
-        lock(&self.0.refusals).retain(|_, (at, _)| at.elapsed() < REFUSED_FOR);
+        lock(&self.0.refusals).remove_if(|(at, _)| at.elapsed() >= REFUSED_FOR);
         let mut held = lock(&self.0.held);
-        held.retain(|_, held| held.session.ends_at > now);
+        held.remove_if(|held| held.session.ends_at <= now);
         self.0.metrics.sessions(held.len());
     }
 
@@ -300,7 +309,8 @@ impl Sessions {
             tokio::spawn(async move {
                 let Keyed { login, key, .. } = &keyed;
                 // Another login may have ended between the caller's look and this start.
-                let held = lock(&sessions.0.held).get(key).map(|held| held.session.clone());
+                let session = |held: &mut Held| held.session.clone();
+                let held = lock(&sessions.0.held).get(keyed.owner(), key).map(session);
                 if let Some(session) = held
                     && session.renew_at > Instant::now()
                 {
@@ -319,7 +329,7 @@ impl Sessions {
                     outcome = sessions.ask(&keyed, priority, deadline, &trouble).await;
                 }
                 sessions.watch(login, outcome.as_ref().err().map(|failed| &*failed.error));
-                pilot.land(sessions.keep(*key, outcome));
+                pilot.land(sessions.keep(*keyed.owner(), *key, outcome));
             });
         }
         running
@@ -343,19 +353,14 @@ impl Sessions {
         }
     }
 
-    fn keep(&self, key: LoginKey, outcome: Result<Session, NoSession>) -> Outcome {
+    fn keep(&self, owner: LoginKey, key: LoginKey, outcome: Result<Session, NoSession>) -> Outcome {
         let now = Instant::now();
         let mut held = lock(&self.0.held);
         match outcome {
             Ok(session) => {
                 let session = Arc::new(session);
-                if held.len() >= MAX_HELD {
-                    held.retain(|_, held| held.session.ends_at > now);
-                }
-                if held.len() < MAX_HELD {
-                    let new = Held { session: session.clone(), renew_not_before: now };
-                    held.insert(key, new);
-                }
+                let new = Held { session: session.clone(), renew_not_before: now };
+                held.insert(owner, key, new, 1);
                 self.0.metrics.sessions(held.len());
                 Ok(session)
             }
@@ -364,9 +369,9 @@ impl Sessions {
                 let of_the_role =
                     matches!(failed.error.class, Class::Denied | Class::NotFound | Class::Invalid);
                 if failed.refusal && of_the_role {
-                    self.remember(key, &failed);
+                    self.remember(owner, key, &failed);
                 }
-                if let Some(held) = held.get_mut(&key) {
+                if let Some(held) = held.get(&owner, &key) {
                     held.renew_not_before = now + RENEW_PAUSE;
                     let error = &failed.error;
                     tracing::warn!(%error, "renewing a RAM session failed; the old one serves on");

@@ -174,7 +174,7 @@ impl Fetcher {
         let (own, logins) = (&identity.login, logins(identity, objects));
         let reads = logins.iter().zip(objects);
         let keys: Vec<Key> = reads.map(|(login, object)| Key::new(login, &object.read)).collect();
-        if let Some(kept) = values.all(own.key(), &keys, interval)
+        if let Some(kept) = values.all(&keys, interval)
             // What is missing may be left out of this mount, or not.
             && kept.iter().zip(objects).all(|(kept, object)| kept.is_some() || object.optional)
         {

@@ -17,6 +17,7 @@ pub mod credentials;
 pub mod digest;
 pub mod error;
 pub mod events;
+mod fair_cache;
 pub mod fetch;
 pub mod flight;
 pub mod http;

@@ -19,6 +19,7 @@ use crate::{
     cloud::kms::Value,
     credentials::{Keyed, LoginKey},
     digest::{self, Digest},
+    fair_cache::FairCache,
     flight::lock,
     request::objects::Read,
     secret::Secret,
@@ -59,6 +60,8 @@ pub type Kept = Option<Arc<Value>>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     login: LoginKey,
+    /// The pod, or all that share a login: whose room the value takes.
+    owner: LoginKey,
     /// Where it is kept. A pod has one place for a value, whichever of its tokens it was read with.
     place: Digest,
 }
@@ -69,7 +72,7 @@ impl Key {
     }
 
     fn of(login: &LoginKey, pod: &LoginKey, read: &Read) -> Self {
-        Self { login: *login, place: digest::joined(pod, read.digest()) }
+        Self { login: *login, owner: *pod, place: digest::joined(pod, read.digest()) }
     }
 }
 
@@ -83,7 +86,6 @@ const LEFT_FOR: Duration = Duration::from_secs(240);
 
 pub struct Values {
     seal: LessSafeKey,
-    room: usize,
     /// For how long after it was read a value may be served stale while the cloud does not answer,
     /// and while it throttles.
     grace: Duration,
@@ -94,12 +96,8 @@ pub struct Values {
     metrics: Arc<Metrics>,
 }
 
-#[derive(Default)]
-struct Shelf {
-    entries: HashMap<Digest, Entry>,
-    bytes: usize,
-    uses: u64,
-}
+/// By bytes, and by who reads: one that reads much leaves the others their values.
+type Shelf = FairCache<LoginKey, Digest, Entry>;
 
 struct Entry {
     /// Who read it.
@@ -116,7 +114,6 @@ struct Entry {
     managed: bool,
     /// Read by a mount that did not get all it needed.
     left: bool,
-    used: u64,
 }
 
 impl Values {
@@ -128,7 +125,8 @@ impl Values {
         let seal = UnboundKey::new(&AES_256_GCM, &key).map(LessSafeKey::new).map_err(unavailable);
         zeroize::Zeroize::zeroize(&mut key);
         let (grace, throttled, most) = (Duration::ZERO, Duration::ZERO, Duration::MAX);
-        Ok(Self { seal: seal?, room, grace, throttled, most, kept: Mutex::default(), metrics })
+        let kept = Mutex::new(FairCache::new(room));
+        Ok(Self { seal: seal?, grace, throttled, most, kept, metrics })
     }
 
     /// Keeps them for this long where the interval is shorter, to be served stale: in an outage, and
@@ -142,28 +140,21 @@ impl Values {
         Self { most, ..self }
     }
 
-    /// All of them, if every one is fresh to `login`: a mount is answered from memory or fetched, not
+    /// All of them, if every one is fresh to its reader: a mount is answered from memory or fetched, not
     /// half of each, so that values that change together arrive together.
-    pub fn all(&self, login: &LoginKey, keys: &[Key], interval: Duration) -> Option<Vec<Kept>> {
+    pub fn all(&self, keys: &[Key], interval: Duration) -> Option<Vec<Kept>> {
         if interval.is_zero() {
             return None;
         }
         let now = Instant::now();
         let mut shelf = lock(&self.kept);
-        shelf.uses += 1;
-        let uses = shelf.uses;
-        let interval = interval.mul_f64(spread(login));
         for key in keys {
-            let entry = shelf.entries.get_mut(&key.place)?;
-            if entry.login != key.login {
-                return None;
-            }
+            let entry = of(&shelf, key)?;
             let times = if entry.managed { MANAGED_INTERVALS } else { 1 };
             let until = entry.asked + (interval * times).min(self.most);
             if now >= until.min(entry.ends) {
                 return None;
             }
-            entry.used = uses;
         }
         // Opened only once all of them are known to serve, and each once, under however many names the
         // mount wants it.
@@ -171,7 +162,7 @@ impl Values {
         let each = |key| match opened.entry(key) {
             hash_map::Entry::Occupied(same) => Some(same.get().clone()),
             hash_map::Entry::Vacant(place) => {
-                let kept = self.told(key, shelf.entries.get(&key.place)?)?;
+                let kept = self.told(key, shelf.get(&key.owner, &key.place)?)?;
                 Some(place.insert(kept).clone())
             }
         };
@@ -183,7 +174,7 @@ impl Values {
     pub fn leave<'a>(&self, keys: impl Iterator<Item = &'a Key>) {
         let mut shelf = lock(&self.kept);
         for key in keys {
-            if let Some(entry) = shelf.entries.get_mut(&key.place) {
+            if let Some(entry) = shelf.get(&key.owner, &key.place) {
                 entry.left = entry.login == key.login;
             }
         }
@@ -192,7 +183,7 @@ impl Values {
     /// What a try shortly before left.
     pub fn left(&self, key: &Key, interval: Duration) -> Option<Kept> {
         let shelf = lock(&self.kept);
-        let entry = shelf.of(key).filter(|entry| entry.left)?;
+        let entry = of(&shelf, key).filter(|entry| entry.left)?;
         let until = (entry.asked + interval.min(LEFT_FOR)).min(entry.ends);
         if Instant::now() < until { self.told(key, entry) } else { None }
     }
@@ -202,7 +193,7 @@ impl Values {
     /// but the request says which pod it is.
     pub fn last(&self, key: &Key, renewed: bool, why: Stale) -> Option<(Kept, Duration)> {
         let shelf = lock(&self.kept);
-        let entry = if renewed { shelf.entries.get(&key.place) } else { shelf.of(key) }?;
+        let entry = if renewed { shelf.peek(&key.owner, &key.place) } else { of(&shelf, key) }?;
         let age = entry.asked.elapsed();
         if age < self.bound(why) { Some((self.told(key, entry)?, age)) } else { None }
     }
@@ -211,7 +202,7 @@ impl Values {
     pub fn outlast(&self, keys: &[Key], renewed: bool, why: Stale) -> bool {
         let shelf = lock(&self.kept);
         keys.iter().all(|key| {
-            let entry = if renewed { shelf.entries.get(&key.place) } else { shelf.of(key) };
+            let entry = if renewed { shelf.peek(&key.owner, &key.place) } else { of(&shelf, key) };
             entry.is_some_and(|entry| entry.asked.elapsed() < self.bound(why))
         })
     }
@@ -219,14 +210,14 @@ impl Values {
     /// When the oldest of them was read; `None` if one is not here.
     pub fn oldest(&self, keys: &[Key]) -> Option<Instant> {
         let shelf = lock(&self.kept);
-        let read = keys.iter().map(|key| Some(shelf.entries.get(&key.place)?.asked));
+        let read = keys.iter().map(|key| Some(shelf.peek(&key.owner, &key.place)?.asked));
         read.collect::<Option<Vec<_>>>()?.into_iter().min()
     }
 
     /// Whether it counts as fresh for this interval.
     pub fn is_fresh(&self, key: &Key, interval: Duration) -> bool {
         let shelf = lock(&self.kept);
-        shelf.of(key).is_some_and(|entry| entry.asked.elapsed() < interval)
+        of(&shelf, key).is_some_and(|entry| entry.asked.elapsed() < interval)
     }
 
     fn bound(&self, why: Stale) -> Duration {
@@ -262,7 +253,6 @@ impl Values {
             Duration::try_from(left).ok().filter(|left| !left.is_zero())
         });
         let mut shelf = lock(&self.kept);
-        shelf.uses += 1;
         let ends = asked
             + left.map_or(interval, |left| left.min(interval * MANAGED_INTERVALS).min(self.most));
         // Who wants no value kept is served a stale one in an outage alone.
@@ -278,39 +268,25 @@ impl Values {
             wiped: ends.max(asked + stale),
             managed: left.is_some(),
             left: false,
-            used: shelf.uses,
         };
-        if entry.size() > self.room {
-            return;
-        }
-        shelf.remove(&key.place);
-        while shelf.bytes + entry.size() > self.room {
-            let oldest = shelf.entries.iter().min_by_key(|(_, entry)| entry.used);
-            let Some(oldest) = oldest.map(|(key, _)| *key) else { break };
-            shelf.remove(&oldest);
-        }
-        shelf.bytes += entry.size();
-        shelf.entries.insert(key.place, entry);
-        self.metrics.values(shelf.entries.len(), shelf.bytes);
+        let size = entry.size();
+        shelf.insert(key.owner, key.place, entry, size);
+        self.metrics.values(shelf.len(), shelf.size());
     }
 
     /// At once, when the cloud says that this identity may not have it or that it is gone.
     pub fn drop_one(&self, key: &Key) {
         let mut shelf = lock(&self.kept);
-        shelf.remove(&key.place);
-        self.metrics.values(shelf.entries.len(), shelf.bytes);
+        shelf.remove(&key.owner, &key.place);
+        self.metrics.values(shelf.len(), shelf.size());
     }
 
     /// Wipes what is of no more use.
     pub fn sweep(&self) {
         let now = Instant::now();
         let mut shelf = lock(&self.kept);
-        let over: Vec<Digest> =
-            shelf.entries.iter().filter(|(_, e)| e.wiped <= now).map(|(key, _)| *key).collect();
-        for key in over {
-            shelf.remove(&key);
-        }
-        self.metrics.values(shelf.entries.len(), shelf.bytes);
+        shelf.remove_if(|entry| entry.wiped <= now);
+        self.metrics.values(shelf.len(), shelf.size());
     }
 
     fn sealed(&self, key: &Key, bytes: &[u8]) -> Option<Vec<u8>> {
@@ -341,39 +317,23 @@ impl Values {
 
 impl fmt::Debug for Values {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Values").field("room", &self.room).finish_non_exhaustive()
+        f.write_str("Values")
     }
 }
 
-impl Shelf {
-    fn of(&self, key: &Key) -> Option<&Entry> {
-        self.entries.get(&key.place).filter(|entry| entry.login == key.login)
-    }
-
-    fn remove(&mut self, place: &Digest) {
-        if let Some(entry) = self.entries.remove(place) {
-            self.bytes -= entry.size();
-        }
-    }
+fn of<'a>(shelf: &'a Shelf, key: &Key) -> Option<&'a Entry> {
+    shelf.peek(&key.owner, &key.place).filter(|entry| entry.login == key.login)
 }
 
 impl Entry {
     fn size(&self) -> usize {
-        /// The map's own cost of an entry.
-        const OVERHEAD: usize = 224;
+        /// The cache's own cost of an entry.
+        const OVERHEAD: usize = 320;
         self.sealed.as_ref().map_or(0, Vec::len)
             + self.version.len()
             + self.request_id.len()
             + OVERHEAD
     }
-}
-
-/// Between 0.98 and 1, the same for all that one identity reads: a node's pods do not line up, and
-/// what a pod read together stays together. Kubelet spreads mounts by itself (64 to 81 s apart); more
-/// of it costs reads.
-fn spread(login: &LoginKey) -> f64 {
-    let [first, ..] = login;
-    1.0 - 0.02 * f64::from(*first) / 255.0
 }
 
 #[cfg(test)]
@@ -422,11 +382,11 @@ mod tests {
 
     fn all(values: &Values, reads: &[&Arc<Read>], interval: Duration) -> Option<Vec<Kept>> {
         let keys: Vec<Key> = reads.iter().map(|read| key(&WEB, read)).collect();
-        values.all(&WEB, &keys, interval)
+        values.all(&keys, interval)
     }
 
     fn text(values: &Values, who: LoginKey, read: &Read) -> Option<String> {
-        let found = values.all(&who, &[key(&who, read)], MINUTE)?.remove(0)?;
+        let found = values.all(&[key(&who, read)], MINUTE)?.remove(0)?;
         Some(String::from_utf8(found.bytes.expose().clone()).unwrap())
     }
 
@@ -445,18 +405,7 @@ mod tests {
         advance(MINUTE / 2).await;
         assert_eq!(text(&values, WEB, &db), None);
         values.drop_one(&key(&WEB, &db));
-        assert_eq!(lock(&values.kept).bytes, 0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn identities_do_not_line_up() {
-        let (values, db) = (values(1 << 20), read("db"));
-        for who in [WEB, API] {
-            keep(&values, who, &db, &value("planted", None));
-        }
-        advance(MINUTE.mul_f64(0.98)).await;
-        assert!(text(&values, WEB, &db).is_some());
-        assert!(text(&values, API, &db).is_none());
+        assert_eq!(lock(&values.kept).size(), 0);
     }
 
     #[tokio::test(start_paused = true)]
@@ -532,8 +481,8 @@ mod tests {
         }
         {
             let shelf = lock(&values.kept);
-            assert!(shelf.bytes <= 4096 && shelf.entries.len() > 10, "{}", shelf.bytes);
-            for entry in shelf.entries.values() {
+            assert!(shelf.size() <= 4096 && shelf.len() > 9, "{}", shelf.len());
+            for entry in reads.iter().filter_map(|read| of(&shelf, &key(&WEB, read))) {
                 let sealed = entry.sealed.as_ref().unwrap();
                 assert!(!sealed.windows(7).any(|window| window == b"planted"));
             }
@@ -545,7 +494,18 @@ mod tests {
         advance(MINUTE * 7).await;
         values.sweep();
         let shelf = lock(&values.kept);
-        assert_eq!((shelf.bytes, shelf.entries.len()), (0, 0));
+        assert_eq!((shelf.size(), shelf.len()), (0, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_values_of_one_identity_leave_others_theirs() {
+        let (values, db) = (values(8192), read("db"));
+        keep(&values, WEB, &db, &value("planted", None));
+        for n in 0..100 {
+            keep(&values, API, &read(&format!("s{n}")), &value(&"x".repeat(1000), None));
+        }
+        assert!(lock(&values.kept).len() > 4);
+        assert_eq!(text(&values, WEB, &db).as_deref(), Some("planted"));
     }
 
     #[tokio::test(start_paused = true)]
@@ -578,7 +538,7 @@ mod tests {
         advance(MINUTE * 8).await;
         assert!(values.last(&db_key, false, Stale::Unanswered).is_none() && !outlast(&[db_key]));
         values.sweep();
-        assert_eq!(lock(&values.kept).bytes, 0);
+        assert_eq!(lock(&values.kept).size(), 0);
         // Where each mount asks the cloud, what it got is kept for an outage alone.
         values.keep(&db_key, value("planted", None).as_ref(), Duration::ZERO, Instant::now());
         assert!(
@@ -595,7 +555,7 @@ mod tests {
         const POD: LoginKey = [7; 32];
         let (old, new) = (Key::of(&WEB, &POD, &db), Key::of(&API, &POD, &db));
         values.keep(&old, value("planted", None).as_ref(), MINUTE, Instant::now());
-        assert!(values.all(&API, &[new], MINUTE).is_none());
+        assert!(values.all(&[new], MINUTE).is_none());
         values.leave([new].iter());
         assert!(values.left(&new, MINUTE).is_none() && values.left(&old, MINUTE).is_none());
         assert!(
@@ -621,8 +581,9 @@ mod tests {
         let (values, db) = (values(1 << 20), read("db"));
         keep(&values, WEB, &db, &value("planted", None));
         let mut shelf = lock(&values.kept);
-        let entry = shelf.entries.remove(&key(&WEB, &db).place).unwrap();
-        shelf.entries.insert(key(&API, &db).place, Entry { login: API, ..entry });
+        let entry = shelf.remove(&WEB, &key(&WEB, &db).place).unwrap();
+        let size = entry.size();
+        shelf.insert(API, key(&API, &db).place, Entry { login: API, ..entry }, size);
         drop(shelf);
         assert_eq!(text(&values, API, &db), None);
     }

@@ -33,8 +33,8 @@ pub(crate) const NODE_PODS: usize = 110;
 const LATENCY_MS: u64 = 20;
 /// Mounts a second that have to be answered without delay.
 const RATE: u32 = 5000;
-const FETCHED: &[&str] = &["--refresh-interval=0"];
-const FROM_MEMORY: &[&str] = &["--refresh-interval=5m"];
+pub(crate) const FETCHED: &[&str] = &["--refresh-interval=0"];
+pub(crate) const FROM_MEMORY: &[&str] = &["--refresh-interval=5m"];
 const MIB: f64 = 1024.0;
 /// Of a pod in an hour, with batches.
 const MOST_CALLS: f64 = 12.3;
@@ -67,14 +67,14 @@ const QUICK: Effort = Effort {
 };
 
 /// The emulator, for as long as it is needed.
-struct Setting {
-    cloud: Cloud,
+pub(crate) struct Setting {
+    pub(crate) cloud: Cloud,
     _emulator: Process,
     _directory: TempDir,
 }
 
 impl Setting {
-    async fn set(programs: &Programs) -> Result<Self, Fault> {
+    pub(crate) async fn set(programs: &Programs) -> Result<Self, Fault> {
         let directory = TempDir::with_prefix("alibabacloud-bench-")?;
         let content = content::cloud(accounts(NODE_PODS), Some(LATENCY_MS));
         let (emulator, cloud) =
@@ -158,7 +158,7 @@ pub(crate) async fn hold(
 }
 
 /// Every pod once, all at the same moment.
-async fn fill(node: &Node, requests: &[MountRequest]) -> Result<(), Fault> {
+pub(crate) async fn fill(node: &Node, requests: &[MountRequest]) -> Result<(), Fault> {
     let driver = node.driver()?;
     let mounts = requests.iter().cloned();
     try_join_all(mounts.map(|request| driver.send(request, pods::PATIENCE))).await?;
@@ -319,6 +319,8 @@ async fn node_hours(
                 let what = "calls a pod-hour, own sessions, batches";
                 report.target(what, "<= 12.3", format!("{each:.1}"), each <= MOST_CALLS);
                 report.before("13.2");
+                let each = hour.logins as f64 / *pods as f64;
+                report.told("of these to STS", format!("{each:.1}"));
             }
             if variants.is_empty() {
                 report.told("ServiceAccount lookups in that hour", hour.lookups.to_string());

@@ -37,6 +37,8 @@ pub(crate) struct Hour {
     pub(crate) mounts: u64,
     /// To STS and KMS.
     pub(crate) calls: u64,
+    /// Of these, to STS.
+    pub(crate) logins: u64,
     /// To the Kubernetes API.
     pub(crate) lookups: u64,
 }
@@ -113,7 +115,9 @@ async fn republish(emulator: &Emulator, driver: &Driver, pods: usize) -> Result<
     let requests = emulator.requests();
     let (lookups, calls): (Vec<_>, Vec<_>) =
         requests.iter().partition(|request| request.service == "kubernetes");
-    Ok(Hour { mounts, calls: calls.len() as u64, lookups: lookups.len() as u64 })
+    let logins = calls.iter().filter(|request| request.service == "sts").count() as u64;
+    let (calls, lookups) = (calls.len() as u64, lookups.len() as u64);
+    Ok(Hour { mounts, calls, logins, lookups })
 }
 
 fn with_token(emulator: &Emulator, volume: PodVolume) -> PodVolume {

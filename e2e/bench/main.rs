@@ -1,5 +1,6 @@
 //! What the provider costs and how fast it is, beside bare requests and beside the official way.
 
+mod against;
 mod cgroup;
 mod chart;
 #[allow(dead_code, reason = "shared with the demonstration, which uses more of it")]
@@ -78,6 +79,9 @@ struct Options {
     /// With --tenants: only those whose names hold this, and docs/performance.md stays as it is.
     #[arg(long, requires = "tenants", value_name = "TEXT")]
     only: Option<String>,
+    /// Not the figures, but this build of the provider beside another, in turns: their ratios.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["soak", "quick", "tenants"])]
+    against: Option<PathBuf>,
     /// Only load for a profiler, for so many seconds: mounts answered from memory, or fetched.
     #[arg(long, value_name = "SECONDS", conflicts_with = "soak")]
     hold: Option<u64>,
@@ -142,6 +146,9 @@ async fn run(options: &Options, page: &Page) -> Result<(), Fault> {
     }
     if options.tenants {
         return tenants::run(&programs, page, options.only.as_deref()).await;
+    }
+    if let Some(other) = &options.against {
+        return against::run(&programs, page, other).await;
     }
     if let Some(seconds) = options.hold {
         return figures::hold(&programs, page, seconds, options.fetched, options.lanes).await;

@@ -182,6 +182,7 @@ const HOLD_NONE: &[&str] = &[
     "Malformed",
     "NameError",
     "Outcome",
+    "Part",
     "PathTranslation",
     "Position",
     "Priority",

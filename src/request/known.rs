@@ -2,13 +2,16 @@
 //! text, and parsing it is a fifth of what a mount from memory costs.
 
 use std::{
-    collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use super::objects::{Context, Object};
-use crate::digest::{Digest, Parts};
+use crate::{
+    digest::{Digest, Parts},
+    fair_cache::FairCache,
+    flight::lock,
+};
 
 /// Of memory, over all lists: a path can take fifty times its text.
 const MOST_BYTES: usize = 4 << 20;
@@ -16,20 +19,13 @@ const MOST_BYTES: usize = 4 << 20;
 /// A digest of the text and of all that its meaning depends on.
 type Key = Digest;
 
-#[derive(Default)]
-pub struct Known(Mutex<Lists>);
+/// They belong to nobody: one text serves all who write it.
+pub struct Known(Mutex<FairCache<(), Key, Arc<[Object]>>>);
 
-#[derive(Default)]
-struct Lists {
-    lists: HashMap<Key, List>,
-    bytes: usize,
-    uses: u64,
-}
-
-struct List {
-    objects: Arc<[Object]>,
-    bytes: usize,
-    used: u64,
+impl Default for Known {
+    fn default() -> Self {
+        Self(Mutex::new(FairCache::new(MOST_BYTES)))
+    }
 }
 
 impl Known {
@@ -40,39 +36,13 @@ impl Known {
         parse: impl FnOnce() -> Result<Vec<Object>, E>,
     ) -> Result<Arc<[Object]>, E> {
         let key = key(text, context);
-        {
-            let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            known.uses += 1;
-            let uses = known.uses;
-            if let Some(list) = known.lists.get_mut(&key) {
-                list.used = uses;
-                return Ok(list.objects.clone());
-            }
+        if let Some(objects) = lock(&self.0).get(&(), &key) {
+            return Ok(objects.clone());
         }
         let objects: Arc<[Object]> = parse()?.into();
         let bytes = objects.iter().map(Object::memory).sum();
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.keep(key, objects.clone(), bytes);
+        lock(&self.0).insert((), key, objects.clone(), bytes);
         Ok(objects)
-    }
-}
-
-impl Lists {
-    /// Instead of those that were not used for the longest time.
-    fn keep(&mut self, key: Key, objects: Arc<[Object]>, bytes: usize) {
-        if bytes > MOST_BYTES {
-            return;
-        }
-        while self.bytes + bytes > MOST_BYTES {
-            let oldest = self.lists.iter().min_by_key(|(_, list)| list.used).map(|(key, _)| *key);
-            let Some(oldest) = oldest.and_then(|key| self.lists.remove(&key)) else { break };
-            self.bytes -= oldest.bytes;
-        }
-        self.bytes += bytes;
-        let used = self.uses;
-        if let Some(same) = self.lists.insert(key, List { objects, bytes, used }) {
-            self.bytes -= same.bytes;
-        }
     }
 }
 
@@ -147,32 +117,7 @@ mod tests {
         }
         assert!(!ask(&long(11), "cn-hangzhou", "_", "0644").1);
         assert!(ask(&long(0), "cn-hangzhou", "_", "0644").1);
-        let lists = known.0.lock().unwrap();
-        assert!(lists.bytes <= MOST_BYTES && lists.bytes > MOST_BYTES / 2, "{}", lists.bytes);
-        assert_eq!(lists.bytes, lists.lists.values().map(|list| list.bytes).sum::<usize>());
-    }
-
-    #[test]
-    fn as_much_is_kept_as_there_is_room_for() {
-        let mut lists = Lists::default();
-        let mut keep = |key: u8, bytes: usize| {
-            lists.uses += 1;
-            lists.keep([key; 32], Vec::new().into(), bytes);
-            let mut kept: Vec<_> =
-                lists.lists.iter().map(|(key, list)| (key[0], list.bytes)).collect();
-            kept.sort_unstable();
-            assert_eq!(lists.bytes, kept.iter().map(|(_, bytes)| bytes).sum::<usize>());
-            kept
-        };
-        assert_eq!(keep(1, MOST_BYTES), [(1, MOST_BYTES)]);
-        // More than there can be room for takes nothing from anyone.
-        for more in [1, 2] {
-            assert_eq!(keep(2, MOST_BYTES + more), [(1, MOST_BYTES)]);
-        }
-        assert_eq!(keep(3, 8), [(3, 8)]);
-        assert_eq!(keep(4, MOST_BYTES - 8), [(3, 8), (4, MOST_BYTES - 8)]);
-        assert_eq!(keep(5, 1), [(4, MOST_BYTES - 8), (5, 1)]);
-        // Two mounts that parsed the same text at the same time.
-        assert_eq!(keep(5, 1), [(4, MOST_BYTES - 8), (5, 1)]);
+        let lists = lock(&known.0);
+        assert!(lists.size() <= MOST_BYTES && lists.size() > MOST_BYTES / 2, "{}", lists.size());
     }
 }
