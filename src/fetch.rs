@@ -21,6 +21,7 @@ use crate::{
     cloud::{Cause, Cloud, Failure, kms::Value, limiter::Priority},
     credentials::{Keyed, LoginKey, NoSession, Sessions},
     error::{Class, Error, Errors},
+    fair_cache::FairCache,
     flight::{Flights, Running, Waited, lock},
     identity::Identity,
     names::RoleArn,
@@ -105,9 +106,9 @@ pub struct Fetcher {
     mounts: AtomicU64,
     /// When a login last had all it asked the cloud for: its pods can wait for those that have
     /// nothing yet.
-    answered: Mutex<HashMap<LoginKey, Instant>>,
+    answered: Mutex<FairCache<(), LoginKey, Instant>>,
     /// The clamped intervals that were logged.
-    clamped: Mutex<HashSet<(LoginKey, Duration)>>,
+    clamped: Mutex<FairCache<(), (LoginKey, Duration), ()>>,
 }
 
 /// How long the cloud is waited for where last values stand ready.
@@ -142,15 +143,19 @@ impl Fetcher {
     ) -> Self {
         let (flights, batching) = (Arc::default(), Batching::new(kms_batch));
         let shared = Shared { cloud, sessions, values, flights, batching };
-        let (mounts, answered, clamped) = (AtomicU64::new(0), Mutex::default(), Mutex::default());
-        Self { shared: Arc::new(shared), mounts, answered, clamped }
+        Self {
+            shared: Arc::new(shared),
+            mounts: AtomicU64::new(0),
+            answered: Mutex::new(FairCache::new(MOST_ANSWERED)),
+            clamped: Mutex::new(FairCache::new(MOST_CLAMPED)),
+        }
     }
 
     /// Wipes what is over: sessions, and values that no mount can believe any more.
     pub fn sweep(&self) {
         self.shared.sessions.sweep();
         self.shared.values.sweep();
-        lock(&self.answered).retain(|_, at| at.elapsed() < ANSWERED_FOR);
+        lock(&self.answered).remove_if(|at| at.elapsed() >= ANSWERED_FOR);
     }
 
     /// Whether a value of each object is kept, however old: what a mount may be served, whatever the
@@ -182,7 +187,7 @@ impl Fetcher {
         }
         self.log_clamped(mount, *own.key(), interval);
         let mount = self.mounts.fetch_add(1, Relaxed);
-        let answered = || lock(&self.answered).get(own.key()).copied();
+        let answered = || lock(&self.answered).peek(&(), own.key()).copied();
         let has = values.oldest(&keys).or_else(answered);
         let reads = Reads { objects, keys: &keys, logins, interval };
         let stale = !interval.is_zero() && values.outlast(&keys, false, Stale::Throttled);
@@ -258,10 +263,8 @@ impl Fetcher {
     fn log_clamped(&self, mount: &Mount, login: LoginKey, interval: Duration) {
         let Some(asked) = mount.refresh.filter(|asked| *asked != interval) else { return };
         let mut clamped = lock(&self.clamped);
-        if clamped.len() >= MOST_CLAMPED {
-            clamped.clear();
-        }
-        if clamped.insert((login, asked)) {
+        if clamped.get(&(), &(login, asked)).is_none() {
+            clamped.insert((), (login, asked), (), 1);
             tracing::info!(
                 namespace = mount.pod.namespace,
                 pod = mount.pod.name,
@@ -273,11 +276,7 @@ impl Fetcher {
     }
 
     fn answered(&self, login: LoginKey) {
-        let mut answered = lock(&self.answered);
-        if answered.len() >= MOST_ANSWERED {
-            answered.clear();
-        }
-        answered.insert(login, Instant::now());
+        lock(&self.answered).insert((), login, Instant::now(), 1);
     }
 
     /// Joins the reads that are under way, makes the others, and waits for all of them. A read that

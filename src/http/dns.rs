@@ -9,7 +9,6 @@ pub mod message;
 mod query;
 
 use std::{
-    collections::HashMap,
     net::IpAddr,
     pin::pin,
     sync::{Arc, LazyLock, Mutex},
@@ -19,7 +18,10 @@ use std::{
 use futures::future::select;
 use tokio::time::{Instant, timeout};
 
-use crate::flight::{Flights, Waited, lock};
+use crate::{
+    fair_cache::FairCache,
+    flight::{Flights, Waited, lock},
+};
 use config::{Conf, Hosts, Watched};
 use message::{Family, Records};
 use query::Preferred;
@@ -86,7 +88,7 @@ pub(super) struct Dns {
     hosts: Watched<Hosts>,
     preferred: Preferred,
     /// Answers, and until when they hold.
-    cache: Mutex<HashMap<Question, (Instant, Found)>>,
+    cache: Mutex<FairCache<(), Question, (Instant, Found)>>,
     flights: Arc<Flights<Question, Found>>,
 }
 
@@ -103,7 +105,7 @@ impl Dns {
             conf: Watched::new(resolv_conf, Conf::parse),
             hosts: Watched::new(hosts, |text| Some(Hosts::parse(text))),
             preferred: Preferred::default(),
-            cache: Mutex::default(),
+            cache: Mutex::new(FairCache::new(MOST_CACHED)),
             flights: Arc::default(),
         }
     }
@@ -151,8 +153,8 @@ impl Dns {
     }
 
     fn cached(&self, question: &Question, now: Instant) -> Option<Found> {
-        let cache = lock(&self.cache);
-        let (until, found) = cache.get(question)?;
+        let mut cache = lock(&self.cache);
+        let (until, found) = cache.get(&(), question)?;
         (*until > now).then(|| found.clone())
     }
 
@@ -164,14 +166,7 @@ impl Dns {
             Err(error) => (error.is_negative().then_some(NEGATIVE_TTL), Err(error)),
         };
         if let Some(ttl) = ttl {
-            let mut cache = lock(&self.cache);
-            if cache.len() >= MOST_CACHED {
-                cache.retain(|_, (until, _)| *until > now);
-            }
-            if cache.len() >= MOST_CACHED {
-                cache.clear();
-            }
-            cache.insert(question, (now + ttl, found.clone()));
+            lock(&self.cache).insert((), question, (now + ttl, found.clone()), 1);
         }
         found
     }
