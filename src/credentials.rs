@@ -96,8 +96,8 @@ impl Keyed {
         Caller { login: self.pod, account: self.account }
     }
 
-    /// Whose room its sessions take: the pod's, or all pods' that share a login.
-    fn owner(&self) -> &LoginKey {
+    /// Whose room its sessions and values take: the pod's, or all pods' that share a login.
+    pub fn owner(&self) -> &LoginKey {
         match &*self.login {
             Login::Assume { base, .. } => base.owner(),
             _ => &self.pod,
@@ -140,7 +140,7 @@ const LOGIN_LIMIT: Duration = Duration::from_secs(240);
 const MAX_HELD: usize = 4096;
 /// How long a refused login is answered without asking again. Kubelet tries a mount that fails again
 /// after half a second, then twice as long each time.
-const REFUSED_FOR: Duration = Duration::from_secs(30);
+const REFUSED_FOR: Duration = Duration::from_secs(60);
 const MAX_REFUSALS: usize = 1024;
 /// As readiness says it.
 const NO_SESSION: &str = "no RAM session can be had";

@@ -16,7 +16,7 @@ use landlock::{
 };
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule,
+    SeccompRule, sock_filter,
 };
 
 /// What the operator wants of it.
@@ -222,7 +222,17 @@ const REFUSED: &[i64] = &[
 /// What sockets can speak: the driver, and the cloud with its name servers.
 const FAMILIES: [i32; 3] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6];
 
+/// Where x86-64's second set of numbers begins, with which kernels that have the x32 ABI take the same
+/// calls: a list of numbers alone would be passed by.
+const X32: u32 = 0x4000_0000;
+/// Where a filter finds the call's number (`struct seccomp_data`).
+const NUMBER: u32 = 0;
+
 fn refuse_calls() -> Result<(), seccompiler::Error> {
+    seccompiler::apply_filter(&filter()?)
+}
+
+fn filter() -> Result<BpfProgram, seccompiler::Error> {
     let other_family = FAMILIES.map(|family| {
         let family = u64::from(family.unsigned_abs());
         SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, family)
@@ -234,9 +244,18 @@ fn refuse_calls() -> Result<(), seccompiler::Error> {
     // An error and not the end of the process: a library that tries can go on without.
     let refusal = SeccompAction::Errno(libc::EPERM.unsigned_abs());
     let machine = std::env::consts::ARCH.try_into()?;
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, refusal, machine)?;
-    let program: BpfProgram = filter.try_into()?;
-    seccompiler::apply_filter(&program)
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, refusal.clone(), machine)?;
+    let mut program: BpfProgram = filter.try_into()?;
+    let step = |code: u32, jf, k| sock_filter { code: code as u16, jt: 0, jf, k };
+    program.splice(
+        0..0,
+        [
+            step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, NUMBER),
+            step(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, 1, X32),
+            step(libc::BPF_RET | libc::BPF_K, 0, refusal.into()),
+        ],
+    );
+    Ok(program)
 }
 
 #[cfg(test)]
@@ -274,6 +293,53 @@ mod tests {
         assert_eq!(lacks.suffices(Wanted::Auto), Ok(()));
         let why = lacks.suffices(Wanted::Require).unwrap_err();
         assert_eq!(why, "--sandbox is require, and missing are files: no Landlock");
+    }
+
+    /// What the kernel would do with a call, by the steps that filters here are made of.
+    fn verdict(program: &[sock_filter], number: u32, first_argument: u32) -> u32 {
+        let arch = match std::env::consts::ARCH {
+            "x86_64" => 0xc000_003e, // AUDIT_ARCH_X86_64
+            _ => 0xc000_00b7,        // AUDIT_ARCH_AARCH64
+        };
+        let (mut at, mut register) = (0, 0);
+        loop {
+            let sock_filter { code, jt, jf, k } = &program[at];
+            let jump = |taken: bool| usize::from(if taken { *jt } else { *jf });
+            at += 1;
+            match u32::from(*code) {
+                0x20 => {
+                    register = match k {
+                        0 => number,
+                        4 => arch,
+                        16 => first_argument,
+                        _ => 0,
+                    }
+                }
+                0x05 => at += *k as usize,
+                0x15 => at += jump(register == *k),
+                0x35 => at += jump(register >= *k),
+                0x06 => return *k,
+                code => panic!("step {code:#x}"),
+            }
+        }
+    }
+
+    #[test]
+    fn second_numbers_of_calls_are_refused_too() {
+        let program = filter().unwrap();
+        let refused = u32::from(SeccompAction::Errno(libc::EPERM.unsigned_abs()));
+        let allowed = u32::from(SeccompAction::Allow);
+        let number = |call: i64| u32::try_from(call).unwrap();
+        for call in [libc::SYS_execve, libc::SYS_bpf, libc::SYS_read] {
+            assert_eq!(verdict(&program, X32 | number(call), 0), refused, "{call}");
+        }
+        // x32 has numbers of its own for some, such as this one for execve.
+        assert_eq!(verdict(&program, X32 | 520, 0), refused);
+        assert_eq!(verdict(&program, number(libc::SYS_execve), 0), refused);
+        assert_eq!(verdict(&program, number(libc::SYS_read), 0), allowed);
+        let socket =
+            |family: i32| verdict(&program, number(libc::SYS_socket), family.unsigned_abs());
+        assert_eq!((socket(libc::AF_INET), socket(libc::AF_NETLINK)), (allowed, refused));
     }
 
     #[test]

@@ -68,11 +68,12 @@ pub struct Key {
 
 impl Key {
     pub fn new(login: &Keyed, read: &Read) -> Self {
-        Self::of(login.key(), login.pod(), read)
+        Self::of(login.key(), login.pod(), login.owner(), read)
     }
 
-    fn of(login: &LoginKey, pod: &LoginKey, read: &Read) -> Self {
-        Self { login: *login, owner: *pod, place: digest::joined(pod, read.digest()) }
+    fn of(login: &LoginKey, pod: &LoginKey, owner: &LoginKey, read: &Read) -> Self {
+        let place = digest::joined(pod, read.digest());
+        Self { login: *login, owner: *owner, place }
     }
 }
 
@@ -369,7 +370,7 @@ mod tests {
     }
 
     fn key(who: &LoginKey, read: &Read) -> Key {
-        Key::of(who, who, read)
+        Key::of(who, who, who, read)
     }
 
     fn values(room: usize) -> Values {
@@ -508,6 +509,20 @@ mod tests {
         assert_eq!(text(&values, WEB, &db).as_deref(), Some("planted"));
     }
 
+    /// As one that reads with many roles of other accounts does.
+    #[tokio::test(start_paused = true)]
+    async fn many_logins_of_one_pod_have_one_share_together() {
+        let (values, db) = (values(8192), read("db"));
+        keep(&values, WEB, &db, &value("planted", None));
+        let large = value(&"x".repeat(1000), None).unwrap();
+        for n in 100..200_u8 {
+            let role = [n; 32];
+            let key = Key::of(&role, &role, &API, &db);
+            values.keep(&key, Some(&large), MINUTE * 5, Instant::now());
+        }
+        assert_eq!(text(&values, WEB, &db).as_deref(), Some("planted"));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn the_next_try_has_what_the_last_one_left() {
         let (values, db) = (values(1 << 20), read("db"));
@@ -553,7 +568,7 @@ mod tests {
     async fn value_of_an_earlier_token_serves_in_an_outage_alone_and_only_with_a_session() {
         let (values, db) = (values(1 << 20).with_stale(MINUTE * 10, Duration::ZERO), read("db"));
         const POD: LoginKey = [7; 32];
-        let (old, new) = (Key::of(&WEB, &POD, &db), Key::of(&API, &POD, &db));
+        let (old, new) = (Key::of(&WEB, &POD, &POD, &db), Key::of(&API, &POD, &POD, &db));
         values.keep(&old, value("planted", None).as_ref(), MINUTE, Instant::now());
         assert!(values.all(&[new], MINUTE).is_none());
         values.leave([new].iter());
@@ -567,7 +582,7 @@ mod tests {
                 && values.outlast(&[new], true, Stale::Unanswered)
         );
         assert!(
-            values.last(&Key::of(&API, &API, &db), true, Stale::Unanswered).is_none(),
+            values.last(&Key::of(&API, &API, &API, &db), true, Stale::Unanswered).is_none(),
             "another pod's"
         );
         // A refusal of the new token ends what the old one read.

@@ -8,6 +8,7 @@ mod chart;
 mod cloud;
 mod content;
 mod curves;
+mod dead;
 #[allow(
     dead_code,
     unreachable_pub,

@@ -22,7 +22,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpSocket, TcpStream},
+    net::TcpSocket,
     task::JoinSet,
     time::{interval, sleep, timeout},
 };
@@ -33,6 +33,7 @@ use crate::{
     cgroup::Cgroup,
     cloud::Cloud,
     content::{self, NAMESPACE, account, role_arn, secret},
+    dead::{self, Dead},
     driver::{Driver, PodVolume},
     load::{millis, percentile},
     node::{Node, Place},
@@ -49,7 +50,6 @@ const THROTTLED: &str = "throttled";
 const LATENCY_MS: u64 = 20;
 const LARGE: usize = 30_000;
 const LARGE_SECRETS: usize = 500;
-const DEAD_HOSTS: usize = 70;
 
 /// Of the chart's container.
 const MEMORY: u64 = 64 << 20;
@@ -192,15 +192,6 @@ async fn tenants(cloud: &Cloud) -> Result<Vec<Tenant>, Fault> {
     let searches: String = (0..9)
         .map(|n| format!("  - {{path: '{sorts}', objectAlias: f{n}}}\n"))
         .fold("- objectName: greedy/list\n  jmesPath:\n".to_owned(), |all, entry| all + &entry);
-    // Eight hosts are the most for a volume, so that it takes nine of them to name seventy.
-    let dead = |volume: usize| -> String {
-        (0..210)
-            .map(|n| {
-                let host = (volume * 8 + n % 8) % DEAD_HOSTS;
-                format!("- {{objectName: greedy/dead-{n}, kmsEndpoint: kst-dead{host}.cryptoservice.kms.aliyuncs.com}}\n")
-            })
-            .collect()
-    };
     let roles = |volume: usize| -> String {
         (0..10)
             .map(|n| {
@@ -227,7 +218,7 @@ async fn tenants(cloud: &Cloud) -> Result<Vec<Tenant>, Fault> {
         quiet("nobody", Vec::new()),
         quiet("an object that KMS always throttles", of(GREEDY, 4, &throttled).await?),
         quiet("a login that STS always throttles", of(THROTTLED, 4, &throttled).await?),
-        quiet("70 hosts that do not answer", of(GREEDY, 9, &dead).await?),
+        quiet("70 hosts that do not answer", of(GREEDY, dead::VOLUMES, &dead::objects).await?),
         quiet("500 roles of another account", of(GREEDY, 50, &roles).await?),
         quiet("12 volumes of costly searches", of(GREEDY, 12, &|_| searches.clone()).await?),
         quiet("10 volumes of 900 long paths", of(GREEDY, 10, &paths).await?),
@@ -255,32 +246,6 @@ fn add_parameters(
     Ok(())
 }
 
-/// An address that drops what connects to it: its queue is full, and nobody empties it.
-struct Dead {
-    address: SocketAddr,
-    _listener: TcpListener,
-    _waiting: Vec<AbortOnDropHandle<()>>,
-}
-
-impl Dead {
-    async fn listen() -> Result<Self, Fault> {
-        let socket = TcpSocket::new_v4()?;
-        socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
-        let listener = socket.listen(1)?;
-        let address = listener.local_addr()?;
-        let connect = |_| {
-            AbortOnDropHandle::new(tokio::spawn(async move {
-                let held = TcpStream::connect(address).await;
-                std::future::pending::<()>().await;
-                drop(held);
-            }))
-        };
-        let waiting = (0..4).map(connect).collect();
-        sleep(Duration::from_millis(100)).await;
-        Ok(Self { address, _listener: listener, _waiting: waiting })
-    }
-}
-
 async fn beside(
     programs: &Programs,
     cloud: &Cloud,
@@ -291,7 +256,7 @@ async fn beside(
     let folder = TempDir::with_prefix("alibabacloud-tenants-audit-")?;
     let group = Cgroup::new("tenants", MEMORY, processors)?;
     let audit = format!("--audit={}", folder.path().join("audit.log").display());
-    let dead = format!("kst-dead*.cryptoservice.kms.aliyuncs.com={}", dead.address);
+    let dead = dead.resolve();
     let kms_ca = format!("--kms-ca-file={}", cloud.ca_file());
     let flags = [&*audit, &*kms_ca, "--audit-max-mib=1"];
     let place = Place { cgroup: Some(&group), resolve: Some(&dead) };

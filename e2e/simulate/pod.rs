@@ -144,12 +144,13 @@ impl Visitor {
 
 /// A pod is as old as the oldest that it holds.
 fn content(values: &[Fetched]) -> Option<Content> {
-    let mut oldest = Content { version: u64::MAX, told: u64::MAX };
+    let mut content = Content { version: u64::MAX, told: u64::MAX, newest: 0 };
     for value in values {
         let value = value.as_ref()?;
         let told = std::str::from_utf8(value.bytes.expose()).ok()?.parse().ok()?;
-        oldest.version = oldest.version.min(value.version.parse().ok()?);
-        oldest.told = oldest.told.min(told);
+        content.version = content.version.min(value.version.parse().ok()?);
+        content.told = content.told.min(told);
+        content.newest = content.newest.max(told);
     }
-    Some(oldest)
+    Some(content)
 }

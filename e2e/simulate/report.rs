@@ -36,6 +36,7 @@ fn cells(row: &Row<'_>) -> Vec<(&'static str, String)> {
         ("KMS throttled", percent(row.kms.throttled)),
         ("STS calls/s: peak, mean, answered", rates(&row.sts)),
         ("STS throttled", percent(row.sts.throttled)),
+        ("the cloud gave all of it after: p50, p90, p99, max", given(row)),
         ("all caught up after: p50, p90, p99, max", caught(row)),
         ("age of what is mounted: p50, p90, p99, max", times(row.ages)),
         ("first mounts waited: p50, p90, p99, max", times(&row.waited)),
@@ -55,7 +56,7 @@ pub(crate) fn text(rows: &[Row<'_>]) -> String {
     for row in rows {
         let _ = writeln!(text, "\n{}", row.title);
         for (name, value) in cells(row) {
-            let _ = writeln!(text, "  {name:44} {value}");
+            let _ = writeln!(text, "  {name:51} {value}");
         }
         for (reason, count) in &row.reasons {
             let _ = writeln!(text, "  {:44} {count} x {reason}", "");
@@ -168,6 +169,10 @@ fn caught(row: &Row<'_>) -> String {
         }
         Some(sample) => times(sample),
     }
+}
+
+fn given(row: &Row<'_>) -> String {
+    row.given.as_ref().map_or_else(|| "-".to_owned(), times)
 }
 
 fn times(sample: &Sample) -> String {

@@ -15,8 +15,9 @@ use crate::account::Account;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Content {
     pub(crate) version: u64,
-    /// When the cloud told it, in milliseconds.
+    /// When the cloud told the oldest of it, and the newest, in milliseconds.
     pub(crate) told: u64,
+    pub(crate) newest: u64,
 }
 
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub(crate) struct Seen {
     caught: Vec<bool>,
     /// How long after the mark each pod caught up, in seconds.
     pub(crate) caught_after: Vec<f64>,
+    /// How long after the mark the cloud gave each pod the last of what it caught up with.
+    pub(crate) given_after: Vec<f64>,
     /// How long each new pod waited for its first mount, in seconds.
     pub(crate) waited: Vec<f64>,
     /// Ages of what pods held, at each look, in seconds.
@@ -61,6 +64,7 @@ impl Tally {
         seen.mark = (self.now(), self.account.version());
         seen.caught.fill(false);
         seen.caught_after.clear();
+        seen.given_after.clear();
     }
 
     pub(crate) fn look(&self) {
@@ -134,6 +138,7 @@ impl Seen {
                 {
                     *caught = true;
                     self.caught_after.push(seconds(now.saturating_sub(told)));
+                    self.given_after.push(seconds(content.newest.saturating_sub(told)));
                 }
             }
             Err(reason) if self.counting => {

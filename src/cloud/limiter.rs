@@ -206,7 +206,7 @@ impl Limiter {
         // Where there is room, nobody waits any more who has not given up.
         let free = room.has(host) && room.may(host.is_proven(), unproven_of, &caller);
         if free && host.allows(&caller, priority, now, most) {
-            let unproven = host.take(&caller, priority.can_wait(), now);
+            let unproven = host.take(&caller, priority, now);
             return Ok(self.permit(&mut state, name, api, caller, unproven));
         }
         let idle = host.is_waited_for();
@@ -321,7 +321,7 @@ impl Limiter {
             let may = |caller: &Caller| room.may(proven, unproven_of, caller);
             let next = if room.has(host) { host.pop(now, most, may) } else { None };
             let taken = next.map(|(priority, waiter)| {
-                let unproven = host.take(&waiter.caller, priority.can_wait(), now);
+                let unproven = host.take(&waiter.caller, priority, now);
                 (waiter, unproven)
             });
             self.wake(&name, host, now);

@@ -49,15 +49,15 @@ impl Login {
 
 impl Callers {
     /// When the caller's next call may begin.
-    pub(super) fn next(&self, caller: &Caller, can_wait: bool, now: Instant) -> Instant {
+    pub(super) fn next(&self, caller: &Caller, priority: Priority, now: Instant) -> Instant {
         let login = self.logins.get(&caller.login).map(|login| &login.rate);
         let rates = login.into_iter().chain(self.accounts.get(&caller.account));
-        rates.map(|rate| rate.next(can_wait, now)).max().unwrap_or(now)
+        rates.map(|rate| rate.next(priority, now)).max().unwrap_or(now)
     }
 
     /// Whether its calls have to queue by themselves.
-    pub(super) fn holds(&self, caller: &Caller, can_wait: bool, now: Instant) -> bool {
-        self.next(caller, can_wait, now) > now || self.is_throttling(caller, now)
+    pub(super) fn holds(&self, caller: &Caller, priority: Priority, now: Instant) -> bool {
+        self.next(caller, priority, now) > now || self.is_throttling(caller, now)
     }
 
     pub(super) fn is_throttling(&self, caller: &Caller, now: Instant) -> bool {
@@ -66,12 +66,12 @@ impl Callers {
             || self.accounts.get(&caller.account).is_some_and(|rate| rate.is_throttling(now))
     }
 
-    pub(super) fn begin(&mut self, caller: &Caller, can_wait: bool, now: Instant) {
+    pub(super) fn begin(&mut self, caller: &Caller, priority: Priority, now: Instant) {
         if let Some(login) = self.logins.get_mut(&caller.login) {
-            login.rate.begin(can_wait, now);
+            login.rate.begin(priority, now);
         }
         if let Some(rate) = self.accounts.get_mut(&caller.account) {
-            rate.begin(can_wait, now);
+            rate.begin(priority, now);
         }
     }
 
@@ -93,8 +93,7 @@ impl Callers {
         let of_account = of_late().filter(|login| login.account == caller.account).count();
         let accounts = of_late().map(|login| login.account).collect::<HashSet<_>>().len();
         if of_account >= SEVERAL {
-            // It may be the only one that a quota is shared by, on many nodes: as slow as a host.
-            let rate = self.accounts.entry(caller.account).or_insert_with(Rate::of_host);
+            let rate = self.accounts.entry(caller.account).or_insert_with(Rate::of_account);
             rate.throttled(began, now);
         }
         accounts >= SEVERAL
@@ -128,7 +127,7 @@ impl Callers {
         let Self { logins, accounts } = self;
         logins.iter_mut().filter_map(move |(name, login)| {
             let (priority, _) = login.queue.first(among)?;
-            let at = |rate: &Rate| rate.next(priority.can_wait(), now);
+            let at = |rate: &Rate| rate.next(priority, now);
             let account = accounts.get(&login.account).map_or(now, at);
             Some(First { login: *name, priority, at: at(&login.rate).max(account) })
         })

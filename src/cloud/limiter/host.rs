@@ -76,10 +76,9 @@ impl Host {
         now: Instant,
         most: usize,
     ) -> bool {
-        let can_wait = priority.can_wait();
         self.has_room(now, most)
-            && self.rate.next(can_wait, now) <= now
-            && self.callers.next(caller, can_wait, now) <= now
+            && self.rate.next(priority, now) <= now
+            && self.callers.next(caller, priority, now) <= now
     }
 
     fn has_room(&self, now: Instant, most: usize) -> bool {
@@ -97,17 +96,17 @@ impl Host {
     }
 
     /// Counts a call that begins. Whether it is one to a host that never answered.
-    pub(super) fn take(&mut self, caller: &Caller, can_wait: bool, now: Instant) -> bool {
+    pub(super) fn take(&mut self, caller: &Caller, priority: Priority, now: Instant) -> bool {
         self.taken += 1;
         self.breaker.begin(now);
-        self.rate.begin(can_wait, now);
-        self.callers.begin(caller, can_wait, now);
+        self.rate.begin(priority, now);
+        self.callers.begin(caller, priority, now);
         !self.is_proven()
     }
 
     pub(super) fn wait(&mut self, waiter: Waiter, priority: Priority, now: Instant) {
         self.concurrency.reached(now);
-        if self.callers.holds(&waiter.caller, priority.can_wait(), now) {
+        if self.callers.holds(&waiter.caller, priority, now) {
             self.callers.wait(waiter, priority);
         } else {
             self.queue.push(priority, waiter);
@@ -155,7 +154,7 @@ impl Host {
         while let Some((priority, waiter)) = self.queue.first(among) {
             // Its caller may have been throttled since it began to wait.
             let caller = waiter.caller;
-            if !self.callers.holds(&caller, priority.can_wait(), now) {
+            if !self.callers.holds(&caller, priority, now) {
                 best = Some((priority, None));
                 break;
             }
@@ -166,14 +165,14 @@ impl Host {
                 best = Some((priority, Some(login)));
             }
         }
-        best.filter(|(priority, _)| self.rate.next(priority.can_wait(), now) <= now)
+        best.filter(|(priority, _)| self.rate.next(*priority, now) <= now)
     }
 
     /// When time alone may allow the next call.
     pub(super) fn next_look(&mut self, now: Instant) -> Option<Instant> {
         let breaker = self.breaker.next(self.named, now)?;
         let rate = &self.rate;
-        let at = |priority: Priority| rate.next(priority.can_wait(), now);
+        let at = |priority: Priority| rate.next(priority, now);
         let own = self.queue.first(Among::All).map(|(priority, _)| at(priority));
         let callers = self.callers.firsts(Among::All, now);
         let callers = callers.map(|first| first.at.max(at(first.priority)));

@@ -1,5 +1,7 @@
 //! Priority: who is served first where calls have to wait.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 /// The least is served first.
@@ -21,6 +23,11 @@ impl Priority {
         const MOUNTS: u64 = 16;
         let call = u64::try_from(call).unwrap_or(u64::MAX);
         Self { has, number: mount.saturating_add((call / CALLS).saturating_mul(MOUNTS)) }
+    }
+
+    /// For a refresh: for how long the pod has what it has.
+    pub(super) fn age(self, now: Instant) -> Option<Duration> {
+        self.has.map(|since| now.saturating_duration_since(since))
     }
 
     /// A refresh: the pod has what it needs.

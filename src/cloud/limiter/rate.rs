@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Priority;
 use crate::cloud::random_fraction;
 
 /// After a single throttled call, half as much more or less.
@@ -40,8 +41,15 @@ const FEW: f64 = 2.0;
 /// Between two refreshes there is a pause of this many calls: nodes that have all they need take less of
 /// a quota that is used up than those that do not (docs/simulation.md).
 const REFRESH_GAPS: u32 = 30;
+/// No pause between two refreshes is shorter than this many calls'.
+const LEAST_GAPS: u32 = 2;
 /// The same after a single throttled call, in pauses.
 const REFRESH_PAUSES: u32 = 6;
+/// For values older than this the pause is shorter by the square of their age: a node that is behind the
+/// others catches up with them. With five minutes, new pods waited a third longer (docs/simulation.md).
+const OLD: Duration = Duration::from_secs(7 * 60);
+/// Who is throttled alone is behind nobody: if always, its values grow old in vain.
+const NEVER_OLD: Duration = Duration::MAX;
 /// No pause between two refreshes is longer than this.
 const LONGEST_GAP: Duration = Duration::from_secs(60);
 /// How far back the rate is measured, in seconds.
@@ -51,6 +59,8 @@ const MEASURED: f64 = 10.0;
 pub(super) struct Rate {
     levels: u32,
     slowest: f64,
+    /// Refreshes of values older than this are held back for a shorter time.
+    old: Duration,
     /// When it was last throttled: calls that were under way then tell nothing new.
     throttled: Option<Instant>,
     /// How often, without a success in between.
@@ -63,46 +73,79 @@ pub(super) struct Rate {
     /// Calls a second of late, as of the last call.
     measured: f64,
     last: Option<Instant>,
-    /// When the next call may begin, and when one that can wait.
-    next: Option<(Instant, Instant)>,
+    pause: Option<Pause>,
+}
+
+/// How long calls are held back.
+#[derive(Clone, Copy, Debug)]
+struct Pause {
+    /// When the next call of a new pod may begin.
+    next: Instant,
+    /// When the last refresh began.
+    refreshed: Instant,
+    /// Between two calls.
+    gap: Duration,
+    /// Between two refreshes.
+    refresh_gap: Duration,
+}
+
+impl Pause {
+    /// `gaps`: between two refreshes.
+    fn new(now: Instant, gap: Duration, gaps: u32) -> Self {
+        let refresh_gap = (gap * gaps).min(LONGEST_GAP.max(gap));
+        Self { next: now + gap, refreshed: now, gap, refresh_gap }
+    }
+
+    /// When a pod whose values are so old may be refreshed.
+    fn refresh(&self, age: Duration, old: Duration) -> Instant {
+        let share = old.as_secs_f64() / age.max(old).as_secs_f64();
+        self.refreshed + self.refresh_gap.mul_f64(share * share).max(self.gap * LEAST_GAPS)
+    }
 }
 
 impl Rate {
     pub(super) fn of_host() -> Self {
-        Self::new(HOST_LEVELS, HOST_SLOWEST)
+        Self::new(HOST_LEVELS, HOST_SLOWEST, OLD)
+    }
+
+    /// As slow as a host, since its quota may be shared by many nodes.
+    pub(super) fn of_account() -> Self {
+        Self::new(HOST_LEVELS, HOST_SLOWEST, NEVER_OLD)
     }
 
     pub(super) fn of_caller() -> Self {
-        Self::new(CALLER_LEVELS, CALLER_SLOWEST)
+        Self::new(CALLER_LEVELS, CALLER_SLOWEST, NEVER_OLD)
     }
 
-    fn new(levels: u32, slowest: f64) -> Self {
+    fn new(levels: u32, slowest: f64, old: Duration) -> Self {
         Self {
             levels,
             slowest,
+            old,
             throttled: None,
             in_a_row: 0,
             level: 0,
             slowed: None,
             measured: 0.0,
             last: None,
-            next: None,
+            pause: None,
         }
     }
 
-    /// When the next call may begin; `can_wait`: for a pod that has what it needs.
-    pub(super) fn next(&self, can_wait: bool, now: Instant) -> Instant {
-        match self.next {
-            None => now,
-            Some((_, next)) if can_wait => next,
-            Some((next, _)) => next,
+    /// When the next call may begin.
+    pub(super) fn next(&self, priority: Priority, now: Instant) -> Instant {
+        match (self.pause, priority.age(now)) {
+            (None, _) => now,
+            (Some(pause), Some(age)) => pause.refresh(age, self.old),
+            (Some(pause), None) => pause.next,
         }
     }
 
     /// Whether it was throttled more than once of late, or calls are held back this moment.
     pub(super) fn is_throttling(&self, now: Instant) -> bool {
-        let held = |(next, refresh)| next > now || self.slowed.is_some() && refresh > now;
-        self.next.is_some_and(held)
+        let refresh =
+            |pause: &Pause| self.slowed.is_some() && pause.refresh(Duration::ZERO, self.old) > now;
+        self.pause.is_some_and(|pause| pause.next > now || refresh(&pause))
             || self.slowed.is_some_and(|(since, _)| now.duration_since(since) < OF_LATE)
     }
 
@@ -119,15 +162,18 @@ impl Rate {
         self.throttled.is_none_or(|at| now.duration_since(at) > OF_LATE * self.levels)
     }
 
-    /// `can_wait`: for a pod that has what it needs.
-    pub(super) fn begin(&mut self, can_wait: bool, now: Instant) {
+    pub(super) fn begin(&mut self, priority: Priority, now: Instant) {
         self.measured = self.measured_now(now) + 1.0 / MEASURED;
         self.last = Some(now);
-        let refresh = self.next.map(|(_, refresh)| refresh);
-        self.next = self.allowed(now).map(|allowed| Self::pauses(now, allowed));
-        if let (false, Some((_, next)), Some(refresh)) = (can_wait, &mut self.next, refresh) {
-            // New pods that come and come do not put off refreshes for ever.
-            *next = refresh.min(*next);
+        let last = self.pause;
+        self.pause = self.allowed(now).map(|allowed| Self::pause(now, allowed));
+        if let (Some(pause), Some(last)) = (&mut self.pause, last) {
+            // New pods that come and come do not put off refreshes for ever, nor refreshes new pods.
+            if priority.can_wait() {
+                pause.next = pause.next.min(last.next);
+            } else {
+                pause.refreshed = last.refreshed;
+            }
         }
     }
 
@@ -147,7 +193,7 @@ impl Rate {
         if self.level == 0 && quiet > 0 {
             self.slowed = None;
             let pause = PAUSE.mul_f64(0.5 + random_fraction());
-            self.next = Some((now + pause, now + pause * REFRESH_PAUSES));
+            self.pause = Some(Pause::new(now, pause, REFRESH_PAUSES));
             return;
         }
         self.level = (self.level + 1).min(self.levels);
@@ -155,14 +201,13 @@ impl Rate {
         let rate = self.allowed(now).map_or(rate, |allowed| allowed.min(rate));
         let allowed = (rate * SLOWER).max(self.slowest);
         self.slowed = Some((now, allowed));
-        self.next = Some(Self::pauses(now, allowed));
+        self.pause = Some(Self::pause(now, allowed));
     }
 
     /// Nodes that slowed down together should not go on together.
-    fn pauses(now: Instant, allowed: f64) -> (Instant, Instant) {
+    fn pause(now: Instant, allowed: f64) -> Pause {
         let gap = Duration::from_secs_f64((0.5 + random_fraction()) / allowed);
-        let refresh = (gap * REFRESH_GAPS).min(LONGEST_GAP.max(gap));
-        (now + gap, now + refresh)
+        Pause::new(now, gap, REFRESH_GAPS)
     }
 
     fn measured_now(&self, now: Instant) -> f64 {
@@ -188,9 +233,9 @@ mod tests {
     async fn speed(rate: &mut Rate, seconds: u32) -> f64 {
         let end = Instant::now() + Duration::from_secs(u64::from(seconds));
         let mut calls = 0;
-        while rate.next(false, Instant::now()) < end && calls < 100_000 {
-            sleep_until(rate.next(false, Instant::now())).await;
-            rate.begin(false, Instant::now());
+        while rate.next(Priority::default(), Instant::now()) < end && calls < 100_000 {
+            sleep_until(rate.next(Priority::default(), Instant::now())).await;
+            rate.begin(Priority::default(), Instant::now());
             calls += 1;
         }
         f64::from(calls) / f64::from(seconds)
@@ -199,7 +244,7 @@ mod tests {
     async fn after_calls(a_second: f64) -> Rate {
         let mut rate = Rate::of_host();
         for _ in 0..(a_second * 60.0) as usize {
-            rate.begin(false, Instant::now());
+            rate.begin(Priority::default(), Instant::now());
             advance(Duration::from_secs_f64(1.0 / a_second)).await;
         }
         rate
@@ -251,6 +296,42 @@ mod tests {
         advance(Duration::from_secs(240)).await;
         let fast = speed(&mut rate, 5).await;
         assert!(fast > 100.0, "{fast}");
+    }
+
+    fn refresh_of(age_s: u64) -> Priority {
+        Priority::of(0, 0, Some(Instant::now() - Duration::from_secs(age_s)))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refresh_waits_the_less_the_older_the_values_are() {
+        advance(Duration::from_secs(7200)).await;
+        let mut rate = after_calls(20.0).await;
+        throttle(&mut rate);
+        throttle(&mut rate);
+        let now = Instant::now();
+        let waits = |age_s| rate.next(refresh_of(age_s), now) - now;
+        let of_new_pods = rate.next(Priority::default(), now) - now;
+        assert_eq!(waits(60), waits(420));
+        assert!(waits(840) < waits(420).mul_f64(0.26), "{:?} {:?}", waits(840), waits(420));
+        assert_eq!(waits(7000), of_new_pods * LEAST_GAPS);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refreshes_and_new_pods_do_not_put_off_each_other() {
+        advance(Duration::from_secs(60)).await;
+        let mut rate = after_calls(20.0).await;
+        throttle(&mut rate);
+        throttle(&mut rate);
+        let of_new_pod = rate.next(Priority::default(), Instant::now());
+        rate.begin(refresh_of(60), Instant::now());
+        assert!(rate.next(Priority::default(), Instant::now()) <= of_new_pod);
+        let of_refresh = rate.next(refresh_of(60), Instant::now());
+        for _ in 0..100 {
+            advance(Duration::from_millis(100)).await;
+            rate.begin(Priority::default(), Instant::now());
+        }
+        // By a gap that differs by chance, and not by the ten seconds.
+        assert!(rate.next(refresh_of(60), Instant::now()) < of_refresh + Duration::from_secs(4));
     }
 
     #[tokio::test(start_paused = true)]
