@@ -90,7 +90,7 @@ $(FUZZ):
 # Against the unit tests first, but for the slowest, which reach none of it; what these let pass, against
 # the end-to-end tests that are about it.
 mutants: export CARGO_PROFILE_DEV_DEBUG := 0
-mutants: $(MUTANTS) toolchain ## changes to the code that no test notices (hours; PART='--file src/values.rs' for less)
+mutants: $(MUTANTS) toolchain ## changes to the code that no test notices (hours; PART='--file src/value_cache.rs' for less)
 	mkdir -p $(TARGET)
 	-$(MUTANTS) mutants --output $(TARGET) --timeout 30 --cargo-arg=--lib $(PART) \
 	  -- -- --skip server:: --skip admin::

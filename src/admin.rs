@@ -39,7 +39,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use crate::standing::Standing;
+use crate::readiness::Readiness;
 use check::Check;
 use peers::Peers;
 
@@ -81,7 +81,7 @@ pub struct AdminState {
     /// Where liveness is asked for, `/healthz` if nobody configured another.
     pub health_path: String,
     pub socket_path: PathBuf,
-    pub standing: Arc<Standing>,
+    pub readiness: Arc<Readiness>,
     /// Cancelled from the moment on at which the provider stops taking new calls.
     pub draining: CancellationToken,
     /// `None` where the operator does not want them served.
@@ -93,7 +93,7 @@ impl fmt::Debug for AdminState {
         f.debug_struct("AdminState")
             .field("health_path", &self.health_path)
             .field("socket_path", &self.socket_path)
-            .field("standing", &self.standing)
+            .field("readiness", &self.readiness)
             .finish_non_exhaustive()
     }
 }
@@ -218,7 +218,7 @@ async fn healthz_or_not_found(State(served): State<Served>, request: Request) ->
 }
 
 async fn readyz(State(Served { state, check }): State<Served>) -> Response {
-    let mut reasons = state.standing.reasons();
+    let mut reasons = state.readiness.reasons();
     reasons.extend(check.outcome().await.err());
     if state.draining.is_cancelled() {
         reasons.push("draining: the provider is shutting down".to_owned());

@@ -6,7 +6,6 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
     admin::{Admin, AdminState, MetricsText},
-    aside::Aside,
     audit::Audit,
     cloud::{Cloud, endpoint::Service, trust::Clients},
     config::{Config, MetadataOptions},
@@ -17,11 +16,12 @@ use crate::{
     memory::Memory,
     mount::Provider,
     names::Region,
-    request::known::Known,
+    offload::Offload,
+    readiness::Readiness,
+    request::object_cache::ObjectCache,
     server::{self, Socket},
-    standing::Standing,
     telemetry::Metrics,
-    values::Values,
+    value_cache::ValueCache,
 };
 
 /// The name that `spec.provider` of a SecretProviderClass has.
@@ -34,7 +34,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub struct App {
     provider: Provider,
-    standing: Arc<Standing>,
+    readiness: Arc<Readiness>,
     socket: Socket,
     admin: Admin,
     health_path: String,
@@ -64,9 +64,9 @@ impl App {
             (&oos, "OOS does not answer"),
         ];
         let watched = watched.map(|(endpoint, what)| (endpoint.host().to_owned(), what));
-        let standing = Arc::new(Standing::new(watched.into()));
+        let readiness = Arc::new(Readiness::new(watched.into()));
         let cloud = Cloud::new(clients, metrics.clone(), config.kms_calls, config.oos_calls)
-            .with_standing(standing.clone());
+            .with_readiness(readiness.clone());
         let cloud = Arc::new(cloud);
         let warmed = cloud.clone();
         tokio::task::spawn_blocking(move || warmed.warm());
@@ -84,13 +84,13 @@ impl App {
             "starting"
         );
         let sessions = Sessions::new(cloud.clone(), sts, metadata, metrics.clone());
-        let values = Values::new(config.value_cache_bytes, metrics.clone())?;
+        let values = ValueCache::new(config.value_cache_bytes, metrics.clone())?;
         let values = values.with_stale(config.outage_grace, config.stale_while_throttled);
         let values = Arc::new(values.with_most(config.freshness.most));
         let provider = Provider {
             endpoints,
-            known: Known::default(),
-            aside: Aside::default(),
+            objects: ObjectCache::default(),
+            offload: Offload::default(),
             memory: Memory::default(),
             policy: config.policy,
             service_accounts: ServiceAccounts::new(config.api_server),
@@ -105,7 +105,7 @@ impl App {
         let socket = Socket::bind(&config.provider_volume, SOCKET).map_err(|e| e.to_string())?;
         let (health_path, drain) = (config.health_path, config.drain_timeout);
         let serve_metrics = config.serve_metrics;
-        Ok(Self { provider, standing, socket, admin, health_path, serve_metrics, drain })
+        Ok(Self { provider, readiness, socket, admin, health_path, serve_metrics, drain })
     }
 
     pub fn admin_address(&self) -> std::io::Result<SocketAddr> {
@@ -118,7 +118,7 @@ impl App {
         let state = AdminState {
             health_path: self.health_path,
             socket_path: self.socket.path().to_owned(),
-            standing: self.standing,
+            readiness: self.readiness,
             draining: shutdown.clone(),
             metrics: self
                 .serve_metrics

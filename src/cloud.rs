@@ -27,7 +27,7 @@ use zeroize::Zeroizing;
 
 pub use failure::{Cause, Failure};
 
-use crate::{digest::Digest, secret::Secret, standing::Standing, telemetry::Metrics};
+use crate::{digest::Digest, readiness::Readiness, secret::Secret, telemetry::Metrics};
 use endpoint::{Endpoint, Service};
 use limiter::{Granted, Limiter, Priority, Target};
 use sign::{Keys, Unsigned};
@@ -145,7 +145,7 @@ pub struct Cloud {
     sts_calls: Limiter,
     kms_calls: Limiter,
     oos_calls: Limiter,
-    standing: Arc<Standing>,
+    readiness: Arc<Readiness>,
 }
 
 /// Logins of many pods at once; the operator has no setting for these.
@@ -164,17 +164,17 @@ impl Cloud {
             sts_calls: Limiter::new(STS_CALLS),
             kms_calls: Limiter::new(kms_calls),
             oos_calls: Limiter::new(oos_calls),
-            standing: Arc::default(),
+            readiness: Arc::default(),
         }
     }
 
     /// Watches the operator's own hosts there.
-    pub fn with_standing(self, standing: Arc<Standing>) -> Self {
-        Self { standing, ..self }
+    pub fn with_readiness(self, readiness: Arc<Readiness>) -> Self {
+        Self { readiness, ..self }
     }
 
-    pub fn standing(&self) -> &Standing {
-        &self.standing
+    pub fn readiness(&self) -> &Readiness {
+        &self.readiness
     }
 
     /// Takes some milliseconds, which the first call then need not.
@@ -299,7 +299,11 @@ impl Cloud {
         }
         let unanswered = outcome.as_ref().err().filter(|failure| failure.is_unanswered());
         let why = unanswered.map(|failure| || failure.what());
-        self.standing.host(call.endpoint.host(), &caller.login, why.as_ref().map(|why| why as _));
+        self.readiness.record_host(
+            call.endpoint.host(),
+            &caller.login,
+            why.as_ref().map(|why| why as _),
+        );
         let label = outcome.as_ref().map_or_else(Failure::label, |_| "OK");
         self.metrics.cloud_call(call.api.name(), label, started.elapsed());
         outcome.map_err(Ended::Failed)

@@ -32,7 +32,7 @@ use crate::{
     sandbox::{self, Reach},
     telemetry::log::LogFormat,
     text::quoted,
-    values::Freshness,
+    value_cache::Freshness,
 };
 use flags::Flags;
 use settings::Settings;

@@ -24,9 +24,10 @@ use crate::{
     digest::{Digest, Parts},
     error::{Class, Error},
     fair_cache::FairCache,
-    flight::{Flights, Running, Waited, lock},
     names::{OidcProviderArn, RoleArn},
     secret::Secret,
+    singleflight::{Group, Waited, Waiter},
+    sync::lock,
     telemetry::Metrics,
 };
 use metadata::Metadata;
@@ -180,7 +181,7 @@ struct Inner {
     metadata: Metadata,
     metrics: Arc<Metrics>,
     held: Mutex<FairCache<LoginKey, LoginKey, Held>>,
-    flights: Arc<Flights<LoginKey, Outcome>>,
+    in_flight: Arc<Group<LoginKey, Outcome>>,
     /// Logins that STS refused a short while ago.
     refusals: Mutex<FairCache<LoginKey, LoginKey, (Instant, NoSession)>>,
 }
@@ -204,7 +205,7 @@ impl Sessions {
             metadata,
             metrics,
             held: Mutex::new(FairCache::new(MAX_HELD)),
-            flights: Arc::default(),
+            in_flight: Arc::default(),
             refusals: Mutex::new(FairCache::new(MAX_REFUSALS)),
         }))
     }
@@ -238,15 +239,15 @@ impl Sessions {
             return Err(refused);
         }
         match self.log_in(keyed, priority).until(deadline).await {
-            Waited::Landed(outcome) => outcome.map(Proof::Session),
-            Waited::OutOfTime(Some(outcome)) => {
+            Waited::Completed(outcome) => outcome.map(Proof::Session),
+            Waited::TimedOut(Some(outcome)) => {
                 outcome.map(Proof::Session).map_err(|so_far| NoSession { late: true, ..so_far })
             }
             Waited::Lost => {
                 let error = Error::new(Class::Internal, "getting a RAM session failed inside");
                 Err(NoSession::unanswered(error))
             }
-            Waited::OutOfTime(None) => {
+            Waited::TimedOut(None) => {
                 let what =
                     format!("{} has not answered in the mount's time", login.asked(&self.0.sts));
                 let error = Error::new(Class::Internal, what)
@@ -302,9 +303,9 @@ impl Sessions {
         self.0.metrics.sessions(held.len());
     }
 
-    fn log_in(&self, keyed: &Keyed, priority: Priority) -> Running<Outcome> {
-        let (running, pilot) = self.0.flights.board(keyed.key);
-        if let Some(pilot) = pilot {
+    fn log_in(&self, keyed: &Keyed, priority: Priority) -> Waiter<Outcome> {
+        let (waiter, leader) = self.0.in_flight.join(keyed.key);
+        if let Some(leader) = leader {
             let (sessions, keyed) = (self.clone(), keyed.clone());
             tokio::spawn(async move {
                 let Keyed { login, key, .. } = &keyed;
@@ -314,14 +315,14 @@ impl Sessions {
                 if let Some(session) = held
                     && session.renew_at > Instant::now()
                 {
-                    return pilot.land(Ok(session));
+                    return leader.complete(Ok(session));
                 }
-                let trouble = |error| pilot.note(Err(error));
-                let mut deadline = pilot.asked() + LOGIN_LIMIT;
+                let trouble = |error| leader.interim(Err(error));
+                let mut deadline = leader.asked() + LOGIN_LIMIT;
                 let mut outcome = sessions.ask(&keyed, priority, deadline, &trouble).await;
                 // Whoever joined meanwhile will come back as well.
                 while matches!(&outcome, Err(failed) if failed.late) {
-                    let later = pilot.asked() + LOGIN_LIMIT;
+                    let later = leader.asked() + LOGIN_LIMIT;
                     if later <= deadline {
                         break;
                     }
@@ -329,10 +330,10 @@ impl Sessions {
                     outcome = sessions.ask(&keyed, priority, deadline, &trouble).await;
                 }
                 sessions.watch(login, outcome.as_ref().err().map(|failed| &*failed.error));
-                pilot.land(sessions.keep(*keyed.owner(), *key, outcome));
+                leader.complete(sessions.keep(*keyed.owner(), *key, outcome));
             });
         }
-        running
+        waiter
     }
 
     /// Failures that are the operator's to mend, and not one role's owner's.
@@ -343,11 +344,11 @@ impl Sessions {
                 || error.class == Class::Unusable
                 || code.starts_with("AuthenticationFail.OIDCToken")
         };
-        let standing = self.0.cloud.standing();
+        let readiness = self.0.cloud.readiness();
         match error {
-            None => standing.seen(NO_SESSION, None),
+            None => readiness.record(NO_SESSION, None),
             Some(error) if operators(&error) => {
-                standing.seen(NO_SESSION, Some(&|| format!("{}; {}", error.what, error.fix)));
+                readiness.record(NO_SESSION, Some(&|| format!("{}; {}", error.what, error.fix)));
             }
             Some(_) => {}
         }

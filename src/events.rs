@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::{digest::Digest, flight::lock};
+use crate::{digest::Digest, sync::lock};
 
 /// How long the API server keeps an Event (kube-apiserver: `--event-ttl`).
 const EVENT_LIFETIME: Duration = Duration::from_secs(3600);

@@ -22,16 +22,17 @@ use crate::{
     credentials::{Keyed, LoginKey, NoSession, Sessions},
     error::{Class, Error, Errors},
     fair_cache::FairCache,
-    flight::{Flights, Running, Waited, lock},
     identity::Identity,
     names::RoleArn,
     request::{
         Mount,
         objects::{Object, Read, Source},
     },
-    values::{Key, Stale, Values},
+    singleflight::{Group, Waited, Waiter},
+    sync::lock,
+    value_cache::{Key, Stale, ValueCache},
 };
-use call::{Batching, Caller, Flight, plans};
+use call::{Batching, Caller, PendingRead, plans};
 use stale::refreshed_by;
 
 /// What the cloud holds for one object; `None` for an optional one that does not exist.
@@ -126,8 +127,8 @@ const FEW: usize = 16;
 struct Shared {
     cloud: Arc<Cloud>,
     sessions: Sessions,
-    values: Arc<Values>,
-    flights: Arc<Flights<Key, Outcome>>,
+    values: Arc<ValueCache>,
+    in_flight: Arc<Group<Key, Outcome>>,
     batching: Batching,
 }
 
@@ -138,11 +139,11 @@ impl Fetcher {
     pub fn new(
         cloud: Arc<Cloud>,
         sessions: Sessions,
-        values: Arc<Values>,
+        values: Arc<ValueCache>,
         kms_batch: bool,
     ) -> Self {
-        let (flights, batching) = (Arc::default(), Batching::new(kms_batch));
-        let shared = Shared { cloud, sessions, values, flights, batching };
+        let (in_flight, batching) = (Arc::default(), Batching::new(kms_batch));
+        let shared = Shared { cloud, sessions, values, in_flight, batching };
         Self {
             shared: Arc::new(shared),
             mounts: AtomicU64::new(0),
@@ -179,7 +180,7 @@ impl Fetcher {
         let (own, logins) = (&identity.login, logins(identity, objects));
         let reads = logins.iter().zip(objects);
         let keys: Vec<Key> = reads.map(|(login, object)| Key::new(login, &object.read)).collect();
-        if let Some(kept) = values.all(&keys, interval)
+        if let Some(kept) = values.get_fresh(&keys, interval)
             // What is missing may be left out of this mount, or not.
             && kept.iter().zip(objects).all(|(kept, object)| kept.is_some() || object.optional)
         {
@@ -190,7 +191,7 @@ impl Fetcher {
         let answered = || lock(&self.answered).peek(&(), own.key()).copied();
         let has = values.oldest(&keys).or_else(answered);
         let reads = Reads { objects, keys: &keys, logins, interval };
-        let stale = !interval.is_zero() && values.outlast(&keys, false, Stale::Throttled);
+        let stale = !interval.is_zero() && values.can_serve_stale(&keys, false, Stale::Throttled);
         if stale && self.is_throttled(own, &reads) {
             let mut open = reads.open();
             open.retain(|(key, ..)| !values.is_fresh(key, interval));
@@ -200,7 +201,7 @@ impl Fetcher {
             }
         }
         // One login, told once if it fails, before many calls that need it.
-        let own_values = values.outlast(&keys, false, Stale::Unanswered);
+        let own_values = values.can_serve_stale(&keys, false, Stale::Unanswered);
         let deadline = if own_values { patient(deadline) } else { deadline };
         let own_reads = objects.iter().any(|object| object.read.cross_account_role.is_none());
         if own_reads
@@ -213,7 +214,7 @@ impl Fetcher {
                 drop(self.begin(reads.open(), (mount, has), interval, until));
             }
             if refusal {
-                keys.iter().for_each(|key| values.drop_one(key));
+                keys.iter().for_each(|key| values.remove(key));
             }
             let error = identity.mended(*error);
             let failed = |_| ReadEnd { throttled, ..ReadEnd::failed(error.clone(), refusal) };
@@ -223,13 +224,13 @@ impl Fetcher {
                 false => Err(error),
             };
         }
-        let deadline = match !own_values && values.outlast(&keys, true, Stale::Unanswered) {
+        let deadline = match !own_values && values.can_serve_stale(&keys, true, Stale::Unanswered) {
             true => patient(deadline),
             false => deadline,
         };
         // STS took this login: what the pod read with an earlier token is its own.
         let proved = sessions.hold(own);
-        let stale = !interval.is_zero() && values.outlast(&keys, proved, Stale::Throttled);
+        let stale = !interval.is_zero() && values.can_serve_stale(&keys, proved, Stale::Throttled);
         let read = self.read((mount, has), &reads, deadline);
         let outcomes = if stale {
             tokio::select! {
@@ -254,7 +255,7 @@ impl Fetcher {
             self.answered(*own.key());
         } else if !self.fall_back(objects, &keys, &mut ends, sessions.hold(own)) {
             let got = |key: &&Key| matches!(outcomes.get(*key), Some((_, Ok(_))));
-            values.leave(keys.iter().filter(got));
+            values.mark_partial(keys.iter().filter(got));
         }
         Ok(ends)
     }
@@ -289,7 +290,7 @@ impl Fetcher {
     ) -> HashMap<Key, (Origin, Outcome)> {
         let mut outcomes = HashMap::new();
         let mut open = reads.open();
-        open.retain(|(key, ..)| match self.shared.values.left(key, reads.interval) {
+        open.retain(|(key, ..)| match self.shared.values.get_partial(key, reads.interval) {
             Some(Some(left)) => {
                 outcomes.insert(*key, (Origin::Memory, Ok(left)));
                 false
@@ -299,10 +300,10 @@ impl Fetcher {
         while !open.is_empty() {
             let waits = self.begin(std::mem::take(&mut open), turn, reads.interval, deadline);
             // One after another: the calls go on by themselves, and all waits end at one time.
-            for Wait { key, read, login, joined, running } in waits {
-                let outcome = match running.until(deadline).await {
-                    Waited::Landed(outcome) | Waited::OutOfTime(Some(outcome)) => outcome,
-                    Waited::OutOfTime(None) => {
+            for Wait { key, read, login, joined, waiter } in waits {
+                let outcome = match waiter.until(deadline).await {
+                    Waited::Completed(outcome) | Waited::TimedOut(Some(outcome)) => outcome,
+                    Waited::TimedOut(None) => {
                         let (api, endpoint) = (call::api(&read), &read.endpoint);
                         Err(Missed::Failed(Failure::new(api, endpoint, Cause::TimedOut)))
                     }
@@ -332,12 +333,12 @@ impl Fetcher {
     ) -> Vec<Wait> {
         let (mut waits, mut ours) = (Vec::new(), Vec::new());
         for (key, read, login) in open {
-            let (running, pilot) = self.shared.flights.board(key);
-            let joined = pilot.is_none();
-            if let Some(pilot) = pilot {
-                ours.push(Flight { read: read.clone(), login: login.clone(), pilot });
+            let (waiter, leader) = self.shared.in_flight.join(key);
+            let joined = leader.is_none();
+            if let Some(leader) = leader {
+                ours.push(PendingRead { read: read.clone(), login: login.clone(), leader });
             }
-            waits.push(Wait { key, read, login, joined, running });
+            waits.push(Wait { key, read, login, joined, waiter });
         }
         let plans = plans(ours, &self.shared.batching).into_iter().enumerate();
         let mut calls = plans.map(|(call, plan)| {
@@ -372,7 +373,7 @@ struct Wait {
     read: Arc<Read>,
     login: Keyed,
     joined: bool,
-    running: Running<Outcome>,
+    waiter: Waiter<Outcome>,
 }
 
 impl Reads<'_> {

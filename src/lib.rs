@@ -8,7 +8,6 @@
 
 pub mod admin;
 pub mod app;
-pub mod aside;
 pub mod audit;
 pub mod cloud;
 pub mod command;
@@ -19,24 +18,26 @@ pub mod error;
 pub mod events;
 mod fair_cache;
 pub mod fetch;
-pub mod flight;
 pub mod http;
 pub mod identity;
+pub mod idle;
 pub mod memory;
 pub mod mount;
 pub mod names;
+pub mod offload;
 pub mod project;
-pub mod quiet;
+pub mod readiness;
 pub mod request;
 pub mod response;
 pub mod sandbox;
 pub mod secret;
 pub mod server;
-pub mod standing;
+pub mod singleflight;
+pub mod sync;
 pub mod telemetry;
 pub mod text;
 pub mod turns;
-pub mod values;
+pub mod value_cache;
 pub mod yaml;
 
 /// The driver's contract, generated from `proto/service.proto`.

@@ -10,7 +10,6 @@ use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Request, Response, Status};
 
 use crate::{
-    aside::{self, Aside},
     audit::Audit,
     cloud::endpoint::Endpoints,
     error::{Class, Error, Errors},
@@ -18,14 +17,15 @@ use crate::{
     fetch::{Fetcher, Origin, whole},
     identity::{self, Policy, kubernetes::ServiceAccounts},
     memory::Memory,
+    offload::{self, Offload},
     pb::{self, csi_driver_provider_server::CsiDriverProvider},
     project::{self, project},
-    request::{self, known::Known, objects::Object},
+    request::{self, object_cache::ObjectCache, objects::Object},
     response::respond,
     server::{AnswerRoom, Deadline, LARGEST_CALL, LeftUnread, RequestRoom},
     telemetry::Metrics,
     turns::Turn,
-    values::Freshness,
+    value_cache::Freshness,
 };
 use account::Account;
 use seen::Seen;
@@ -33,8 +33,8 @@ use seen::Seen;
 #[derive(Debug)]
 pub struct Provider {
     pub endpoints: Endpoints,
-    pub known: Known,
-    pub aside: Aside,
+    pub objects: ObjectCache,
+    pub offload: Offload,
     pub memory: Memory,
     pub policy: Policy,
     pub service_accounts: ServiceAccounts,
@@ -69,15 +69,15 @@ impl Provider {
         }
         let bytes = request.attributes.len();
         // Read twice only where somebody may have to wait.
-        let large = aside::is_large(bytes);
+        let large = offload::is_large(bytes);
         let namespace = if large { request::namespace(&request) } else { String::new() };
         // A large request keeps others from being read.
         let soon = deadline.min(Instant::now() + UNPARSED);
         let until = if of_request.is_some() { soon } else { deadline };
         let mut of_objects = self.memory.objects(&namespace, bytes, until).await?;
-        let parse = || request::parse(request, &self.endpoints, &self.known, &mut seen.caller);
-        let place = self.aside.place(&namespace, bytes, deadline).await?;
-        let parsed = aside::work(place.as_ref(), parse);
+        let parse = || request::parse(request, &self.endpoints, &self.objects, &mut seen.caller);
+        let place = self.offload.acquire(&namespace, bytes, deadline).await?;
+        let parsed = offload::run(place.as_ref(), parse);
         drop((place, of_request));
         account.caller(&seen.caller);
         let mount = parsed?;
@@ -108,12 +108,12 @@ impl Provider {
         self.metrics.answered(seen.from);
         seen.log_stale(&ends);
         let bytes = project::to_search(&mount.objects, &values);
-        let place = self.aside.place(namespace, bytes, deadline).await?;
+        let place = self.offload.acquire(namespace, bytes, deadline).await?;
         // Nobody knows how much a search will find: its place is kept until that has room too.
         let copied = if place.is_none() { project::to_copy(&mount.objects, &values) } else { 0 };
         let room = self.memory.answer(namespace, copied, deadline).await?;
         let work = || project(&mount.objects, &values);
-        let projection = aside::work(place.as_ref(), work)?;
+        let projection = offload::run(place.as_ref(), work)?;
         let found = if place.is_some() { projection.bytes() } else { 0 };
         let room = room.or(self.memory.answer(namespace, found, deadline).await?);
         drop(place);

@@ -6,9 +6,9 @@ mod attributes;
 pub mod caller;
 pub mod file;
 pub mod hints;
-pub mod known;
 mod login;
 pub mod mistakes;
+pub mod object_cache;
 pub mod objects;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -28,9 +28,9 @@ use attributes::{
 use caller::{Caller, Via};
 use file::{FileMode, PathTranslation};
 use hints::Kind;
-use known::Known;
 use login::{node_publish_keys, token};
 use mistakes::Mistakes;
+use object_cache::ObjectCache;
 use objects::Object;
 
 /// What a pod asks for.
@@ -113,7 +113,7 @@ pub fn namespace(request: &pb::MountRequest) -> String {
 pub fn parse(
     mut request: pb::MountRequest,
     endpoints: &Endpoints,
-    known: &Known,
+    cache: &ObjectCache,
     caller: &mut Caller,
 ) -> Result<Mount, Errors> {
     let attributes = Attributes::read(&mut request.attributes)?;
@@ -143,8 +143,8 @@ pub fn parse(
         mode: mode.unwrap_or_default(),
     };
     let text = attributes.get("objects").unwrap_or_default();
-    let objects = known
-        .or_parse(text, &context, || objects::parse(text, &context))
+    let objects = cache
+        .get_or_parse(text, &context, || objects::parse(text, &context))
         .map_err(|found| mistakes.append(found))
         .ok();
     if let Some(errors) = mistakes.into_errors() {

@@ -27,9 +27,9 @@ use tower::Service;
 use tracing::{debug, error, info, warn};
 
 use crate::{
+    idle::InFlight,
     memory,
     pb::csi_driver_provider_server::{CsiDriverProvider, CsiDriverProviderServer},
-    quiet::Activity,
     turns::Turns,
 };
 
@@ -114,8 +114,8 @@ pub async fn serve<P: CsiDriverProvider>(
 async fn serve_connection(stream: UnixStream, edge: Edge, shutdown: CancellationToken) {
     let stream = AuthorityFix::new(stream);
     let peer = stream.connect_info();
-    let activity = Activity::default();
-    let calls = activity.clone();
+    let in_flight = InFlight::default();
+    let calls = in_flight.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer.clone());
         let under_way = calls.begin();
@@ -141,7 +141,7 @@ async fn serve_connection(stream: UnixStream, edge: Edge, shutdown: Cancellation
             connection.await
         }
         // Its buffers hold tokens and values. The driver opens another for its next call.
-        () = activity.over() => {
+        () = in_flight.idle() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::flight::lock;
+use crate::sync::lock;
 
 #[derive(Clone)]
 pub struct Turns(Arc<Mutex<State>>);

@@ -13,9 +13,9 @@ use futures::future::BoxFuture;
 use http_body_util::Full;
 use hyper::{HeaderMap, Request};
 use provider::{
-    flight::lock,
     http::{Answer, Broken, ConnectionError},
     secret::Secret,
+    sync::lock,
 };
 use tokio::time::{Instant, sleep};
 

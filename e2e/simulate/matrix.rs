@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures::future::join_all;
-use provider::flight::lock;
+use provider::sync::lock;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::{

@@ -14,10 +14,10 @@ use provider::{
     identity::{DefaultMode, Identity, Mode, Policy, Share, choose, kubernetes::ServiceAccounts},
     names::{OidcProviderArn, Region},
     pb,
-    request::{self, Mount, PodToken, TokenInput, known::Known},
+    request::{self, Mount, PodToken, TokenInput, object_cache::ObjectCache},
     secret::Secret,
     telemetry::Metrics,
-    values::Values,
+    value_cache::ValueCache,
 };
 use serde_json::json;
 
@@ -82,7 +82,7 @@ impl Cluster {
         let sts = self.endpoints.of(Service::Sts, &self.endpoints.region);
         let metadata = Metadata::new("metadata.invalid", None, false)?;
         let sessions = Sessions::new(cloud.clone(), sts, metadata, self.metrics.clone());
-        let values = Values::new(VALUE_BYTES, self.metrics.clone())?;
+        let values = ValueCache::new(VALUE_BYTES, self.metrics.clone())?;
         let values = Arc::new(values.with_stale(Duration::ZERO, STALE_WHILE_THROTTLED));
         let fetcher = Arc::new(Fetcher::new(cloud, sessions, values, self.kms_batch));
         let swept = fetcher.clone();
@@ -113,8 +113,12 @@ impl Cluster {
             permission: "420".to_owned(),
             ..Default::default()
         };
-        let parsed =
-            request::parse(request, &self.endpoints, &Known::default(), &mut Default::default());
+        let parsed = request::parse(
+            request,
+            &self.endpoints,
+            &ObjectCache::default(),
+            &mut Default::default(),
+        );
         Ok(parsed.map_err(|errors| errors.message())?)
     }
 

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use provider::flight::lock;
+use provider::sync::lock;
 
 use crate::account::Account;
 

@@ -26,7 +26,7 @@ use provider::{
     request,
     secret::Secret,
     telemetry::Metrics,
-    values::Values,
+    value_cache::ValueCache,
 };
 use tempfile::TempDir;
 use tokio::time::{Duration, Instant};
@@ -66,7 +66,7 @@ async fn debug_output_shows_nothing_secret_of_a_mount() {
     let cloud = Arc::new(Cloud::new(clients, metrics.clone(), 8, 8));
     let metadata = Metadata::new(&config.metadata.host, None, false).unwrap();
     let sessions = Sessions::new(cloud.clone(), sts, metadata, metrics.clone());
-    let values = Arc::new(Values::new(1 << 20, metrics).unwrap());
+    let values = Arc::new(ValueCache::new(1 << 20, metrics).unwrap());
     let accounts = ServiceAccounts::new(config.api_server);
     let fetcher = Fetcher::new(cloud, sessions.clone(), values, false);
 
@@ -176,7 +176,9 @@ const HOLD_NONE: &[&str] = &[
     "Fact",
     "Full",
     "Granted",
+    "InFlightGuard",
     "Kind",
+    "Known",
     "LeftUnread",
     "Malformed",
     "Malformed",
@@ -192,7 +194,6 @@ const HOLD_NONE: &[&str] = &[
     "Stale",
     "Target",
     "Turn",
-    "UnderWay",
     "Untrusted",
     // Names, places and errors without their input.
     "AdminState",
@@ -218,8 +219,8 @@ const HOLD_NONE: &[&str] = &[
     "Record",
     "Told",
     // As much as what is waited for: values and sessions, which are shown.
-    "Pilot",
-    "Running",
+    "Leader",
+    "Waiter",
     "Waited",
     // By hand: without what goes through it.
     "AuthorityFix",

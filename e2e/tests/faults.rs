@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use emulator::{Fault, FaultEffect};
-use provider::standing::LASTS;
+use provider::readiness::UNREADY_AFTER;
 use tokio::time::Instant;
 use tonic::Code;
 
@@ -92,7 +92,7 @@ async fn an_outage_that_lasts_is_told_by_readiness_and_restarts_nothing() {
         }
         assert_eq!(world.get("/readyz").await.0, 200, "it may pass");
         tokio::time::pause();
-        tokio::time::advance(LASTS).await;
+        tokio::time::advance(UNREADY_AFTER).await;
         tokio::time::resume();
         for pod in &pods {
             world.mount(pod).await.unwrap_err();

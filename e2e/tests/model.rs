@@ -33,9 +33,9 @@ use provider::{
     credentials::{Sessions, metadata::Metadata},
     fetch::Fetcher,
     identity::{Policy, kubernetes::ServiceAccounts},
-    request::known::Known,
+    request::object_cache::ObjectCache,
     telemetry::Metrics,
-    values::{Freshness, Values},
+    value_cache::{Freshness, ValueCache},
 };
 use tokio::{
     runtime::{Builder, Handle},
@@ -56,7 +56,7 @@ pub(crate) struct World {
     cluster: Cluster,
     cloud: Arc<Cloud>,
     endpoints: Endpoints,
-    known: Known,
+    known: ObjectCache,
     policy: Policy,
     service_accounts: ServiceAccounts,
     fetcher: Fetcher,
@@ -94,7 +94,8 @@ impl World {
         let metadata = Metadata::by(cloud.clone());
         let sessions = Sessions::new(calls.clone(), sts, metadata, metrics.clone());
         let room = *rng.choice(&[4 << 10, 1 << 20]).unwrap();
-        let values = Values::new(room, metrics.clone()).unwrap().with_stale(grace, Duration::ZERO);
+        let values =
+            ValueCache::new(room, metrics.clone()).unwrap().with_stale(grace, Duration::ZERO);
         let values = Arc::new(values);
         let seconds = |all: &[u64], rng: &mut Rng| Duration::from_secs(*rng.choice(all).unwrap());
         Self {
@@ -102,7 +103,7 @@ impl World {
             cluster,
             cloud,
             endpoints,
-            known: Known::default(),
+            known: ObjectCache::default(),
             service_accounts: ServiceAccounts::new(None),
             fetcher: Fetcher::new(calls, sessions, values, rng.bool()),
             freshness: Freshness {

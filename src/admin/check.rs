@@ -17,8 +17,9 @@ use tokio::{
 use tonic::transport::{Endpoint, Uri};
 
 use crate::{
-    flight::{Flights, Waited, lock},
     pb::{VersionRequest, csi_driver_provider_client::CsiDriverProviderClient},
+    singleflight::{Group, Waited},
+    sync::lock,
 };
 
 /// How long an outcome answers other probes.
@@ -30,13 +31,13 @@ type Outcome = Result<(), String>;
 #[derive(Debug)]
 pub(super) struct Check {
     socket: PathBuf,
-    flights: Arc<Flights<(), Outcome>>,
+    in_flight: Arc<Group<(), Outcome>>,
     last: Arc<Mutex<Option<(Instant, Outcome)>>>,
 }
 
 impl Check {
     pub(super) fn new(socket: PathBuf) -> Self {
-        Self { socket, flights: Arc::default(), last: Arc::default() }
+        Self { socket, in_flight: Arc::default(), last: Arc::default() }
     }
 
     /// The outcome of this moment's check, or why there is none.
@@ -46,19 +47,19 @@ impl Check {
         {
             return outcome.clone();
         }
-        let (running, pilot) = self.flights.board(());
-        if let Some(pilot) = pilot {
+        let (waiter, leader) = self.in_flight.join(());
+        if let Some(leader) = leader {
             let (socket, last) = (self.socket.clone(), self.last.clone());
             // By itself: a probe that goes away takes no other's answer with it.
             tokio::spawn(async move {
                 let outcome = version(&socket).await;
                 *lock(&last) = Some((Instant::now(), outcome.clone()));
-                pilot.land(outcome);
+                leader.complete(outcome);
             });
         }
-        match running.until(Instant::now() + TIMEOUT + HOLDS).await {
-            Waited::Landed(outcome) => outcome,
-            Waited::OutOfTime(_) | Waited::Lost => Err("the check did not end".to_owned()),
+        match waiter.until(Instant::now() + TIMEOUT + HOLDS).await {
+            Waited::Completed(outcome) => outcome,
+            Waited::TimedOut(_) | Waited::Lost => Err("the check did not end".to_owned()),
         }
     }
 }

@@ -13,8 +13,8 @@ use crate::{
         MountRequest, MountResponse, VersionRequest, VersionResponse,
         csi_driver_provider_server::CsiDriverProvider,
     },
+    readiness,
     server::{self, Socket},
-    standing,
 };
 
 const NAME: &str = "alibabacloud.sock";
@@ -106,16 +106,16 @@ async fn readiness_lists_what_holds_it() {
     time::resume();
     assert_eq!(port.get("/readyz").await, (200, "ready".to_owned()));
 
-    let standing = &port.state.standing;
-    standing.seen("KMS does not answer", Some(&|| "connection refused".to_owned()));
+    let readiness = &port.state.readiness;
+    readiness.record("KMS does not answer", Some(&|| "connection refused".to_owned()));
     assert_eq!(port.get("/readyz").await.0, 200);
     time::pause();
-    time::advance(standing::LASTS).await;
+    time::advance(readiness::UNREADY_AFTER).await;
     time::resume();
     let lasting = "KMS does not answer for 5 minutes: connection refused";
     assert_eq!(port.get("/readyz").await, (503, lasting.to_owned()));
     assert_eq!(port.get("/healthz").await.0, 200, "a restart would not mend the cloud");
-    standing.seen("KMS does not answer", None);
+    readiness.record("KMS does not answer", None);
     assert_eq!(port.get("/readyz").await.0, 200);
 
     port.state.draining.cancel();
@@ -238,7 +238,7 @@ impl Port {
         let state = AdminState {
             health_path: health_path.to_owned(),
             socket_path: dir.path().join(NAME),
-            standing: Arc::default(),
+            readiness: Arc::default(),
             draining: CancellationToken::new(),
             metrics,
         };

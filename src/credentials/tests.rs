@@ -24,7 +24,7 @@ use crate::{
         file::{FileMode, PathTranslation},
         objects,
     },
-    values::Values,
+    value_cache::ValueCache,
 };
 
 const ROLE: &str = "acs:ram::1:role/web";
@@ -157,7 +157,7 @@ impl Node {
         let sts = endpoints.of(Service::Sts, &endpoints.region);
         let metadata = Metadata::by(fake.clone());
         let sessions = Sessions::new(cloud.clone(), sts, metadata, metrics.clone());
-        let values = Arc::new(Values::new(1 << 20, metrics.clone()).unwrap());
+        let values = Arc::new(ValueCache::new(1 << 20, metrics.clone()).unwrap());
         let fetcher = Fetcher::new(cloud.clone(), sessions.clone(), values, false);
         Self { fake, cloud, sessions, fetcher, metrics }
     }
@@ -339,7 +339,7 @@ async fn who_comes_a_moment_late_asks_for_no_second_session() {
         .until(Instant::now() + LIMIT)
         .await
     {
-        Waited::Landed(Ok(session)) => session,
+        Waited::Completed(Ok(session)) => session,
         other => panic!("{other:?}"),
     };
     let first = log_in().await;
@@ -543,32 +543,32 @@ fn a_login_says_who_the_cloud_sees() {
 /// Readiness hears of what the operator has to mend, and of no role that one pod may not have.
 #[tokio::test(start_paused = true)]
 async fn a_login_that_only_the_operator_can_mend_is_told_by_readiness() {
-    let standing = async |login: &Login, what: &str, status: u16, code: &str| {
+    let readiness = async |login: &Login, what: &str, status: u16, code: &str| {
         let node = Node::new();
         node.fake.refuse(what, status, code);
         for _ in 0..7 {
             node.read(login).await.unwrap_err();
             advance(MINUTE).await;
         }
-        let told = node.cloud.standing().reasons();
+        let told = node.cloud.readiness().reasons();
         node.fake.heal();
         node.read(login).await.unwrap();
-        assert!(node.cloud.standing().reasons().is_empty());
+        assert!(node.cloud.readiness().reasons().is_empty());
         told
     };
     const OIDC: &str = "AssumeRoleWithOIDC";
     const ECS: &str = "/latest/meta-data/ram/security-credentials/node";
-    let token = standing(&pod("a"), OIDC, 400, "AuthenticationFail.OIDCToken.Invalid").await;
+    let token = readiness(&pod("a"), OIDC, 400, "AuthenticationFail.OIDCToken.Invalid").await;
     assert!(token[0].starts_with("no RAM session can be had for 7 minutes: "), "{token:?}");
     assert!(token[0].contains("the registered OIDC provider"), "{token:?}");
-    assert_eq!(standing(&pod("a"), OIDC, 400, "InvalidTimeStamp.Expired").await.len(), 1);
-    assert_eq!(standing(&Login::EcsRole, ECS, 404, "").await.len(), 1);
+    assert_eq!(readiness(&pod("a"), OIDC, 400, "InvalidTimeStamp.Expired").await.len(), 1);
+    assert_eq!(readiness(&Login::EcsRole, ECS, 404, "").await.len(), 1);
     for (status, code) in [
         (403, "NoPermission"),
         (401, "AuthenticationFail.NoPermission"),
         (404, "EntityNotExist.Role"),
     ] {
-        assert!(standing(&pod("a"), OIDC, status, code).await.is_empty(), "{code}");
+        assert!(readiness(&pod("a"), OIDC, status, code).await.is_empty(), "{code}");
     }
 }
 

@@ -23,36 +23,37 @@ use crate::{
         oos::{self, ParameterRef, Part},
     },
     credentials::{Keyed, Login},
-    flight::{Pilot, lock},
     names::{Region, RoleArn},
     request::objects::{Read, Source},
-    values::Key,
+    singleflight::Leader,
+    sync::lock,
+    value_cache::Key,
 };
 
 /// A read that this mount makes, for all who wait for it.
 #[derive(Debug)]
-pub(super) struct Flight {
+pub(super) struct PendingRead {
     pub(super) read: Arc<Read>,
     pub(super) login: Keyed,
-    pub(super) pilot: Pilot<Key, Outcome>,
+    pub(super) leader: Leader<Key, Outcome>,
 }
 
 /// One call to make.
 pub(super) enum Plan {
-    One(Box<Flight>),
+    One(Box<PendingRead>),
     /// Of one login, endpoint and region.
-    Parameters(Vec<Flight>),
+    Parameters(Vec<PendingRead>),
     /// Of one login and endpoint, all of them with names of their own.
-    Secrets(Vec<Flight>),
+    Secrets(Vec<PendingRead>),
 }
 
 impl Plan {
-    fn of(mut flights: Vec<Flight>, parameters: bool) -> Self {
-        match (flights.len(), flights.pop()) {
+    fn of(mut reads: Vec<PendingRead>, parameters: bool) -> Self {
+        match (reads.len(), reads.pop()) {
             (1, Some(only)) => Plan::One(Box::new(only)),
             (_, last) => {
-                flights.extend(last);
-                if parameters { Plan::Parameters(flights) } else { Plan::Secrets(flights) }
+                reads.extend(last);
+                if parameters { Plan::Parameters(reads) } else { Plan::Secrets(reads) }
             }
         }
     }
@@ -60,15 +61,15 @@ impl Plan {
 
 /// Parameters go out in tens, except those of a chosen version, which that operation cannot give;
 /// secrets in twenties, if the operator wants it. Neither where it was refused a short while ago.
-pub(super) fn plans(flights: Vec<Flight>, batching: &Batching) -> Vec<Plan> {
+pub(super) fn plans(reads: Vec<PendingRead>, batching: &Batching) -> Vec<Plan> {
     type Group = (Endpoint, Option<Region>, Option<RoleArn>);
     let mut plans = Vec::new();
-    let mut groups: HashMap<Group, (Vec<Flight>, HashSet<String>)> = HashMap::new();
-    for flight in flights {
-        let Read { endpoint, source, cross_account_role, .. } = &*flight.read;
+    let mut groups: HashMap<Group, (Vec<PendingRead>, HashSet<String>)> = HashMap::new();
+    for pending in reads {
+        let Read { endpoint, source, cross_account_role, .. } = &*pending.read;
         let (region, name) = match source {
             Source::Oos(ParameterRef { region, name, version: None })
-                if batching.may(&flight.login, endpoint) =>
+                if batching.may(&pending.login, endpoint) =>
             {
                 (Some(region), name)
             }
@@ -76,28 +77,28 @@ pub(super) fn plans(flights: Vec<Flight>, batching: &Batching) -> Vec<Plan> {
             Source::Kms(SecretRef { name, .. })
                 if batching.kms
                     && !name.starts_with("acs:")
-                    && batching.may(&flight.login, endpoint) =>
+                    && batching.may(&pending.login, endpoint) =>
             {
                 (None, name)
             }
             _ => {
-                plans.push(Plan::One(Box::new(flight)));
+                plans.push(Plan::One(Box::new(pending)));
                 continue;
             }
         };
         let group = (endpoint.clone(), region.cloned(), cross_account_role.clone());
-        let (flights, names) = groups.entry(group).or_default();
+        let (reads, names) = groups.entry(group).or_default();
         if names.insert(name.clone()) {
-            flights.push(flight);
+            reads.push(pending);
         } else {
-            plans.push(Plan::One(Box::new(flight)));
+            plans.push(Plan::One(Box::new(pending)));
         }
     }
-    for ((_, region, _), (mut flights, _)) in groups {
+    for ((_, region, _), (mut reads, _)) in groups {
         let most = if region.is_some() { oos::BATCH } else { kms::BATCH };
-        while !flights.is_empty() {
-            let rest = flights.split_off(most.min(flights.len()));
-            let chunk = std::mem::replace(&mut flights, rest);
+        while !reads.is_empty() {
+            let rest = reads.split_off(most.min(reads.len()));
+            let chunk = std::mem::replace(&mut reads, rest);
             plans.push(Plan::of(chunk, region.is_some()));
         }
     }
@@ -182,72 +183,72 @@ impl Caller {
     /// Boxed because a batch may become smaller ones.
     fn carry_out(&self, plan: Plan) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            let (flights, parameters) = match plan {
-                Plan::One(flight) => return self.one(flight).await,
-                Plan::Parameters(flights) => (flights, true),
-                Plan::Secrets(flights) => (flights, false),
+            let (reads, parameters) = match plan {
+                Plan::One(pending) => return self.one(pending).await,
+                Plan::Parameters(reads) => (reads, true),
+                Plan::Secrets(reads) => (reads, false),
             };
-            let plans = self.batch(flights, parameters).await;
+            let plans = self.batch(reads, parameters).await;
             join_all(plans.into_iter().map(|plan| self.carry_out(plan))).await;
         })
     }
 
-    async fn one(&self, flight: Box<Flight>) {
+    async fn one(&self, pending: Box<PendingRead>) {
         let asked = Asked::new(Instant::now());
-        let ask = match &flight.read.source {
+        let ask = match &pending.read.source {
             Source::Kms(secret) => Ask::Secret(secret),
             Source::Oos(parameter) => Ask::Parameter(parameter),
         };
-        let flights = std::slice::from_ref(&*flight);
-        let outcome = match self.signed(&flight, flights, &ask, &asked).await {
+        let reads = std::slice::from_ref(&*pending);
+        let outcome = match self.signed(&pending, reads, &ask, &asked).await {
             Ok(mut parts) => match parts.pop() {
                 Some(Part::Value(value)) => Ok(Arc::new(value)),
                 _ => {
-                    let (api, endpoint) = (api(&flight.read), &flight.read.endpoint);
+                    let (api, endpoint) = (api(&pending.read), &pending.read.endpoint);
                     Err(Failure::new(api, endpoint, Cause::Garbled).into())
                 }
             },
-            Err(missed) => Err(missed.of_version(&flight.read.source)),
+            Err(missed) => Err(missed.of_version(&pending.read.source)),
         };
-        self.land(*flight, outcome, *lock(&asked));
+        self.complete(*pending, outcome, *lock(&asked));
     }
 
     /// One call for all of them, as far as it has them. Gives back what is better asked for in other
     /// calls, so that each object gets its own answer.
-    async fn batch(&self, flights: Vec<Flight>, parameters: bool) -> Vec<Plan> {
+    async fn batch(&self, reads: Vec<PendingRead>, parameters: bool) -> Vec<Plan> {
         let asked = Asked::new(Instant::now());
-        let one_by_one = |flights: Vec<Flight>| {
-            flights.into_iter().map(|flight| Plan::One(Box::new(flight))).collect()
+        let one_by_one = |reads: Vec<PendingRead>| {
+            reads.into_iter().map(|pending| Plan::One(Box::new(pending))).collect()
         };
-        let outcome = match flights.first() {
+        let outcome = match reads.first() {
             None => return Vec::new(),
             Some(first) if parameters => {
-                let of: Vec<&ParameterRef> = flights.iter().filter_map(parameter).collect();
+                let of: Vec<&ParameterRef> = reads.iter().filter_map(parameter).collect();
                 let Some(region) = of.first().map(|parameter| &parameter.region) else {
-                    return one_by_one(flights);
+                    return one_by_one(reads);
                 };
                 let names: Vec<&str> = of.iter().map(|parameter| &*parameter.name).collect();
-                self.signed(first, &flights, &Ask::Parameters(region, &names), &asked).await
+                self.signed(first, &reads, &Ask::Parameters(region, &names), &asked).await
             }
             Some(first) => {
-                let secrets: Vec<&SecretRef> = flights.iter().filter_map(secret).collect();
-                self.signed(first, &flights, &Ask::Secrets(&secrets), &asked).await
+                let secrets: Vec<&SecretRef> = reads.iter().filter_map(secret).collect();
+                self.signed(first, &reads, &Ask::Secrets(&secrets), &asked).await
             }
         };
         let missed = match outcome {
             Ok(parts) => {
                 let mut singly = Vec::new();
-                for (flight, part) in flights.into_iter().zip(parts) {
+                for (pending, part) in reads.into_iter().zip(parts) {
                     match part {
                         Part::Value(value) => {
-                            self.land(flight, Ok(Arc::new(value)), *lock(&asked));
+                            self.complete(pending, Ok(Arc::new(value)), *lock(&asked));
                             continue;
                         }
                         // From now on it is not served from the cache either.
-                        Part::Refused => self.shared.values.drop_one(flight.pilot.key()),
+                        Part::Refused => self.shared.values.remove(pending.leader.key()),
                         Part::Absent => {}
                     }
-                    singly.push(flight);
+                    singly.push(pending);
                 }
                 return one_by_one(singly);
             }
@@ -255,20 +256,20 @@ impl Caller {
         };
         match &missed {
             Missed::Failed(Failure { cause, .. }) if cause.is_too_large() => {
-                halves(flights, parameters)
+                halves(reads, parameters)
             }
             Missed::Failed(Failure { cause, .. }) if cause.is_of_a_batch() => {
                 // Policies made for the official provider allow only the single read, and one name
                 // that is not allowed fails the whole batch.
                 let lasts = matches!(cause, Cause::Denied | Cause::Invalid | Cause::UnknownApi);
-                if let Some(first) = flights.first().filter(|_| lasts) {
+                if let Some(first) = reads.first().filter(|_| lasts) {
                     self.shared.batching.refused(&first.login, &first.read.endpoint);
                 }
-                one_by_one(flights)
+                one_by_one(reads)
             }
             _ => {
-                let land = |flight| self.land(flight, Err(missed.clone()), *lock(&asked));
-                flights.into_iter().for_each(land);
+                let fail = |pending| self.complete(pending, Err(missed.clone()), *lock(&asked));
+                reads.into_iter().for_each(fail);
                 Vec::new()
             }
         }
@@ -278,8 +279,8 @@ impl Caller {
     /// this one is over.
     async fn signed(
         &self,
-        first: &Flight,
-        flights: &[Flight],
+        first: &PendingRead,
+        reads: &[PendingRead],
         ask: &Ask<'_>,
         asked: &Asked,
     ) -> Result<Vec<Part>, Missed> {
@@ -288,7 +289,9 @@ impl Caller {
         // What the cloud said in the mount's time is what the mount hears, and not that the call waits on.
         let trouble = |failure: &Failure| {
             if !outlived.load(Relaxed) {
-                flights.iter().for_each(|flight| flight.pilot.note(Err(failure.clone().into())));
+                reads
+                    .iter()
+                    .for_each(|pending| pending.leader.interim(Err(failure.clone().into())));
             }
         };
         let (mut again, mut deadline) = (true, self.deadline);
@@ -310,7 +313,7 @@ impl Caller {
                     sessions.refused(&first.login, &proof);
                 }
                 Err(failure) if failure.late && failure.cause == Cause::Throttled => {
-                    let asked = flights.iter().map(|flight| flight.pilot.asked()).max();
+                    let asked = reads.iter().map(|pending| pending.leader.asked()).max();
                     let later = asked.map(|asked| asked + THROTTLED_LIMIT);
                     trouble(&failure);
                     outlived.store(true, Relaxed);
@@ -343,35 +346,35 @@ impl Caller {
         }
     }
 
-    fn land(&self, flight: Flight, outcome: Outcome, asked: Instant) {
+    fn complete(&self, pending: PendingRead, outcome: Outcome, asked: Instant) {
         let values = &self.shared.values;
         match &outcome {
-            Ok(value) => values.keep(flight.pilot.key(), Some(value), self.interval, asked),
+            Ok(value) => values.insert(pending.leader.key(), Some(value), self.interval, asked),
             Err(missed) if missed.is_missing() && !self.interval.is_zero() => {
-                values.keep(flight.pilot.key(), None, self.interval, asked);
+                values.insert(pending.leader.key(), None, self.interval, asked);
             }
-            Err(missed) if missed.is_refusal() => values.drop_one(flight.pilot.key()),
+            Err(missed) if missed.is_refusal() => values.remove(pending.leader.key()),
             Err(_) => {}
         }
-        flight.pilot.land(outcome);
+        pending.leader.complete(outcome);
     }
 }
 
 /// Two calls in place of one.
-fn halves(mut flights: Vec<Flight>, parameters: bool) -> Vec<Plan> {
-    let rest = flights.split_off(flights.len() / 2);
-    vec![Plan::of(flights, parameters), Plan::of(rest, parameters)]
+fn halves(mut reads: Vec<PendingRead>, parameters: bool) -> Vec<Plan> {
+    let rest = reads.split_off(reads.len() / 2);
+    vec![Plan::of(reads, parameters), Plan::of(rest, parameters)]
 }
 
-fn parameter(flight: &Flight) -> Option<&ParameterRef> {
-    match &flight.read.source {
+fn parameter(pending: &PendingRead) -> Option<&ParameterRef> {
+    match &pending.read.source {
         Source::Oos(parameter) => Some(parameter),
         Source::Kms(_) => None,
     }
 }
 
-fn secret(flight: &Flight) -> Option<&SecretRef> {
-    match &flight.read.source {
+fn secret(pending: &PendingRead) -> Option<&SecretRef> {
+    match &pending.read.source {
         Source::Kms(secret) => Some(secret),
         Source::Oos(_) => None,
     }

@@ -13,7 +13,7 @@ use crate::{
     credentials::Keyed,
     identity::Identity,
     request::objects::Object,
-    values::{Key, Stale},
+    value_cache::{Key, Stale},
 };
 
 /// How long a refresh behind a mount that was served stale may wait for its turn.
@@ -96,7 +96,7 @@ impl Fetcher {
             let (value, age) = match opened.entry(key) {
                 Entry::Occupied(same) => same.get().clone(),
                 Entry::Vacant(place) => {
-                    let last = self.shared.values.last(key, end.asked || proved, why);
+                    let last = self.shared.values.get_stale(key, end.asked || proved, why);
                     let Some(last) = last else { return false };
                     place.insert(last).clone()
                 }

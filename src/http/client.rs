@@ -22,7 +22,7 @@ use super::{
     connector::{Connector, reason},
     tls::tls,
 };
-use crate::{flight::lock, quiet::Activity, secret::Secret};
+use crate::{idle::InFlight, secret::Secret, sync::lock};
 
 /// Ten parameters of 4 KiB, or one secret of 30 KiB in base64, with room to spare.
 const MAX_BODY_BYTES: usize = 1 << 20;
@@ -44,7 +44,7 @@ pub struct Client {
 struct Generation {
     pool: Pool<Connector, Full<Bytes>>,
     connector: Connector,
-    activity: Activity,
+    in_flight: InFlight,
 }
 
 impl Transport for Client {
@@ -67,7 +67,7 @@ impl Client {
     /// One attempt, without a time limit of its own.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, Broken> {
         let generation = lock(&self.current).clone();
-        let _under_way = generation.activity.begin();
+        let _under_way = generation.in_flight.begin();
         let keeper = || AbortOnDropHandle::new(tokio::spawn(keep(self.current.clone())));
         self.keeper.get_or_init(keeper);
         let response = generation.pool.request(request).await.map_err(|error| reason(&error))?;
@@ -100,18 +100,18 @@ impl Generation {
             .http2_keep_alive_timeout(PING_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .build(connector.clone());
-        Self { pool, connector, activity: Activity::default() }
+        Self { pool, connector, in_flight: InFlight::default() }
     }
 }
 
 /// Puts each generation away once it has come to rest, and readies the next.
 async fn keep(current: Arc<Mutex<Arc<Generation>>>) {
     loop {
-        let Generation { connector, activity, .. } = &*lock(&current).clone();
-        if timeout(IDLE_TIMEOUT, activity.begun()).await.is_err() {
+        let Generation { connector, in_flight, .. } = &*lock(&current).clone();
+        if timeout(IDLE_TIMEOUT, in_flight.begun()).await.is_err() {
             connector.forget_old();
         }
-        activity.over().await;
+        in_flight.idle().await;
         connector.forget_old();
         connector.connect_ahead().await;
         *lock(&current) = Arc::new(Generation::new(connector.next()));

@@ -19,7 +19,7 @@ use tower::{Service as _, ServiceExt as _};
 use super::{
     Broken, ConnectionError, FixedAddresses, IDLE_TIMEOUT, NameError, Untrusted, resolver::Resolver,
 };
-use crate::flight::lock;
+use crate::sync::lock;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// What was read stays in the old connections' buffers meanwhile.

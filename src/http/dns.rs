@@ -20,7 +20,8 @@ use tokio::time::{Instant, timeout};
 
 use crate::{
     fair_cache::FairCache,
-    flight::{Flights, Waited, lock},
+    singleflight::{Group, Waited},
+    sync::lock,
 };
 use config::{Conf, Hosts, Watched};
 use message::{Family, Records};
@@ -89,7 +90,7 @@ pub(super) struct Dns {
     preferred: Preferred,
     /// Answers, and until when they hold.
     cache: Mutex<FairCache<(), Question, (Instant, Found)>>,
-    flights: Arc<Flights<Question, Found>>,
+    in_flight: Arc<Group<Question, Found>>,
 }
 
 impl Dns {
@@ -106,7 +107,7 @@ impl Dns {
             hosts: Watched::new(hosts, |text| Some(Hosts::parse(text))),
             preferred: Preferred::default(),
             cache: Mutex::new(FairCache::new(MOST_CACHED)),
-            flights: Arc::default(),
+            in_flight: Arc::default(),
         }
     }
 
@@ -136,19 +137,19 @@ impl Dns {
         if let Some(found) = self.cached(&question, Instant::now()) {
             return found;
         }
-        let (running, pilot) = self.flights.board(question);
-        if let Some(pilot) = pilot {
+        let (waiter, leader) = self.in_flight.join(question);
+        if let Some(leader) = leader {
             let (dns, conf) = (self.clone(), conf.clone());
             tokio::spawn(async move {
-                let Question { name, family, .. } = pilot.key();
+                let Question { name, family, .. } = leader.key();
                 let found = query::ask(&conf, &dns.preferred, name, *family, LOOKUP_TIMEOUT).await;
-                let found = dns.keep(pilot.key().clone(), found, Instant::now());
-                pilot.land(found);
+                let found = dns.keep(leader.key().clone(), found, Instant::now());
+                leader.complete(found);
             });
         }
-        match running.until(until).await {
-            Waited::Landed(found) => found,
-            Waited::OutOfTime(_) | Waited::Lost => Err(NameError::NoAnswer),
+        match waiter.until(until).await {
+            Waited::Completed(found) => found,
+            Waited::TimedOut(_) | Waited::Lost => Err(NameError::NoAnswer),
         }
     }
 

@@ -16,10 +16,10 @@ use serde::Deserialize;
 
 use crate::{
     cloud::{ask_again, endpoint::is_authority, passes},
-    flight::lock,
     http::{self, Answer, Broken, Client},
     names::url_host,
     secret::Secret,
+    sync::lock,
 };
 
 /// Where kubelet puts a pod's own token and the cluster's CA.

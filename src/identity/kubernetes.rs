@@ -13,9 +13,10 @@ use super::api_server::{ApiServer, Refused};
 use crate::{
     cloud::passes,
     error::{Class, Error},
-    flight::{Flights, Waited, lock},
     names::{OidcProviderArn, RoleArn},
     request::Pod,
+    singleflight::{Group, Waited},
+    sync::lock,
     text::quoted,
 };
 
@@ -71,13 +72,13 @@ type Cache = Mutex<HashMap<Name, Known>>;
 pub struct ServiceAccounts {
     api: Option<Arc<ApiServer>>,
     cache: Arc<Cache>,
-    flights: Arc<Flights<Name, Found>>,
+    in_flight: Arc<Group<Name, Found>>,
 }
 
 impl ServiceAccounts {
     /// `None` where the operator turned look-ups off: roles come from `roleArn` alone.
     pub fn new(api: Option<ApiServer>) -> Self {
-        Self { api: api.map(Arc::new), cache: Arc::default(), flights: Arc::default() }
+        Self { api: api.map(Arc::new), cache: Arc::default(), in_flight: Arc::default() }
     }
 
     /// The one role that annotations and parameter name. Two that differ are an error.
@@ -133,35 +134,35 @@ impl ServiceAccounts {
         if let Some(known) = fresh(&self.cache, &name) {
             return Ok(known);
         }
-        let (running, pilot) = self.flights.board(name.clone());
-        if let Some(pilot) = pilot {
+        let (waiter, leader) = self.in_flight.join(name.clone());
+        if let Some(leader) = leader {
             let (cache, asked) = (self.cache.clone(), name.clone());
             tokio::spawn(async move {
                 // Another look-up may have ended between our look and this start.
                 if let Some(known) = fresh(&cache, &asked) {
-                    return pilot.land(Ok(known));
+                    return leader.complete(Ok(known));
                 }
                 let late = || Err(away(&api, &asked, "no answer in time"));
                 let found = timeout(TIMEOUT, look_up(&api, &asked)).await;
-                pilot.land(keep(&cache, &asked, found.unwrap_or_else(|_| late())));
+                leader.complete(keep(&cache, &asked, found.unwrap_or_else(|_| late())));
             });
         }
         let lost = || Error::new(Class::Internal, "looking up the ServiceAccount failed inside");
         let end = Instant::now() + 2 * TIMEOUT;
         let soon = Instant::now() + STALE_PATIENCE;
         let early = if stale(&self.cache, &name).is_some() { soon } else { end };
-        match running.clone().until(early).await {
-            Waited::Landed(found) => return found.map_err(|unknown| *unknown.error),
+        match waiter.clone().until(early).await {
+            Waited::Completed(found) => return found.map_err(|unknown| *unknown.error),
             Waited::Lost => return Err(lost()),
-            Waited::OutOfTime(_) => {}
+            Waited::TimedOut(_) => {}
         }
         // The look-up goes on, and its answer serves the mounts after this one.
         if let Some(known) = stale(&self.cache, &name) {
             return Ok(known);
         }
-        match running.until(end).await {
-            Waited::Landed(found) => found.map_err(|unknown| *unknown.error),
-            Waited::OutOfTime(_) | Waited::Lost => Err(lost()),
+        match waiter.until(end).await {
+            Waited::Completed(found) => found.map_err(|unknown| *unknown.error),
+            Waited::TimedOut(_) | Waited::Lost => Err(lost()),
         }
     }
 }

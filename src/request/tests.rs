@@ -35,7 +35,7 @@ fn request(changes: &[(&str, Value)]) -> pb::MountRequest {
 }
 
 fn parsed(request: pb::MountRequest) -> Result<Mount, Errors> {
-    parse(request, &Endpoints::of_hangzhou(), &Known::default(), &mut Caller::default())
+    parse(request, &Endpoints::of_hangzhou(), &ObjectCache::default(), &mut Caller::default())
 }
 
 fn mount(changes: &[(&str, Value)]) -> Mount {
@@ -78,7 +78,7 @@ fn a_plain_request_says_who_asks_for_what() {
 fn who_asks_is_heard_whatever_else_is_wrong() {
     let mut caller = Caller::default();
     let broken = request(&[("identity", json!("nobody"))]);
-    parse(broken, &Endpoints::of_hangzhou(), &Known::default(), &mut caller).unwrap_err();
+    parse(broken, &Endpoints::of_hangzhou(), &ObjectCache::default(), &mut caller).unwrap_err();
     assert_eq!(caller.prefix(), "SecretProviderClass shop/c: ");
     assert_eq!((caller.via, caller.pod.unwrap().name.as_str()), (Some(Via::Driver), "web-1"));
 }

@@ -14,7 +14,7 @@ use prost::Message;
 use provider::{
     error::Class,
     pb::MountRequest,
-    request::{self, NodePublishKeys, TokenInput, caller::Caller, known::Known},
+    request::{self, NodePublishKeys, TokenInput, caller::Caller, object_cache::ObjectCache},
     text::is_invisible,
 };
 
@@ -25,8 +25,8 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         _ => std::str::from_utf8(rest).ok().map(written),
     };
     let Some(request) = request else { return Corpus::Reject };
-    let (endpoints, known) = (endpoints(), Known::default());
-    let parse = |known: &Known| {
+    let (endpoints, known) = (endpoints(), ObjectCache::default());
+    let parse = |known: &ObjectCache| {
         let mut caller = Caller::default();
         let parsed = request::parse(request.clone(), &endpoints, known, &mut caller);
         assert!(!caller.prefix().chars().any(is_invisible));
@@ -34,7 +34,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     };
     let (parsed, who) = parse(&known);
     // From memory, and without it.
-    for known in [&known, &Known::default()] {
+    for known in [&known, &ObjectCache::default()] {
         let (again, same) = parse(known);
         assert_eq!(format!("{parsed:?}"), format!("{again:?}"));
         assert_eq!(who, same);

@@ -13,7 +13,7 @@ use provider::{
     error::Class,
     identity::{Share, choose, kubernetes::ServiceAccounts},
     pb::MountRequest,
-    request::{self, known::Known},
+    request::{self, object_cache::ObjectCache},
 };
 use serde_json::{Value, json};
 
@@ -47,7 +47,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         ..Default::default()
     };
     let mount =
-        match request::parse(request, &endpoints(), &Known::default(), &mut Default::default()) {
+        match request::parse(request, &endpoints(), &ObjectCache::default(), &mut Default::default()) {
             Ok(mount) => mount,
             Err(errors) => {
                 check_errors(&errors, &[Class::Invalid]);

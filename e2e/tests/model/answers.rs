@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hyper::{header::AUTHORIZATION, http::request::Parts};
-use provider::flight::lock;
+use provider::sync::lock;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 

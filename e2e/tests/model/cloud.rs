@@ -12,9 +12,9 @@ use futures::future::BoxFuture;
 use http_body_util::{BodyExt, Full};
 use hyper::{HeaderMap, Request};
 use provider::{
-    flight::lock,
     http::{Answer, Broken, ConnectionError, Transport},
     secret::Secret,
+    sync::lock,
 };
 use tokio::time::{Instant, sleep};
 

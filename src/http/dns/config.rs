@@ -11,7 +11,7 @@ use std::{
 
 use rustix::net::{AddressFamily, SocketType, netdevice::name_to_index, socket};
 
-use crate::flight::lock;
+use crate::sync::lock;
 
 const DNS_PORT: u16 = 53;
 /// As C libraries bound it: a look-up has no time for more.

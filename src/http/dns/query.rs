@@ -19,7 +19,7 @@ use super::{
     Conf, NameError,
     message::{Answer, Family, Query, Records},
 };
-use crate::flight::lock;
+use crate::sync::lock;
 
 /// How long a name server is waited for before another is asked too, or the same again. It doubles
 /// once all were asked, and who was asked before can still answer.

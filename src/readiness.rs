@@ -1,20 +1,20 @@
-//! What mounts need beyond this process, and since when it has been failing. A failure that passes
-//! is retried and told in the mount's error; one that lasts keeps the provider from being ready.
+//! Readiness tracker: what mounts need beyond this process, and since when it has been failing. A brief
+//! failure is retried and named in the mount's error; a lasting one makes the provider unready.
 
 use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::flight::lock;
+use crate::sync::lock;
 
-/// A failure is told of once it has lasted for so long.
-pub const LASTS: Duration = Duration::from_secs(5 * 60);
+/// A failure makes the provider unready once it has lasted this long.
+pub const UNREADY_AFTER: Duration = Duration::from_secs(5 * 60);
 /// One that nobody has met for so long may be over. Kubelet tries a mount that fails again within
 /// two minutes.
-const FORGOTTEN: Duration = Duration::from_secs(10 * 60);
+const FORGET_AFTER: Duration = Duration::from_secs(10 * 60);
 
 #[derive(Debug, Default)]
-pub struct Standing {
+pub struct Readiness {
     /// The operator's own hosts, and what they are: a pod author can name others.
     hosts: Vec<(String, &'static str)>,
     failing: Mutex<BTreeMap<&'static str, Failing>>,
@@ -30,20 +30,20 @@ struct Failing {
     of_several: bool,
 }
 
-impl Standing {
+impl Readiness {
     pub fn new(hosts: Vec<(String, &'static str)>) -> Self {
         Self { hosts, failing: Mutex::default() }
     }
 
     /// How a login's call to a host ended: `why` it was not answered, if it was not.
-    pub fn host(&self, host: &str, login: &[u8; 32], why: Option<&dyn Fn() -> String>) {
+    pub fn record_host(&self, host: &str, login: &[u8; 32], why: Option<&dyn Fn() -> String>) {
         if let Some((_, what)) = self.hosts.iter().find(|(own, _)| own == host) {
             self.note(what, Some(login), why);
         }
     }
 
     /// Good, or why not, whoever needs it.
-    pub fn seen(&self, what: &'static str, why: Option<&dyn Fn() -> String>) {
+    pub fn record(&self, what: &'static str, why: Option<&dyn Fn() -> String>) {
         self.note(what, None, why);
     }
 
@@ -71,9 +71,10 @@ impl Standing {
     /// A line for each failure that lasts.
     pub fn reasons(&self) -> Vec<String> {
         let mut failing = lock(&self.failing);
-        failing.retain(|_, spell| spell.last.elapsed() < FORGOTTEN);
-        let lasting =
-            failing.iter().filter(|(_, spell)| spell.of_several && spell.since.elapsed() >= LASTS);
+        failing.retain(|_, spell| spell.last.elapsed() < FORGET_AFTER);
+        let lasting = failing
+            .iter()
+            .filter(|(_, spell)| spell.of_several && spell.since.elapsed() >= UNREADY_AFTER);
         lasting
             .map(|(what, Failing { since, why, .. })| {
                 format!("{what} for {} minutes: {why}", since.elapsed().as_secs() / 60)
@@ -96,39 +97,43 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_failure_counts_once_it_lasts_and_until_it_ends() {
-        let standing = Standing::new(vec![(KMS.to_owned(), "KMS does not answer")]);
+    async fn lasting_failure_is_a_reason_until_it_ends() {
+        let readiness = Readiness::new(vec![(KMS.to_owned(), "KMS does not answer")]);
         for minute in 0..=5 {
-            assert_eq!(standing.reasons().is_empty(), minute < 5 || minute == 0, "{minute}");
-            standing.host(KMS, &[minute; 32], Some(&refused));
-            standing.host("kst-hzz.cryptoservice.kms.aliyuncs.com", &[1; 32], Some(&refused));
+            assert_eq!(readiness.reasons().is_empty(), minute < 5 || minute == 0, "{minute}");
+            readiness.record_host(KMS, &[minute; 32], Some(&refused));
+            readiness.record_host(
+                "kst-hzz.cryptoservice.kms.aliyuncs.com",
+                &[1; 32],
+                Some(&refused),
+            );
             advance(MINUTE).await;
         }
-        assert_eq!(standing.reasons(), ["KMS does not answer for 6 minutes: connection refused"]);
-        standing.host(KMS, &[1; 32], None);
-        assert!(standing.reasons().is_empty());
+        assert_eq!(readiness.reasons(), ["KMS does not answer for 6 minutes: connection refused"]);
+        readiness.record_host(KMS, &[1; 32], None);
+        assert!(readiness.reasons().is_empty());
     }
 
     /// An object that answers 503, which its author asks for again and again.
     #[tokio::test(start_paused = true)]
-    async fn failure_that_one_login_meets_is_not_told() {
-        let standing = Standing::new(vec![(KMS.to_owned(), "KMS does not answer")]);
+    async fn failure_of_one_login_is_no_reason() {
+        let readiness = Readiness::new(vec![(KMS.to_owned(), "KMS does not answer")]);
         for _ in 0..30 {
-            standing.host(KMS, &[1; 32], Some(&refused));
+            readiness.record_host(KMS, &[1; 32], Some(&refused));
             advance(MINUTE).await;
-            assert!(standing.reasons().is_empty());
+            assert!(readiness.reasons().is_empty());
         }
-        standing.host(KMS, &[2; 32], Some(&refused));
-        assert_eq!(standing.reasons().len(), 1);
+        readiness.record_host(KMS, &[2; 32], Some(&refused));
+        assert_eq!(readiness.reasons().len(), 1);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_failure_that_nobody_meets_any_more_is_forgotten() {
-        let standing = Standing::default();
-        standing.seen("no RAM session", Some(&refused));
-        advance(FORGOTTEN - MINUTE).await;
-        assert_eq!(standing.reasons().len(), 1);
+    async fn failure_that_nobody_meets_again_is_forgotten() {
+        let readiness = Readiness::default();
+        readiness.record("no RAM session", Some(&refused));
+        advance(FORGET_AFTER - MINUTE).await;
+        assert_eq!(readiness.reasons().len(), 1);
         advance(MINUTE).await;
-        assert!(standing.reasons().is_empty());
+        assert!(readiness.reasons().is_empty());
     }
 }

@@ -1,5 +1,5 @@
-//! Lists of objects that were parsed before: kubelet has a volume mounted every minute with the same
-//! text, and parsing it is a fifth of what a mount from memory costs.
+//! Object cache: parsed lists of objects. Kubelet mounts a volume again every minute with the same text,
+//! and parsing it is a fifth of the cost of a mount that is served from the cache.
 
 use std::{
     fmt,
@@ -10,7 +10,7 @@ use super::objects::{Context, Object};
 use crate::{
     digest::{Digest, Parts},
     fair_cache::FairCache,
-    flight::lock,
+    sync::lock,
 };
 
 /// Of memory, over all lists: a path can take fifty times its text.
@@ -20,16 +20,16 @@ const MOST_BYTES: usize = 4 << 20;
 type Key = Digest;
 
 /// They belong to nobody: one text serves all who write it.
-pub struct Known(Mutex<FairCache<(), Key, Arc<[Object]>>>);
+pub struct ObjectCache(Mutex<FairCache<(), Key, Arc<[Object]>>>);
 
-impl Default for Known {
+impl Default for ObjectCache {
     fn default() -> Self {
         Self(Mutex::new(FairCache::new(MOST_BYTES)))
     }
 }
 
-impl Known {
-    pub fn or_parse<E>(
+impl ObjectCache {
+    pub fn get_or_parse<E>(
         &self,
         text: &str,
         context: &Context<'_>,
@@ -46,9 +46,9 @@ impl Known {
     }
 }
 
-impl fmt::Debug for Known {
+impl fmt::Debug for ObjectCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Known")
+        f.write_str("ObjectCache")
     }
 }
 
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn a_text_is_parsed_once_for_each_meaning_it_can_have() {
         let endpoints = Endpoints::of_hangzhou();
-        let known = Known::default();
+        let cache = ObjectCache::default();
         let mut parsed = 0;
         let mut ask = |text: &str, region: &str, translation: &str, mode: &str| {
             let region = Region::parse(region).unwrap();
@@ -87,7 +87,7 @@ mod tests {
                 mode: FileMode::parse_octal(mode).unwrap(),
             };
             let before = parsed;
-            let objects = known.or_parse(text, &context, || {
+            let objects = cache.get_or_parse(text, &context, || {
                 parsed += 1;
                 objects::parse(text, &context)
             });
@@ -117,7 +117,7 @@ mod tests {
         }
         assert!(!ask(&long(11), "cn-hangzhou", "_", "0644").1);
         assert!(ask(&long(0), "cn-hangzhou", "_", "0644").1);
-        let lists = lock(&known.0);
+        let lists = lock(&cache.0);
         assert!(lists.size() <= MOST_BYTES && lists.size() > MOST_BYTES / 2, "{}", lists.size());
     }
 }

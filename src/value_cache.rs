@@ -1,6 +1,6 @@
-//! Values kept for a while, so that a mount that is repeated every minute does not ask the cloud
-//! every minute. Kept per identity, sealed under a key of this process, bounded, and wiped when they
-//! are no longer fresh.
+//! Value cache: a mount that kubelet repeats every minute does not call the cloud every minute. Values are
+//! cached per identity, encrypted under a key of this process, bounded in bytes, and wiped when their TTL is
+//! over.
 
 use std::{
     collections::{HashMap, hash_map},
@@ -20,9 +20,9 @@ use crate::{
     credentials::{Keyed, LoginKey},
     digest::{self, Digest},
     fair_cache::FairCache,
-    flight::lock,
     request::objects::Read,
     secret::Secret,
+    sync::lock,
     telemetry::Metrics,
 };
 
@@ -54,7 +54,7 @@ pub enum Stale {
 }
 
 /// What was read: `None` if it does not exist.
-pub type Kept = Option<Arc<Value>>;
+pub type Cached = Option<Arc<Value>>;
 
 /// Who read what: nothing is ever found under another identity's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,51 +83,51 @@ const MANAGED_INTERVALS: u32 = 6;
 
 /// For how long the next try of a mount may use what the last one read: a mount's time, and the
 /// 122 s within which kubelet comes back.
-const LEFT_FOR: Duration = Duration::from_secs(240);
+const PARTIAL_FOR: Duration = Duration::from_secs(240);
 
-pub struct Values {
-    seal: LessSafeKey,
+pub struct ValueCache {
+    cipher: LessSafeKey,
     /// For how long after it was read a value may be served stale while the cloud does not answer,
     /// and while it throttles.
     grace: Duration,
     throttled: Duration,
     /// No value is believed for longer.
     most: Duration,
-    kept: Mutex<Shelf>,
+    entries: Mutex<Entries>,
     metrics: Arc<Metrics>,
 }
 
-/// By bytes, and by who reads: one that reads much leaves the others their values.
-type Shelf = FairCache<LoginKey, Digest, Entry>;
+/// Bounded in bytes; the owner with most gives way, so that one that reads much leaves the others theirs.
+type Entries = FairCache<LoginKey, Digest, Entry>;
 
 struct Entry {
     /// Who read it.
     login: LoginKey,
     /// Nonce, ciphertext and tag; `None` for what does not exist.
-    sealed: Option<Vec<u8>>,
+    encrypted: Option<Vec<u8>>,
     version: String,
     request_id: String,
     asked: Instant,
-    /// When it stops being believed, whatever interval a mount has.
-    ends: Instant,
-    /// When it is of no use in an outage either.
-    wiped: Instant,
+    /// When it is no longer fresh, whatever interval a mount has.
+    expires: Instant,
+    /// When it may not be served stale either.
+    remove_at: Instant,
     managed: bool,
     /// Read by a mount that did not get all it needed.
-    left: bool,
+    partial: bool,
 }
 
-impl Values {
+impl ValueCache {
     /// Keeps at most `room` bytes.
     pub fn new(room: usize, metrics: Arc<Metrics>) -> Result<Self, String> {
         let mut key = [0; 32];
-        let unavailable = |_| "no randomness to seal values with".to_owned();
+        let unavailable = |_| "no randomness to encrypt values with".to_owned();
         rand::fill(&mut key).map_err(unavailable)?;
-        let seal = UnboundKey::new(&AES_256_GCM, &key).map(LessSafeKey::new).map_err(unavailable);
+        let cipher = UnboundKey::new(&AES_256_GCM, &key).map(LessSafeKey::new).map_err(unavailable);
         zeroize::Zeroize::zeroize(&mut key);
         let (grace, throttled, most) = (Duration::ZERO, Duration::ZERO, Duration::MAX);
-        let kept = Mutex::new(FairCache::new(room));
-        Ok(Self { seal: seal?, grace, throttled, most, kept, metrics })
+        let entries = Mutex::new(FairCache::new(room));
+        Ok(Self { cipher: cipher?, grace, throttled, most, entries, metrics })
     }
 
     /// Keeps them for this long where the interval is shorter, to be served stale: in an outage, and
@@ -136,34 +136,34 @@ impl Values {
         Self { grace, throttled, ..self }
     }
 
-    /// Bounds for how long those that rotate by themselves are believed.
+    /// Bounds the TTL of values that rotate by themselves.
     pub fn with_most(self, most: Duration) -> Self {
         Self { most, ..self }
     }
 
-    /// All of them, if every one is fresh to its reader: a mount is answered from memory or fetched, not
-    /// half of each, so that values that change together arrive together.
-    pub fn all(&self, keys: &[Key], interval: Duration) -> Option<Vec<Kept>> {
+    /// All of them, if every one is fresh: a mount is served from the cache or fetched, not half of each, so
+    /// that values that change together arrive together.
+    pub fn get_fresh(&self, keys: &[Key], interval: Duration) -> Option<Vec<Cached>> {
         if interval.is_zero() {
             return None;
         }
         let now = Instant::now();
-        let mut shelf = lock(&self.kept);
+        let mut entries = lock(&self.entries);
         for key in keys {
-            let entry = of(&shelf, key)?;
+            let entry = of(&entries, key)?;
             let times = if entry.managed { MANAGED_INTERVALS } else { 1 };
             let until = entry.asked + (interval * times).min(self.most);
-            if now >= until.min(entry.ends) {
+            if now >= until.min(entry.expires) {
                 return None;
             }
         }
         // Opened only once all of them are known to serve, and each once, under however many names the
         // mount wants it.
-        let mut opened: HashMap<&Key, Kept> = HashMap::with_capacity(keys.len());
+        let mut opened: HashMap<&Key, Cached> = HashMap::with_capacity(keys.len());
         let each = |key| match opened.entry(key) {
             hash_map::Entry::Occupied(same) => Some(same.get().clone()),
             hash_map::Entry::Vacant(place) => {
-                let kept = self.told(key, shelf.get(&key.owner, &key.place)?)?;
+                let kept = self.value(key, entries.get(&key.owner, &key.place)?)?;
                 Some(place.insert(kept).clone())
             }
         };
@@ -172,53 +172,54 @@ impl Values {
 
     /// A mount got these and not all: whoever tries again asks for the others alone, or it might
     /// never have all of them where each read takes long to come by.
-    pub fn leave<'a>(&self, keys: impl Iterator<Item = &'a Key>) {
-        let mut shelf = lock(&self.kept);
+    pub fn mark_partial<'a>(&self, keys: impl Iterator<Item = &'a Key>) {
+        let mut entries = lock(&self.entries);
         for key in keys {
-            if let Some(entry) = shelf.get(&key.owner, &key.place) {
-                entry.left = entry.login == key.login;
+            if let Some(entry) = entries.get(&key.owner, &key.place) {
+                entry.partial = entry.login == key.login;
             }
         }
     }
 
-    /// What a try shortly before left.
-    pub fn left(&self, key: &Key, interval: Duration) -> Option<Kept> {
-        let shelf = lock(&self.kept);
-        let entry = of(&shelf, key).filter(|entry| entry.left)?;
-        let until = (entry.asked + interval.min(LEFT_FOR)).min(entry.ends);
-        if Instant::now() < until { self.told(key, entry) } else { None }
+    /// What an earlier try of the mount got, when it did not get all.
+    pub fn get_partial(&self, key: &Key, interval: Duration) -> Option<Cached> {
+        let entries = lock(&self.entries);
+        let entry = of(&entries, key).filter(|entry| entry.partial)?;
+        let until = (entry.asked + interval.min(PARTIAL_FOR)).min(entry.expires);
+        if Instant::now() < until { self.value(key, entry) } else { None }
     }
 
     /// What was last read, and its age, if it may be served stale for this reason. With `renewed`
     /// also what the pod read with an earlier token: only for a login that has a session, or nobody
     /// but the request says which pod it is.
-    pub fn last(&self, key: &Key, renewed: bool, why: Stale) -> Option<(Kept, Duration)> {
-        let shelf = lock(&self.kept);
-        let entry = if renewed { shelf.peek(&key.owner, &key.place) } else { of(&shelf, key) }?;
+    pub fn get_stale(&self, key: &Key, renewed: bool, why: Stale) -> Option<(Cached, Duration)> {
+        let entries = lock(&self.entries);
+        let entry = if renewed { entries.peek(&key.owner, &key.place) } else { of(&entries, key) }?;
         let age = entry.asked.elapsed();
-        if age < self.bound(why) { Some((self.told(key, entry)?, age)) } else { None }
+        if age < self.bound(why) { Some((self.value(key, entry)?, age)) } else { None }
     }
 
     /// Whether all of these may be served stale for this reason.
-    pub fn outlast(&self, keys: &[Key], renewed: bool, why: Stale) -> bool {
-        let shelf = lock(&self.kept);
+    pub fn can_serve_stale(&self, keys: &[Key], renewed: bool, why: Stale) -> bool {
+        let entries = lock(&self.entries);
         keys.iter().all(|key| {
-            let entry = if renewed { shelf.peek(&key.owner, &key.place) } else { of(&shelf, key) };
+            let entry =
+                if renewed { entries.peek(&key.owner, &key.place) } else { of(&entries, key) };
             entry.is_some_and(|entry| entry.asked.elapsed() < self.bound(why))
         })
     }
 
     /// When the oldest of them was read; `None` if one is not here.
     pub fn oldest(&self, keys: &[Key]) -> Option<Instant> {
-        let shelf = lock(&self.kept);
-        let read = keys.iter().map(|key| Some(shelf.peek(&key.owner, &key.place)?.asked));
+        let entries = lock(&self.entries);
+        let read = keys.iter().map(|key| Some(entries.peek(&key.owner, &key.place)?.asked));
         read.collect::<Option<Vec<_>>>()?.into_iter().min()
     }
 
     /// Whether it counts as fresh for this interval.
     pub fn is_fresh(&self, key: &Key, interval: Duration) -> bool {
-        let shelf = lock(&self.kept);
-        of(&shelf, key).is_some_and(|entry| entry.asked.elapsed() < interval)
+        let entries = lock(&self.entries);
+        of(&entries, key).is_some_and(|entry| entry.asked.elapsed() < interval)
     }
 
     fn bound(&self, why: Stale) -> Duration {
@@ -228,24 +229,30 @@ impl Values {
         }
     }
 
-    fn told(&self, key: &Key, entry: &Entry) -> Option<Kept> {
-        let Some(sealed) = &entry.sealed else { return Some(None) };
-        let bytes = self.open(key, sealed)?;
+    fn value(&self, key: &Key, entry: &Entry) -> Option<Cached> {
+        let Some(encrypted) = &entry.encrypted else { return Some(None) };
+        let bytes = self.decrypt(key, encrypted)?;
         let (version, request_id) = (entry.version.clone(), entry.request_id.clone());
         Some(Some(Arc::new(Value { bytes, version, rotates_at: None, request_id })))
     }
 
     /// `asked` is when the cloud was: a value is as old as the question.
-    pub fn keep(&self, key: &Key, value: Option<&Arc<Value>>, interval: Duration, asked: Instant) {
+    pub fn insert(
+        &self,
+        key: &Key,
+        value: Option<&Arc<Value>>,
+        interval: Duration,
+        asked: Instant,
+    ) {
         if interval.is_zero() && self.grace.is_zero() {
             return;
         }
-        let (sealed, version, rotates_at) = match value {
+        let (encrypted, version, rotates_at) = match value {
             None => (None, String::new(), None),
-            Some(value) => match self.sealed(key, value.bytes.expose()) {
-                Some(sealed) => (Some(sealed), value.version.clone(), value.rotates_at),
-                // What cannot be sealed is not kept.
-                None => return self.drop_one(key),
+            Some(value) => match self.encrypt(key, value.bytes.expose()) {
+                Some(encrypted) => (Some(encrypted), value.version.clone(), value.rotates_at),
+                // What cannot be encrypted is not kept.
+                None => return self.remove(key),
             },
         };
         // A date that has passed says nothing of the next rotation.
@@ -253,84 +260,85 @@ impl Values {
             let left = at.duration_since(jiff::Timestamp::now());
             Duration::try_from(left).ok().filter(|left| !left.is_zero())
         });
-        let mut shelf = lock(&self.kept);
-        let ends = asked
+        let mut entries = lock(&self.entries);
+        let expires = asked
             + left.map_or(interval, |left| left.min(interval * MANAGED_INTERVALS).min(self.most));
         // Who wants no value kept is served a stale one in an outage alone.
         let why = if interval.is_zero() { Stale::Unanswered } else { Stale::Throttled };
         let stale = self.bound(why);
         let entry = Entry {
             login: key.login,
-            sealed,
+            encrypted,
             version,
             request_id: value.map_or_else(String::new, |value| value.request_id.clone()),
             asked,
-            ends,
-            wiped: ends.max(asked + stale),
+            expires,
+            remove_at: expires.max(asked + stale),
             managed: left.is_some(),
-            left: false,
+            partial: false,
         };
         let size = entry.size();
-        shelf.insert(key.owner, key.place, entry, size);
-        self.metrics.values(shelf.len(), shelf.size());
+        entries.insert(key.owner, key.place, entry, size);
+        self.metrics.values(entries.len(), entries.size());
     }
 
     /// At once, when the cloud says that this identity may not have it or that it is gone.
-    pub fn drop_one(&self, key: &Key) {
-        let mut shelf = lock(&self.kept);
-        shelf.remove(&key.owner, &key.place);
-        self.metrics.values(shelf.len(), shelf.size());
+    pub fn remove(&self, key: &Key) {
+        let mut entries = lock(&self.entries);
+        entries.remove(&key.owner, &key.place);
+        self.metrics.values(entries.len(), entries.size());
     }
 
     /// Wipes what is of no more use.
     pub fn sweep(&self) {
         let now = Instant::now();
-        let mut shelf = lock(&self.kept);
-        shelf.remove_if(|entry| entry.wiped <= now);
-        self.metrics.values(shelf.len(), shelf.size());
+        let mut entries = lock(&self.entries);
+        entries.remove_if(|entry| entry.remove_at <= now);
+        self.metrics.values(entries.len(), entries.size());
     }
 
-    fn sealed(&self, key: &Key, bytes: &[u8]) -> Option<Vec<u8>> {
+    fn encrypt(&self, key: &Key, bytes: &[u8]) -> Option<Vec<u8>> {
         let mut nonce = [0; NONCE_LEN];
         rand::fill(&mut nonce).ok()?;
-        let mut sealed = Vec::with_capacity(NONCE_LEN + bytes.len() + AES_256_GCM.tag_len());
-        sealed.extend_from_slice(&nonce);
-        sealed.extend_from_slice(bytes);
+        let mut encrypted = Vec::with_capacity(NONCE_LEN + bytes.len() + AES_256_GCM.tag_len());
+        encrypted.extend_from_slice(&nonce);
+        encrypted.extend_from_slice(bytes);
         let nonce = Nonce::assume_unique_for_key(nonce);
-        let tag = self.seal.seal_in_place_separate_tag(
+        let tag = self.cipher.seal_in_place_separate_tag(
             nonce,
             Aad::from(&key.place),
-            sealed.get_mut(NONCE_LEN..)?,
+            encrypted.get_mut(NONCE_LEN..)?,
         );
-        sealed.extend_from_slice(tag.ok()?.as_ref());
-        Some(sealed)
+        encrypted.extend_from_slice(tag.ok()?.as_ref());
+        Some(encrypted)
     }
 
-    fn open(&self, key: &Key, sealed: &[u8]) -> Option<Secret<Vec<u8>>> {
-        let (nonce, text) = sealed.split_at_checked(NONCE_LEN)?;
+    fn decrypt(&self, key: &Key, encrypted: &[u8]) -> Option<Secret<Vec<u8>>> {
+        let (nonce, text) = encrypted.split_at_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut opened = text.to_vec();
-        let length = self.seal.open_in_place(nonce, Aad::from(&key.place), &mut opened).ok()?.len();
+        let length =
+            self.cipher.open_in_place(nonce, Aad::from(&key.place), &mut opened).ok()?.len();
         opened.truncate(length);
         Some(Secret::new(opened))
     }
 }
 
-impl fmt::Debug for Values {
+impl fmt::Debug for ValueCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Values")
+        f.write_str("ValueCache")
     }
 }
 
-fn of<'a>(shelf: &'a Shelf, key: &Key) -> Option<&'a Entry> {
-    shelf.peek(&key.owner, &key.place).filter(|entry| entry.login == key.login)
+fn of<'a>(entries: &'a Entries, key: &Key) -> Option<&'a Entry> {
+    entries.peek(&key.owner, &key.place).filter(|entry| entry.login == key.login)
 }
 
 impl Entry {
     fn size(&self) -> usize {
         /// The cache's own cost of an entry.
         const OVERHEAD: usize = 320;
-        self.sealed.as_ref().map_or(0, Vec::len)
+        self.encrypted.as_ref().map_or(0, Vec::len)
             + self.version.len()
             + self.request_id.len()
             + OVERHEAD
@@ -362,7 +370,7 @@ mod tests {
         Read::new(endpoint, source, None)
     }
 
-    fn value(text: &str, rotates_in: Option<Duration>) -> Kept {
+    fn value(text: &str, rotates_in: Option<Duration>) -> Cached {
         let bytes = Secret::new(text.as_bytes().to_vec());
         let rotates_at = rotates_in.map(|left| jiff::Timestamp::now() + left);
         let request_id = String::new();
@@ -373,21 +381,21 @@ mod tests {
         Key::of(who, who, who, read)
     }
 
-    fn values(room: usize) -> Values {
-        Values::new(room, Arc::new(Metrics::new())).unwrap()
+    fn values(room: usize) -> ValueCache {
+        ValueCache::new(room, Arc::new(Metrics::new())).unwrap()
     }
 
-    fn keep(values: &Values, who: LoginKey, read: &Read, value: &Kept) {
-        values.keep(&key(&who, read), value.as_ref(), MINUTE, Instant::now());
+    fn keep(values: &ValueCache, who: LoginKey, read: &Read, value: &Cached) {
+        values.insert(&key(&who, read), value.as_ref(), MINUTE, Instant::now());
     }
 
-    fn all(values: &Values, reads: &[&Arc<Read>], interval: Duration) -> Option<Vec<Kept>> {
+    fn all(values: &ValueCache, reads: &[&Arc<Read>], interval: Duration) -> Option<Vec<Cached>> {
         let keys: Vec<Key> = reads.iter().map(|read| key(&WEB, read)).collect();
-        values.all(&keys, interval)
+        values.get_fresh(&keys, interval)
     }
 
-    fn text(values: &Values, who: LoginKey, read: &Read) -> Option<String> {
-        let found = values.all(&[key(&who, read)], MINUTE)?.remove(0)?;
+    fn text(values: &ValueCache, who: LoginKey, read: &Read) -> Option<String> {
+        let found = values.get_fresh(&[key(&who, read)], MINUTE)?.remove(0)?;
         Some(String::from_utf8(found.bytes.expose().clone()).unwrap())
     }
 
@@ -405,8 +413,8 @@ mod tests {
         assert!(text(&values, WEB, &db).is_some());
         advance(MINUTE / 2).await;
         assert_eq!(text(&values, WEB, &db), None);
-        values.drop_one(&key(&WEB, &db));
-        assert_eq!(lock(&values.kept).size(), 0);
+        values.remove(&key(&WEB, &db));
+        assert_eq!(lock(&values.entries).size(), 0);
     }
 
     #[tokio::test(start_paused = true)]
@@ -481,11 +489,11 @@ mod tests {
             text(&values, WEB, &reads[0]);
         }
         {
-            let shelf = lock(&values.kept);
-            assert!(shelf.size() <= 4096 && shelf.len() > 9, "{}", shelf.len());
-            for entry in reads.iter().filter_map(|read| of(&shelf, &key(&WEB, read))) {
-                let sealed = entry.sealed.as_ref().unwrap();
-                assert!(!sealed.windows(7).any(|window| window == b"planted"));
+            let entries = lock(&values.entries);
+            assert!(entries.size() <= 4096 && entries.len() > 9, "{}", entries.len());
+            for entry in reads.iter().filter_map(|read| of(&entries, &key(&WEB, read))) {
+                let encrypted = entry.encrypted.as_ref().unwrap();
+                assert!(!encrypted.windows(7).any(|window| window == b"planted"));
             }
         }
         assert!(text(&values, WEB, &reads[0]).is_some(), "used lately");
@@ -494,8 +502,8 @@ mod tests {
         assert!(text(&values, WEB, &reads[2]).is_none(), "larger than all room");
         advance(MINUTE * 7).await;
         values.sweep();
-        let shelf = lock(&values.kept);
-        assert_eq!((shelf.size(), shelf.len()), (0, 0));
+        let entries = lock(&values.entries);
+        assert_eq!((entries.size(), entries.len()), (0, 0));
     }
 
     #[tokio::test(start_paused = true)]
@@ -505,7 +513,7 @@ mod tests {
         for n in 0..100 {
             keep(&values, API, &read(&format!("s{n}")), &value(&"x".repeat(1000), None));
         }
-        assert!(lock(&values.kept).len() > 4);
+        assert!(lock(&values.entries).len() > 4);
         assert_eq!(text(&values, WEB, &db).as_deref(), Some("planted"));
     }
 
@@ -518,21 +526,21 @@ mod tests {
         for n in 100..200_u8 {
             let role = [n; 32];
             let key = Key::of(&role, &role, &API, &db);
-            values.keep(&key, Some(&large), MINUTE * 5, Instant::now());
+            values.insert(&key, Some(&large), MINUTE * 5, Instant::now());
         }
         assert_eq!(text(&values, WEB, &db).as_deref(), Some("planted"));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_next_try_has_what_the_last_one_left() {
+    async fn partial_values_serve_the_next_try() {
         let (values, db) = (values(1 << 20), read("db"));
         let db_key = key(&WEB, &db);
         keep(&values, WEB, &db, &value("planted", None));
-        let left = |values: &Values| values.left(&db_key, MINUTE * 5).is_some();
+        let left = |values: &ValueCache| values.get_partial(&db_key, MINUTE * 5).is_some();
         assert!(!left(&values), "read by a mount that got all");
-        values.leave([db_key].iter());
-        assert!(left(&values) && values.left(&db_key, Duration::ZERO).is_none());
-        advance(LEFT_FOR).await;
+        values.mark_partial([db_key].iter());
+        assert!(left(&values) && values.get_partial(&db_key, Duration::ZERO).is_none());
+        advance(PARTIAL_FOR).await;
         assert!(!left(&values));
         keep(&values, WEB, &db, &value("planted", None));
         assert!(!left(&values), "read again");
@@ -546,22 +554,24 @@ mod tests {
         advance(MINUTE * 2).await;
         values.sweep();
         assert_eq!(text(&values, WEB, &db), None, "not while the cloud can be asked");
-        let (last, age) = values.last(&db_key, false, Stale::Unanswered).unwrap();
+        let (last, age) = values.get_stale(&db_key, false, Stale::Unanswered).unwrap();
         assert_eq!((last.unwrap().bytes.expose().as_slice(), age), (&b"planted"[..], MINUTE * 2));
-        let outlast = |keys: &[Key]| values.outlast(keys, false, Stale::Unanswered);
+        let outlast = |keys: &[Key]| values.can_serve_stale(keys, false, Stale::Unanswered);
         assert!(outlast(&[db_key]) && !outlast(&[db_key, key(&API, &db)]));
         advance(MINUTE * 8).await;
-        assert!(values.last(&db_key, false, Stale::Unanswered).is_none() && !outlast(&[db_key]));
+        assert!(
+            values.get_stale(&db_key, false, Stale::Unanswered).is_none() && !outlast(&[db_key])
+        );
         values.sweep();
-        assert_eq!(lock(&values.kept).size(), 0);
+        assert_eq!(lock(&values.entries).size(), 0);
         // Where each mount asks the cloud, what it got is kept for an outage alone.
-        values.keep(&db_key, value("planted", None).as_ref(), Duration::ZERO, Instant::now());
+        values.insert(&db_key, value("planted", None).as_ref(), Duration::ZERO, Instant::now());
         assert!(
             text(&values, WEB, &db).is_none()
-                && values.last(&db_key, false, Stale::Unanswered).is_some()
+                && values.get_stale(&db_key, false, Stale::Unanswered).is_some()
         );
-        values.drop_one(&db_key);
-        assert!(values.last(&db_key, false, Stale::Unanswered).is_none());
+        values.remove(&db_key);
+        assert!(values.get_stale(&db_key, false, Stale::Unanswered).is_none());
     }
 
     #[tokio::test(start_paused = true)]
@@ -569,37 +579,40 @@ mod tests {
         let (values, db) = (values(1 << 20).with_stale(MINUTE * 10, Duration::ZERO), read("db"));
         const POD: LoginKey = [7; 32];
         let (old, new) = (Key::of(&WEB, &POD, &POD, &db), Key::of(&API, &POD, &POD, &db));
-        values.keep(&old, value("planted", None).as_ref(), MINUTE, Instant::now());
-        assert!(values.all(&[new], MINUTE).is_none());
-        values.leave([new].iter());
-        assert!(values.left(&new, MINUTE).is_none() && values.left(&old, MINUTE).is_none());
+        values.insert(&old, value("planted", None).as_ref(), MINUTE, Instant::now());
+        assert!(values.get_fresh(&[new], MINUTE).is_none());
+        values.mark_partial([new].iter());
         assert!(
-            values.last(&new, false, Stale::Unanswered).is_none()
-                && !values.outlast(&[new], false, Stale::Unanswered)
+            values.get_partial(&new, MINUTE).is_none()
+                && values.get_partial(&old, MINUTE).is_none()
         );
         assert!(
-            values.last(&new, true, Stale::Unanswered).is_some()
-                && values.outlast(&[new], true, Stale::Unanswered)
+            values.get_stale(&new, false, Stale::Unanswered).is_none()
+                && !values.can_serve_stale(&[new], false, Stale::Unanswered)
         );
         assert!(
-            values.last(&Key::of(&API, &API, &API, &db), true, Stale::Unanswered).is_none(),
+            values.get_stale(&new, true, Stale::Unanswered).is_some()
+                && values.can_serve_stale(&[new], true, Stale::Unanswered)
+        );
+        assert!(
+            values.get_stale(&Key::of(&API, &API, &API, &db), true, Stale::Unanswered).is_none(),
             "another pod's"
         );
-        // A refusal of the new token ends what the old one read.
-        values.drop_one(&new);
-        assert!(values.last(&old, false, Stale::Unanswered).is_none());
+        // A refusal of the new token expires what the old one read.
+        values.remove(&new);
+        assert!(values.get_stale(&old, false, Stale::Unanswered).is_none());
     }
 
-    /// Moved to another key, as a fault of ours could, a sealed value does not open.
+    /// Moved to another key, as a fault of ours could, a encrypted value does not open.
     #[tokio::test(start_paused = true)]
     async fn a_value_under_a_wrong_key_does_not_open() {
         let (values, db) = (values(1 << 20), read("db"));
         keep(&values, WEB, &db, &value("planted", None));
-        let mut shelf = lock(&values.kept);
-        let entry = shelf.remove(&WEB, &key(&WEB, &db).place).unwrap();
+        let mut entries = lock(&values.entries);
+        let entry = entries.remove(&WEB, &key(&WEB, &db).place).unwrap();
         let size = entry.size();
-        shelf.insert(API, key(&API, &db).place, Entry { login: API, ..entry }, size);
-        drop(shelf);
+        entries.insert(API, key(&API, &db).place, Entry { login: API, ..entry }, size);
+        drop(entries);
         assert_eq!(text(&values, API, &db), None);
     }
 }

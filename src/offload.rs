@@ -1,6 +1,6 @@
-//! Work of more than a moment, such as a megabyte of YAML or two thousand expressions: done beside the
-//! thread that serves, two pieces at once and one of a namespace, so that what one pod asks for does not
-//! hold up another.
+//! Offload: work of more than a millisecond, such as a megabyte of YAML or two thousand expressions, is
+//! moved off the thread that serves. Two pieces run at once, and one of each namespace, so that one pod's
+//! work does not delay another's mount.
 
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
@@ -23,18 +23,18 @@ pub fn is_large(bytes: usize) -> bool {
 }
 
 #[derive(Debug)]
-pub struct Aside(Turns);
+pub struct Offload(Turns);
 
-impl Default for Aside {
+impl Default for Offload {
     fn default() -> Self {
         Self(Turns::new(AT_ONCE, 1))
     }
 }
 
-impl Aside {
+impl Offload {
     /// A place for the namespace's work, which goes through about so many bytes, when its turn comes;
     /// `None` for what needs no place.
-    pub async fn place(
+    pub async fn acquire(
         &self,
         namespace: &str,
         bytes: usize,
@@ -54,7 +54,7 @@ impl Aside {
 }
 
 /// Does the work: beside the thread that serves, if it has a place.
-pub fn work<T>(place: Option<&Turn>, work: impl FnOnce() -> T) -> T {
+pub fn run<T>(place: Option<&Turn>, work: impl FnOnce() -> T) -> T {
     match (place, Handle::current().runtime_flavor()) {
         (Some(_), RuntimeFlavor::MultiThread) => block_in_place(work),
         _ => work(),
@@ -69,16 +69,16 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn large_work_waits_for_its_turn_and_small_work_does_not() {
-        let aside = Aside::default();
+        let offload = Offload::default();
         let soon = || Instant::now() + Duration::from_secs(1);
-        let place = aside.place("a", LARGE_BYTES, soon()).await.unwrap();
-        assert_eq!(work(place.as_ref(), || 1), 1);
-        assert!(aside.place("a", LARGE_BYTES - 1, soon()).await.unwrap().is_none());
-        let waited = aside.place("a", LARGE_BYTES, soon()).await;
+        let place = offload.acquire("a", LARGE_BYTES, soon()).await.unwrap();
+        assert_eq!(run(place.as_ref(), || 1), 1);
+        assert!(offload.acquire("a", LARGE_BYTES - 1, soon()).await.unwrap().is_none());
+        let waited = offload.acquire("a", LARGE_BYTES, soon()).await;
         assert_eq!(waited.unwrap_err().class, Class::Internal);
         // Another namespace has a place of its own.
-        assert!(aside.place("b", LARGE_BYTES, soon()).await.unwrap().is_some());
+        assert!(offload.acquire("b", LARGE_BYTES, soon()).await.unwrap().is_some());
         drop(place);
-        assert!(aside.place("a", LARGE_BYTES, soon()).await.unwrap().is_some());
+        assert!(offload.acquire("a", LARGE_BYTES, soon()).await.unwrap().is_some());
     }
 }
