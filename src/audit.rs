@@ -27,7 +27,7 @@ use tokio::{
 pub use record::{Asked, Event, Record};
 
 use crate::{
-    error::{Class, Error},
+    error::{Error, ErrorKind},
     secret::Secret,
     telemetry::Metrics,
 };
@@ -148,10 +148,10 @@ impl Audit {
                 inner.written(records, deadline).await.map_err(|what| {
                     if Instant::now() >= deadline {
                         let what = "the mount ran out of time before its audit record was written";
-                        return Error::new(Class::Internal, what).fix("it is tried again");
+                        return Error::new(ErrorKind::Internal, what).fix("it is tried again");
                     }
                     Error::new(
-                        Class::Unusable,
+                        ErrorKind::Unusable,
                         format!("the audit record cannot be written: {what}"),
                     )
                     .fix(

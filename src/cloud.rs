@@ -107,25 +107,25 @@ pub struct Call<'a> {
     pub caller: Caller,
     pub priority: Priority,
     /// Hears what the failure would be if the time ended now, each time that this changes.
-    pub trouble: Option<&'a (dyn Fn(&Failure) + Sync)>,
+    pub on_error: Option<&'a (dyn Fn(&Failure) + Sync)>,
     /// Called whenever it is sent, which may be long after it was wanted.
     pub sent: Option<&'a (dyn Fn() + Sync)>,
 }
 
 /// A read: where, as whom, and how long it may take.
-pub struct Errand<'a> {
+pub struct ReadOptions<'a> {
     pub endpoint: &'a Endpoint,
     pub keys: &'a Keys,
     pub caller: Caller,
     pub priority: Priority,
     pub deadline: Instant,
-    pub trouble: &'a (dyn Fn(&Failure) + Sync),
+    pub on_error: &'a (dyn Fn(&Failure) + Sync),
     pub sent: &'a (dyn Fn() + Sync),
 }
 
-impl fmt::Debug for Errand<'_> {
+impl fmt::Debug for ReadOptions<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Errand").field("endpoint", &self.endpoint).finish_non_exhaustive()
+        f.debug_struct("ReadOptions").field("endpoint", &self.endpoint).finish_non_exhaustive()
     }
 }
 
@@ -184,14 +184,14 @@ impl Cloud {
 
     async fn read(
         &self,
-        errand: &Errand<'_>,
+        options: &ReadOptions<'_>,
         api: Api,
         query: Vec<(&str, &str)>,
     ) -> Result<Secret<Vec<u8>>, Failure> {
-        let Errand { endpoint, keys, caller, priority, deadline, trouble, sent } = *errand;
+        let ReadOptions { endpoint, keys, caller, priority, deadline, on_error, sent } = *options;
         let (form, keys) = (None, Some(keys));
-        let (trouble, sent) = (Some(trouble), Some(sent));
-        let call = Call { api, endpoint, query, form, keys, caller, priority, trouble, sent };
+        let (on_error, sent) = (Some(on_error), Some(sent));
+        let call = Call { api, endpoint, query, form, keys, caller, priority, on_error, sent };
         self.call(&call, deadline).await
     }
 
@@ -331,8 +331,8 @@ enum Ended {
 }
 
 fn note(call: &Call<'_>, failure: &Failure) {
-    if let Some(trouble) = call.trouble {
-        trouble(failure);
+    if let Some(on_error) = call.on_error {
+        on_error(failure);
     }
 }
 
@@ -343,10 +343,7 @@ pub fn backoff(attempts: u32) -> Duration {
 }
 
 /// Asks what stands close by and has no quota, such as the metadata service, three times at most.
-pub async fn ask_again<T, F: Future<Output = T>>(
-    ask: impl Fn() -> F,
-    helps: impl Fn(&T) -> bool,
-) -> T {
+pub async fn retry<T, F: Future<Output = T>>(ask: impl Fn() -> F, helps: impl Fn(&T) -> bool) -> T {
     let mut attempts = 1;
     loop {
         let answer = ask().await;

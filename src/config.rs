@@ -29,7 +29,7 @@ use crate::{
     },
     names::{Glob, Region, url_host},
     request::parse_interval,
-    sandbox::{self, Reach},
+    sandbox::{self, AllowedPaths},
     telemetry::log::LogFormat,
     text::quoted,
     value_cache::Freshness,
@@ -66,9 +66,9 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// Nothing of the process may be swapped to a disk.
     pub lock_memory: bool,
-    pub sandbox: sandbox::Wanted,
+    pub sandbox: sandbox::SandboxMode,
     /// What `sandbox` leaves.
-    pub reach: Reach,
+    pub reach: AllowedPaths,
     pub log_format: LogFormat,
     pub log_filter: Targets,
     /// What the operator hardly wants, though the process can serve.
@@ -205,7 +205,7 @@ impl Settings<'_> {
             lock_memory: self.flag("lock-memory").unwrap_or_default(),
             sandbox: self
                 .parsed("sandbox", &[], sandbox_wanted, "auto, require or off")
-                .unwrap_or(sandbox::Wanted::Auto),
+                .unwrap_or(sandbox::SandboxMode::Auto),
             reach,
             log_format: self.log_format(),
             log_filter: self.log_filter(),
@@ -303,7 +303,7 @@ impl Settings<'_> {
     }
 
     /// The files that are used after the start; the others have been read by then.
-    fn reach(&mut self, volume: &Path, audit: &record::Options, policy: &Policy) -> Reach {
+    fn reach(&mut self, volume: &Path, audit: &record::Options, policy: &Policy) -> AllowedPaths {
         let folder = |path: &Path| path.parent().map(Path::to_owned);
         let mut write = vec![volume.to_owned()];
         if let Destination::File(path) = &audit.to {
@@ -317,7 +317,7 @@ impl Settings<'_> {
         // Several, as in PATH.
         let folders = self.env(&["SSL_CERT_DIR"]).unwrap_or_default();
         read.extend(std::env::split_paths(&folders).filter(|path| !path.as_os_str().is_empty()));
-        Reach { write, read }
+        AllowedPaths { write, read }
     }
 
     fn metadata(&mut self) -> MetadataOptions {
@@ -360,11 +360,11 @@ fn authority(text: &str) -> Option<String> {
     is_authority(&host).then_some(host)
 }
 
-fn sandbox_wanted(text: &str) -> Option<sandbox::Wanted> {
+fn sandbox_wanted(text: &str) -> Option<sandbox::SandboxMode> {
     match text {
-        "auto" => Some(sandbox::Wanted::Auto),
-        "require" => Some(sandbox::Wanted::Require),
-        "off" => Some(sandbox::Wanted::Off),
+        "auto" => Some(sandbox::SandboxMode::Auto),
+        "require" => Some(sandbox::SandboxMode::Require),
+        "off" => Some(sandbox::SandboxMode::Off),
         _ => None,
     }
 }

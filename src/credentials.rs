@@ -22,7 +22,7 @@ use crate::{
         sign::Keys,
     },
     digest::{Digest, Parts},
-    error::{Class, Error},
+    error::{Error, ErrorKind},
     fair_cache::FairCache,
     names::{OidcProviderArn, RoleArn},
     secret::Secret,
@@ -50,14 +50,14 @@ pub enum Login {
         lifetime: Duration,
     },
     /// AssumeRole, from another login.
-    Assume { base: Keyed, role: RoleArn, name: String, lifetime: Duration },
+    Assume { base: KeyedLogin, role: RoleArn, name: String, lifetime: Duration },
     /// The role of the machine.
     EcsRole,
 }
 
 /// A login with its key, which is a digest of a kilobyte: made once for each mount.
 #[derive(Clone, Debug)]
-pub struct Keyed {
+pub struct KeyedLogin {
     login: Arc<Login>,
     key: LoginKey,
     pod: LoginKey,
@@ -76,12 +76,12 @@ pub struct Session {
 
 /// Either a session or keys that need none.
 #[derive(Clone, Debug)]
-pub enum Proof {
+pub enum Credentials {
     Keys(Arc<Keys>),
     Session(Arc<Session>),
 }
 
-impl Keyed {
+impl KeyedLogin {
     pub fn new(login: Login) -> Self {
         let (key, pod, account) = (login.digest(true), login.digest(false), login.account());
         Self { login: Arc::new(login), key, pod, account }
@@ -111,7 +111,7 @@ impl Keyed {
     }
 }
 
-impl Deref for Keyed {
+impl Deref for KeyedLogin {
     type Target = Login;
 
     fn deref(&self) -> &Login {
@@ -119,11 +119,11 @@ impl Deref for Keyed {
     }
 }
 
-impl Proof {
+impl Credentials {
     pub fn keys(&self) -> &Keys {
         match self {
-            Proof::Keys(keys) => keys,
-            Proof::Session(session) => &session.keys,
+            Credentials::Keys(keys) => keys,
+            Credentials::Session(session) => &session.keys,
         }
     }
 }
@@ -146,7 +146,7 @@ const MAX_REFUSALS: usize = 1024;
 /// As readiness says it.
 const NO_SESSION: &str = "no RAM session can be had";
 
-/// A digest of everything that a session depends on, its proof included: two logins with one key
+/// A digest of everything that a session depends on, its token or keys included: two logins with one key
 /// are one login.
 pub type LoginKey = Digest;
 
@@ -212,15 +212,15 @@ impl Sessions {
 
     /// A session that is valid now. One that is due for renewal is returned as it is, and renewed
     /// meanwhile.
-    pub async fn prove(
+    pub async fn credentials(
         &self,
-        keyed: &Keyed,
+        keyed: &KeyedLogin,
         priority: Priority,
         deadline: Instant,
-    ) -> Result<Proof, NoSession> {
-        let Keyed { login, key, .. } = keyed;
+    ) -> Result<Credentials, NoSession> {
+        let KeyedLogin { login, key, .. } = keyed;
         if let Login::Keys(keys) = &**login {
-            return Ok(Proof::Keys(keys.clone()));
+            return Ok(Credentials::Keys(keys.clone()));
         }
         let now = Instant::now();
         let held = lock(&self.0.held).get(keyed.owner(), key).map(|held| {
@@ -231,26 +231,26 @@ impl Sessions {
             && session.ends_at > now
         {
             if due {
-                drop(self.log_in(keyed, Priority::of(0, 0, Some(now))));
+                drop(self.start_login(keyed, Priority::of(0, 0, Some(now))));
             }
-            return Ok(Proof::Session(session));
+            return Ok(Credentials::Session(session));
         }
         if let Some(refused) = self.remembered(keyed) {
             return Err(refused);
         }
-        match self.log_in(keyed, priority).until(deadline).await {
-            Waited::Completed(outcome) => outcome.map(Proof::Session),
-            Waited::TimedOut(Some(outcome)) => {
-                outcome.map(Proof::Session).map_err(|so_far| NoSession { late: true, ..so_far })
-            }
+        match self.start_login(keyed, priority).until(deadline).await {
+            Waited::Completed(outcome) => outcome.map(Credentials::Session),
+            Waited::TimedOut(Some(outcome)) => outcome
+                .map(Credentials::Session)
+                .map_err(|so_far| NoSession { late: true, ..so_far }),
             Waited::Lost => {
-                let error = Error::new(Class::Internal, "getting a RAM session failed inside");
+                let error = Error::new(ErrorKind::Internal, "getting a RAM session failed inside");
                 Err(NoSession::unanswered(error))
             }
             Waited::TimedOut(None) => {
                 let what =
                     format!("{} has not answered in the mount's time", login.asked(&self.0.sts));
-                let error = Error::new(Class::Internal, what)
+                let error = Error::new(ErrorKind::Internal, what)
                     .about(login.who())
                     .fix("check DNS, routes and --public-endpoints; the mount is tried again");
                 Err(NoSession { late: true, ..NoSession::unanswered(error) })
@@ -259,22 +259,22 @@ impl Sessions {
     }
 
     /// Whether a login like this would wait since STS throttles it.
-    pub fn is_throttled(&self, keyed: &Keyed) -> bool {
+    pub fn is_throttled(&self, keyed: &KeyedLogin) -> bool {
         let Inner { cloud, sts, .. } = &*self.0;
         let asks_sts = matches!(*keyed.login, Login::Oidc { .. } | Login::Assume { .. });
         asks_sts && cloud.is_throttling(Service::Sts, sts, &keyed.caller())
     }
 
-    /// Whether this login, with this very proof, has a session or needs none.
-    pub fn hold(&self, keyed: &Keyed) -> bool {
+    /// Whether this login, with these very credentials, has a session or needs none.
+    pub fn hold(&self, keyed: &KeyedLogin) -> bool {
         let ends = |held: &Held| held.session.ends_at;
         let held = || lock(&self.0.held).peek(keyed.owner(), &keyed.key).map(ends);
         matches!(*keyed.login, Login::Keys(_)) || held().is_some_and(|end| end > Instant::now())
     }
 
     /// Drops a session that the cloud refused, unless it has been replaced already.
-    pub fn refused(&self, keyed: &Keyed, proof: &Proof) {
-        let Proof::Session(session) = proof else { return };
+    pub fn refused(&self, keyed: &KeyedLogin, credentials: &Credentials) {
+        let Credentials::Session(session) = credentials else { return };
         let mut held = lock(&self.0.held);
         let is_held = |held: &Held| Arc::ptr_eq(&held.session, session);
         if held.peek(keyed.owner(), &keyed.key).is_some_and(is_held) {
@@ -283,7 +283,7 @@ impl Sessions {
     }
 
     /// The refusal of a moment ago, which a new call would only repeat.
-    fn remembered(&self, keyed: &Keyed) -> Option<NoSession> {
+    fn remembered(&self, keyed: &KeyedLogin) -> Option<NoSession> {
         let refusals = lock(&self.0.refusals);
         let (at, refused) = refusals.peek(keyed.owner(), &keyed.key)?;
         (at.elapsed() < REFUSED_FOR).then(|| refused.clone())
@@ -303,12 +303,12 @@ impl Sessions {
         self.0.metrics.sessions(held.len());
     }
 
-    fn log_in(&self, keyed: &Keyed, priority: Priority) -> Waiter<Outcome> {
+    fn start_login(&self, keyed: &KeyedLogin, priority: Priority) -> Waiter<Outcome> {
         let (waiter, leader) = self.0.in_flight.join(keyed.key);
         if let Some(leader) = leader {
             let (sessions, keyed) = (self.clone(), keyed.clone());
             tokio::spawn(async move {
-                let Keyed { login, key, .. } = &keyed;
+                let KeyedLogin { login, key, .. } = &keyed;
                 // Another login may have ended between the caller's look and this start.
                 let session = |held: &mut Held| held.session.clone();
                 let held = lock(&sessions.0.held).get(keyed.owner(), key).map(session);
@@ -317,9 +317,9 @@ impl Sessions {
                 {
                     return leader.complete(Ok(session));
                 }
-                let trouble = |error| leader.interim(Err(error));
+                let on_error = |error| leader.interim(Err(error));
                 let mut deadline = leader.asked() + LOGIN_LIMIT;
-                let mut outcome = sessions.ask(&keyed, priority, deadline, &trouble).await;
+                let mut outcome = sessions.ask(&keyed, priority, deadline, &on_error).await;
                 // Whoever joined meanwhile will come back as well.
                 while matches!(&outcome, Err(failed) if failed.late) {
                     let later = leader.asked() + LOGIN_LIMIT;
@@ -327,7 +327,7 @@ impl Sessions {
                         break;
                     }
                     deadline = later;
-                    outcome = sessions.ask(&keyed, priority, deadline, &trouble).await;
+                    outcome = sessions.ask(&keyed, priority, deadline, &on_error).await;
                 }
                 sessions.watch(login, outcome.as_ref().err().map(|failed| &*failed.error));
                 leader.complete(sessions.keep(*keyed.owner(), *key, outcome));
@@ -341,7 +341,7 @@ impl Sessions {
         let operators = |error: &&Error| {
             let code = error.code.as_deref().unwrap_or_default();
             matches!(login, Login::EcsRole)
-                || error.class == Class::Unusable
+                || error.kind == ErrorKind::Unusable
                 || code.starts_with("AuthenticationFail.OIDCToken")
         };
         let readiness = self.0.cloud.readiness();
@@ -367,8 +367,10 @@ impl Sessions {
             }
             Err(failed) => {
                 // A token or a session that is not taken may be replaced any moment.
-                let of_the_role =
-                    matches!(failed.error.class, Class::Denied | Class::NotFound | Class::Invalid);
+                let of_the_role = matches!(
+                    failed.error.kind,
+                    ErrorKind::Denied | ErrorKind::NotFound | ErrorKind::Invalid
+                );
                 if failed.refusal && of_the_role {
                     self.remember(owner, key, &failed);
                 }
@@ -385,39 +387,41 @@ impl Sessions {
     /// Boxed because a chained login asks for its base's session first.
     fn ask<'a>(
         &'a self,
-        keyed: &'a Keyed,
+        keyed: &'a KeyedLogin,
         priority: Priority,
         deadline: Instant,
-        trouble: sts::Trouble<'a>,
+        on_error: sts::OnError<'a>,
     ) -> Pin<Box<dyn Future<Output = Result<Session, NoSession>> + Send + 'a>> {
         Box::pin(async move {
             let Inner { cloud, sts, metadata, .. } = &*self.0;
             let caller = keyed.caller();
             match &**keyed {
-                Login::Keys(_) => {
-                    Err(NoSession::unanswered(Error::new(Class::Internal, "keys need no session")))
-                }
+                Login::Keys(_) => Err(NoSession::unanswered(Error::new(
+                    ErrorKind::Internal,
+                    "keys need no session",
+                ))),
                 Login::EcsRole => metadata.session(deadline).await,
                 Login::Oidc { role, provider, token, name, lifetime, .. } => {
                     let request =
                         sts::WithOidc { role, provider, token, name, lifetime, caller, priority };
-                    sts::assume_role_with_oidc(cloud, sts, &request, deadline, trouble).await
+                    sts::assume_role_with_oidc(cloud, sts, &request, deadline, on_error).await
                 }
                 Login::Assume { base, role, name, lifetime } => {
                     let request = sts::Assume { role, name, lifetime, caller, priority };
-                    let mut proof = self.prove(base, priority, deadline).await?;
+                    let mut credentials = self.credentials(base, priority, deadline).await?;
                     let mut first = true;
                     loop {
-                        let keys = proof.keys();
-                        let asked = sts::assume_role(cloud, sts, keys, &request, deadline, trouble);
+                        let keys = credentials.keys();
+                        let asked =
+                            sts::assume_role(cloud, sts, keys, &request, deadline, on_error);
                         match asked.await {
                             Ok(session) => return Ok(session),
                             Err(failure)
                                 if first && failure.cause == cloud::Cause::SessionRefused =>
                             {
                                 first = false;
-                                self.refused(base, &proof);
-                                proof = self.prove(base, priority, deadline).await?;
+                                self.refused(base, &credentials);
+                                credentials = self.credentials(base, priority, deadline).await?;
                             }
                             Err(failure) => return Err(sts::told(&failure, role)),
                         }

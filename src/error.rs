@@ -18,7 +18,7 @@ const MAX_MESSAGE_BYTES: usize = 880;
 
 /// What kind of failure it is. It alone decides the gRPC code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Class {
+pub enum ErrorKind {
     /// The SecretProviderClass or the request is wrong.
     Invalid,
     /// The identity is not allowed, by the operator or by RAM.
@@ -33,17 +33,17 @@ pub enum Class {
     Internal,
 }
 
-impl Class {
+impl ErrorKind {
     /// UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, ABORTED and CANCELLED must never leave:
     /// after one of them kubelet keeps the directory and the driver starts the pod on it, empty.
     pub fn code(self) -> Code {
         match self {
-            Class::Invalid => Code::InvalidArgument,
-            Class::Denied => Code::PermissionDenied,
-            Class::Unauthenticated => Code::Unauthenticated,
-            Class::NotFound => Code::NotFound,
-            Class::Unusable => Code::FailedPrecondition,
-            Class::Internal => Code::Internal,
+            ErrorKind::Invalid => Code::InvalidArgument,
+            ErrorKind::Denied => Code::PermissionDenied,
+            ErrorKind::Unauthenticated => Code::Unauthenticated,
+            ErrorKind::NotFound => Code::NotFound,
+            ErrorKind::Unusable => Code::FailedPrecondition,
+            ErrorKind::Internal => Code::Internal,
         }
     }
 }
@@ -51,7 +51,7 @@ impl Class {
 /// One failure: what it concerns, what happened, what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
-    pub class: Class,
+    pub kind: ErrorKind,
     /// The field, object or role it concerns; empty when it concerns the whole mount.
     pub subject: Box<str>,
     pub what: Box<str>,
@@ -94,9 +94,9 @@ impl Deref for Detail {
 }
 
 impl Error {
-    pub fn new(class: Class, what: impl Into<String>) -> Self {
+    pub fn new(kind: ErrorKind, what: impl Into<String>) -> Self {
         Self {
-            class,
+            kind,
             subject: Box::default(),
             what: what.into().into_boxed_str(),
             detail: Detail::default(),
@@ -109,7 +109,7 @@ impl Error {
     }
 
     pub fn invalid(subject: impl Into<String>, what: impl Into<String>) -> Self {
-        Self::new(Class::Invalid, what).about(subject)
+        Self::new(ErrorKind::Invalid, what).about(subject)
     }
 
     /// But for whom it concerns, and which try it was.
@@ -176,8 +176,8 @@ impl Errors {
     }
 
     /// The class that decides the code: what the pod's author can mend comes before what passes.
-    pub fn class(&self) -> Class {
-        self.kept.iter().map(|error| error.class).min().unwrap_or(Class::Internal)
+    pub fn kind(&self) -> ErrorKind {
+        self.kept.iter().map(|error| error.kind).min().unwrap_or(ErrorKind::Internal)
     }
 
     /// Those that are kept.
@@ -190,9 +190,9 @@ impl Errors {
     pub fn cause(&self, parts: &mut Parts) {
         parts.part(&self.more.to_string());
         for error in &self.kept {
-            let Error { class, subject, what, detail, code, fix, .. } = error;
+            let Error { kind, subject, what, detail, code, fix, .. } = error;
             let code = code.as_deref().unwrap_or_default();
-            for part in [&format!("{class:?}"), &**subject, what, detail, code, fix] {
+            for part in [&format!("{kind:?}"), &**subject, what, detail, code, fix] {
                 parts.part(part);
             }
         }
@@ -217,8 +217,8 @@ impl Errors {
             return all.0;
         }
         // What the code is made of comes first where not everything has room.
-        groups.sort_by_key(|(error, _)| error.class);
-        let kind = if self.class() == Class::Invalid { "mistakes" } else { "failures" };
+        groups.sort_by_key(|(error, _)| error.kind);
+        let kind = if self.kind() == ErrorKind::Invalid { "mistakes" } else { "failures" };
         let head = |shown: usize| format!("{total} {kind}; the first {shown}: ");
         let tail = |shown: usize| format!(" | and {} more", total - shown);
         let room = head(total).len() + tail(0).len();

@@ -19,8 +19,8 @@ use tokio::time::Instant;
 
 use crate::{
     cloud::{Cause, Cloud, Failure, kms::Value, limiter::Priority},
-    credentials::{Keyed, LoginKey, NoSession, Sessions},
-    error::{Class, Error, Errors},
+    credentials::{KeyedLogin, LoginKey, NoSession, Sessions},
+    error::{Error, ErrorKind, Errors},
     fair_cache::FairCache,
     identity::Identity,
     names::RoleArn,
@@ -40,7 +40,7 @@ pub type Fetched = Option<Arc<Value>>;
 
 /// How the read of one object ended; memory may know that there is none without an error.
 #[derive(Debug)]
-pub struct ReadEnd {
+pub struct ReadOutcome {
     pub origin: Origin,
     pub value: Fetched,
     /// It does not exist, which an optional object is forgiven for.
@@ -55,13 +55,13 @@ pub struct ReadEnd {
     pub error: Option<Error>,
 }
 
-impl ReadEnd {
+impl ReadOutcome {
     /// Whether the object is there, or may be left out.
     fn serves(&self, object: &Object) -> bool {
-        self.error.is_none() || self.stands_in() || self.missing && object.optional
+        self.error.is_none() || self.is_stale() || self.missing && object.optional
     }
 
-    fn stands_in(&self) -> bool {
+    fn is_stale(&self) -> bool {
         matches!(self.origin, Origin::Grace(_) | Origin::Stale(_))
     }
 
@@ -83,18 +83,18 @@ impl ReadEnd {
         origin: Origin,
         outcome: &Outcome,
         own: bool,
-        error: impl FnOnce(&Missed) -> Error,
+        error: impl FnOnce(&ReadError) -> Error,
     ) -> Self {
         match outcome {
             Ok(value) => Self { value: Some(value.clone()), asked: own, ..Self::nothing(origin) },
-            Err(missed) => Self {
+            Err(failed) => Self {
                 origin,
                 value: None,
-                throttled: missed.is_throttled(),
-                missing: missed.is_missing(),
-                refused: missed.is_refusal(),
-                asked: own && matches!(missed, Missed::Failed(_)),
-                error: Some(error(missed)),
+                throttled: failed.is_throttled(),
+                missing: failed.is_missing(),
+                refused: failed.is_refusal(),
+                asked: own && matches!(failed, ReadError::Failed(_)),
+                error: Some(error(failed)),
             },
         }
     }
@@ -132,7 +132,7 @@ struct Shared {
     batching: Batching,
 }
 
-type Outcome = Result<Arc<Value>, Missed>;
+type Outcome = Result<Arc<Value>, ReadError>;
 
 impl Fetcher {
     /// `kms_batch`: try to read several secrets with one call.
@@ -174,7 +174,7 @@ impl Fetcher {
         mount: &Mount,
         interval: Duration,
         deadline: Instant,
-    ) -> Result<Vec<ReadEnd>, Error> {
+    ) -> Result<Vec<ReadOutcome>, Error> {
         let objects = &*mount.objects;
         let Shared { sessions, values, .. } = &*self.shared;
         let (own, logins) = (&identity.login, logins(identity, objects));
@@ -184,7 +184,7 @@ impl Fetcher {
             // What is missing may be left out of this mount, or not.
             && kept.iter().zip(objects).all(|(kept, object)| kept.is_some() || object.optional)
         {
-            return Ok(kept.into_iter().map(ReadEnd::from_memory).collect());
+            return Ok(kept.into_iter().map(ReadOutcome::from_memory).collect());
         }
         self.log_clamped(mount, *own.key(), interval);
         let mount = self.mounts.fetch_add(1, Relaxed);
@@ -206,7 +206,7 @@ impl Fetcher {
         let own_reads = objects.iter().any(|object| object.read.cross_account_role.is_none());
         if own_reads
             && let Err(NoSession { error, refusal, throttled, late }) =
-                sessions.prove(own, Priority::of(mount, 0, has), deadline).await
+                sessions.credentials(own, Priority::of(mount, 0, has), deadline).await
         {
             if late && throttled && objects.len() <= FEW {
                 // They wait for the session too, and kubelet finds what they brought when it comes back.
@@ -216,9 +216,10 @@ impl Fetcher {
             if refusal {
                 keys.iter().for_each(|key| values.remove(key));
             }
-            let error = identity.mended(*error);
-            let failed = |_| ReadEnd { throttled, ..ReadEnd::failed(error.clone(), refusal) };
-            let mut ends: Vec<ReadEnd> = objects.iter().map(failed).collect();
+            let error = identity.with_hint(*error);
+            let failed =
+                |_| ReadOutcome { throttled, ..ReadOutcome::failed(error.clone(), refusal) };
+            let mut ends: Vec<ReadOutcome> = objects.iter().map(failed).collect();
             return match self.fall_back(objects, &keys, &mut ends, false) {
                 true => Ok(ends),
                 false => Err(error),
@@ -245,12 +246,14 @@ impl Fetcher {
         let ends = objects.iter().zip(&keys).map(|(object, key)| match outcomes.get(key) {
             Some((origin, outcome)) => {
                 let own = object.read.cross_account_role.is_none();
-                let error = |missed: &Missed| missed.error(object, identity, denied == 1);
-                ReadEnd::of(*origin, outcome, own, error)
+                let error = |failed: &ReadError| failed.error(object, identity, denied == 1);
+                ReadOutcome::of(*origin, outcome, own, error)
             }
-            None => ReadEnd::failed(Error::new(Class::Internal, "it was not asked for"), false),
+            None => {
+                ReadOutcome::failed(Error::new(ErrorKind::Internal, "it was not asked for"), false)
+            }
         });
-        let mut ends: Vec<ReadEnd> = ends.collect();
+        let mut ends: Vec<ReadOutcome> = ends.collect();
         if objects.iter().zip(&ends).all(|(object, end)| end.serves(object)) {
             self.answered(*own.key());
         } else if !self.fall_back(objects, &keys, &mut ends, sessions.hold(own)) {
@@ -305,14 +308,14 @@ impl Fetcher {
                     Waited::Completed(outcome) | Waited::TimedOut(Some(outcome)) => outcome,
                     Waited::TimedOut(None) => {
                         let (api, endpoint) = (call::api(&read), &read.endpoint);
-                        Err(Missed::Failed(Failure::new(api, endpoint, Cause::TimedOut)))
+                        Err(ReadError::Failed(Failure::new(api, endpoint, Cause::TimedOut)))
                     }
                     Waited::Lost => {
-                        let error = Error::new(Class::Internal, "the call failed inside");
-                        Err(Missed::Lost(error))
+                        let error = Error::new(ErrorKind::Internal, "the call failed inside");
+                        Err(ReadError::Lost(error))
                     }
                 };
-                let late = outcome.as_ref().is_err_and(Missed::is_late);
+                let late = outcome.as_ref().is_err_and(ReadError::is_late);
                 if joined && late && Instant::now() < call::ends(deadline) {
                     open.push((key, read, login));
                 } else {
@@ -360,18 +363,18 @@ impl Fetcher {
 struct Reads<'a> {
     objects: &'a [Object],
     keys: &'a [Key],
-    logins: Vec<Keyed>,
+    logins: Vec<KeyedLogin>,
     interval: Duration,
 }
 
 /// A read that is to be made.
-type Open = (Key, Arc<Read>, Keyed);
+type Open = (Key, Arc<Read>, KeyedLogin);
 
 /// A read that is waited for.
 struct Wait {
     key: Key,
     read: Arc<Read>,
-    login: Keyed,
+    login: KeyedLogin,
     joined: bool,
     waiter: Waiter<Outcome>,
 }
@@ -396,18 +399,18 @@ fn patient(deadline: Instant) -> Instant {
 }
 
 /// Who reads each of the objects: the mount's own login, or one for each role of another account.
-fn logins(identity: &Identity, objects: &[Object]) -> Vec<Keyed> {
-    let mut others: HashMap<&RoleArn, Keyed> = HashMap::new();
+fn logins(identity: &Identity, objects: &[Object]) -> Vec<KeyedLogin> {
+    let mut others: HashMap<&RoleArn, KeyedLogin> = HashMap::new();
     let roles = objects.iter().map(|object| object.read.cross_account_role.as_ref());
     let logins = roles.map(|role| match role {
         None => identity.login.clone(),
-        Some(role) => others.entry(role).or_insert_with(|| identity.led_on_to(role)).clone(),
+        Some(role) => others.entry(role).or_insert_with(|| identity.assume_role(role)).clone(),
     });
     logins.collect()
 }
 
 /// The values, if every object has one or may be left out; else all that failed.
-pub fn whole(objects: &[Object], ends: &[ReadEnd]) -> Result<Vec<Fetched>, Errors> {
+pub fn require_all(objects: &[Object], ends: &[ReadOutcome]) -> Result<Vec<Fetched>, Errors> {
     let failed = objects.iter().zip(ends).filter(|(object, end)| !end.serves(object));
     let failed = failed.filter_map(|(_, end)| end.error.clone());
     let values = || ends.iter().map(|end| end.value.clone()).collect();
@@ -437,7 +440,7 @@ impl Origin {
 
     /// Of a mount as a whole: one value that stands in for a fresh one makes it such a mount, one
     /// that was asked for makes it one of the cloud.
-    pub fn of(ends: &[ReadEnd]) -> Option<Self> {
+    pub fn of(ends: &[ReadOutcome]) -> Option<Self> {
         let origins = || ends.iter().map(|end| end.origin);
         let stale = |origin: &Origin| matches!(origin, Origin::Grace(_) | Origin::Stale(_));
         origins()
@@ -449,7 +452,7 @@ impl Origin {
 
 /// Why a read gave no value.
 #[derive(Clone, Debug)]
-enum Missed {
+enum ReadError {
     Failed(Failure),
     /// There was no session to ask with.
     NoSession(NoSession),
@@ -457,41 +460,41 @@ enum Missed {
     Lost(Error),
 }
 
-impl Missed {
+impl ReadError {
     /// Whether it does not exist: what `optional` forgives.
     fn is_missing(&self) -> bool {
-        matches!(self, Missed::Failed(failure) if failure.cause.is_missing())
+        matches!(self, ReadError::Failed(failure) if failure.cause.is_missing())
     }
 
     fn is_throttled(&self) -> bool {
         match self {
-            Missed::Failed(failure) => failure.cause == Cause::Throttled,
-            Missed::NoSession(failed) => failed.throttled,
-            Missed::Lost(_) => false,
+            ReadError::Failed(failure) => failure.cause == Cause::Throttled,
+            ReadError::NoSession(failed) => failed.throttled,
+            ReadError::Lost(_) => false,
         }
     }
 
     fn is_refusal(&self) -> bool {
         match self {
-            Missed::Failed(failure) => failure.cause.is_refusal(),
-            Missed::NoSession(failed) => failed.refusal,
-            Missed::Lost(_) => false,
+            ReadError::Failed(failure) => failure.cause.is_refusal(),
+            ReadError::NoSession(failed) => failed.refusal,
+            ReadError::Lost(_) => false,
         }
     }
 
     /// Whether only the time of whoever asked was up.
     fn is_late(&self) -> bool {
         match self {
-            Missed::Failed(failure) => failure.late,
-            Missed::NoSession(failed) => failed.late,
-            Missed::Lost(_) => false,
+            ReadError::Failed(failure) => failure.late,
+            ReadError::NoSession(failed) => failed.late,
+            ReadError::Lost(_) => false,
         }
     }
 
     /// KMS has one code for a secret and for a version of it that do not exist. Where a version was
     /// asked for, it is not certain that the secret is what is missing.
     fn of_version(mut self, source: &Source) -> Self {
-        if let Missed::Failed(failure) = &mut self
+        if let ReadError::Failed(failure) = &mut self
             && failure.cause == Cause::NotFound
             && advice::version(source).is_some()
         {
@@ -503,10 +506,10 @@ impl Missed {
     /// `alone`: no other object of the mount was denied.
     fn error(&self, object: &Object, identity: &Identity, alone: bool) -> Error {
         match self {
-            Missed::Lost(error) => error.clone().about(&object.label),
-            Missed::NoSession(NoSession { error, .. }) => {
+            ReadError::Lost(error) => error.clone().about(&object.label),
+            ReadError::NoSession(NoSession { error, .. }) => {
                 let error = match object.read.cross_account_role {
-                    None => identity.mended(Error::clone(error)),
+                    None => identity.with_hint(Error::clone(error)),
                     Some(_) => Error::clone(error),
                 };
                 let about = match &*error.subject {
@@ -515,7 +518,7 @@ impl Missed {
                 };
                 error.about(about)
             }
-            Missed::Failed(failure) => {
+            ReadError::Failed(failure) => {
                 let fix = advice::fix(failure.cause, object, identity, alone);
                 failure.error(&object.label, fix)
             }
@@ -524,11 +527,11 @@ impl Missed {
 }
 
 fn is_denied(outcome: &Outcome) -> bool {
-    matches!(outcome, Err(Missed::Failed(failure)) if failure.cause == Cause::Denied)
+    matches!(outcome, Err(ReadError::Failed(failure)) if failure.cause == Cause::Denied)
 }
 
-impl From<Failure> for Missed {
+impl From<Failure> for ReadError {
     fn from(failure: Failure) -> Self {
-        Missed::Failed(failure)
+        ReadError::Failed(failure)
     }
 }

@@ -12,10 +12,12 @@ use zeroize::Zeroizing;
 
 use crate::{
     cloud::sign::{self, Keys},
-    credentials::{Keyed, Login},
-    error::{Class, Error, Errors},
+    credentials::{KeyedLogin, Login},
+    error::{Error, ErrorKind, Errors},
     names::{Glob, OidcProviderArn, RoleArn},
-    request::{Mount, NodePublishKeys, Pod, STS_AUDIENCE, TokenInput, Wish, caller::Via},
+    request::{
+        Mount, NodePublishKeys, Pod, RequestedIdentity, STS_AUDIENCE, TokenInput, caller::Via,
+    },
     secret::Secret,
     text::quoted,
 };
@@ -140,7 +142,7 @@ impl Policy {
     }
 
     /// One of the settings that the mode needs.
-    fn needed<'a, T>(&self, setting: &'a Option<T>, mode: Mode) -> Result<&'a T, Error> {
+    fn require<'a, T>(&self, setting: &'a Option<T>, mode: Mode) -> Result<&'a T, Error> {
         setting.as_ref().ok_or_else(|| {
             let lacks = self.lacks(mode).join(" and ");
             unusable(mode, &format!("the operator has not set {lacks}"))
@@ -168,11 +170,15 @@ pub enum ChosenBy {
 }
 
 impl ChosenBy {
-    fn of(wish: Wish, default: DefaultMode) -> Self {
+    fn of(wish: RequestedIdentity, default: DefaultMode) -> Self {
         match (wish, default) {
-            (Wish::Mode(_), _) => ChosenBy::SecretProviderClass,
-            (Wish::Unsaid | Wish::AnyButPod, DefaultMode::Mode(_)) => ChosenBy::OperatorDefault,
-            (Wish::Unsaid | Wish::AnyButPod, DefaultMode::Auto) => ChosenBy::Auto,
+            (RequestedIdentity::Mode(_), _) => ChosenBy::SecretProviderClass,
+            (RequestedIdentity::Default | RequestedIdentity::NotPod, DefaultMode::Mode(_)) => {
+                ChosenBy::OperatorDefault
+            }
+            (RequestedIdentity::Default | RequestedIdentity::NotPod, DefaultMode::Auto) => {
+                ChosenBy::Auto
+            }
         }
     }
 
@@ -192,7 +198,7 @@ pub struct Identity {
     pub chosen_by: ChosenBy,
     /// Whether the operator lets pods have identities of their own.
     pub own_allowed: bool,
-    pub login: Keyed,
+    pub login: KeyedLogin,
     /// The name under which sessions of this mount show up in ActionTrail.
     pub session_name: String,
     /// What would mend a refusal of this identity by STS.
@@ -225,7 +231,7 @@ pub async fn choose(
     let mut trust_fix = format!("check the trust policy of the {mode} identity's role");
     let login = match mode {
         Mode::Pod => {
-            let provider = policy.needed(&policy.oidc_provider, mode)?;
+            let provider = policy.require(&policy.oidc_provider, mode)?;
             let token = pod_token(&mount.token, mount.via)?;
             let subject = subject(&mount.pod);
             if shared {
@@ -248,17 +254,17 @@ pub async fn choose(
             }
         }
         Mode::Provider => Login::Oidc {
-            role: policy.needed(&policy.role, mode)?.clone(),
-            provider: policy.needed(&policy.oidc_provider, mode)?.clone(),
-            token: provider_token(policy.needed(&policy.token_file, mode)?).await?,
+            role: policy.require(&policy.role, mode)?.clone(),
+            provider: policy.require(&policy.oidc_provider, mode)?.clone(),
+            token: provider_token(policy.require(&policy.token_file, mode)?).await?,
             subject: "the provider's own".to_owned(),
             shared: false,
             name: operator_name(),
             lifetime: policy.session_lifetime,
         },
         Mode::RamRole => Login::Assume {
-            base: Keyed::new(Login::Keys(operator_keys(policy, mode)?)),
-            role: policy.needed(&policy.role, mode)?.clone(),
+            base: KeyedLogin::new(Login::Keys(operator_keys(policy, mode)?)),
+            role: policy.require(&policy.role, mode)?.clone(),
             name: operator_name(),
             lifetime: policy.session_lifetime,
         },
@@ -268,7 +274,7 @@ pub async fn choose(
         Mode::EcsRole => return Err(unusable(mode, "instance metadata is disabled here").into()),
     };
     let own_allowed = policy.allowed.contains(&Mode::Pod) && policy.oidc_provider.is_some();
-    let (login, session_name) = (Keyed::new(login), own_name);
+    let (login, session_name) = (KeyedLogin::new(login), own_name);
     Ok(Identity { mode, chosen_by, own_allowed, login, session_name, trust_fix })
 }
 
@@ -300,7 +306,7 @@ impl Identity {
     /// A refusal of the cloud says whom it refused, unless that is the pod itself: its role is in
     /// the error already.
     pub fn named_in(&self, mut error: Error) -> Error {
-        let refusal = matches!(error.class, Class::Denied | Class::Unauthenticated);
+        let refusal = matches!(error.kind, ErrorKind::Denied | ErrorKind::Unauthenticated);
         if refusal && error.host.is_some() && self.mode != Mode::Pod {
             let facts = [&*error.detail, &self.described()];
             let facts: Vec<&str> = facts.into_iter().filter(|fact| !fact.is_empty()).collect();
@@ -310,7 +316,7 @@ impl Identity {
     }
 
     /// An error of this identity's login, with what only the mount knows about trust.
-    pub fn mended(&self, error: Error) -> Error {
+    pub fn with_hint(&self, error: Error) -> Error {
         match (error.fix.is_empty(), &*self.login) {
             (true, Login::Oidc { .. }) => error.fix(&self.trust_fix),
             _ => error,
@@ -318,8 +324,8 @@ impl Identity {
     }
 
     /// How to become a role of another account from here.
-    pub fn led_on_to(&self, role: &RoleArn) -> Keyed {
-        Keyed::new(Login::Assume {
+    pub fn assume_role(&self, role: &RoleArn) -> KeyedLogin {
+        KeyedLogin::new(Login::Assume {
             base: self.login.clone(),
             role: role.clone(),
             name: self.session_name.clone(),
@@ -330,23 +336,25 @@ impl Identity {
 
 fn mode(mount: &Mount, policy: &Policy) -> Result<Mode, Error> {
     let mode = match (mount.identity, policy.default) {
-        (Wish::Mode(mode), _) => mode,
-        (Wish::AnyButPod, DefaultMode::Mode(Mode::Pod)) => {
+        (RequestedIdentity::Mode(mode), _) => mode,
+        (RequestedIdentity::NotPod, DefaultMode::Mode(Mode::Pod)) => {
             return Err(Error::invalid(
                 "parameter usePodServiceAccountToken",
                 "is \"false\", but the pod's identity is the only one this provider uses unasked",
             )
             .fix("remove it, or ask the operator for --default-identity=auto"));
         }
-        (Wish::Unsaid | Wish::AnyButPod, DefaultMode::Mode(mode)) => mode,
-        (Wish::Unsaid | Wish::AnyButPod, DefaultMode::Auto) => first_configured(mount, policy)?,
+        (RequestedIdentity::Default | RequestedIdentity::NotPod, DefaultMode::Mode(mode)) => mode,
+        (RequestedIdentity::Default | RequestedIdentity::NotPod, DefaultMode::Auto) => {
+            first_configured(mount, policy)?
+        }
     };
     if policy.allowed.contains(&mode) {
         return Ok(mode);
     }
     let allowed: Vec<_> = policy.allowed.iter().map(|mode| mode.name()).collect();
     Err(Error::new(
-        Class::Denied,
+        ErrorKind::Denied,
         format!("identity {mode} is not allowed here (allowed: {})", allowed.join(", ")),
     )
     .fix(format!(
@@ -366,7 +374,7 @@ fn first_configured(mount: &Mount, policy: &Policy) -> Result<Mode, Error> {
         mode => policy.lacks(*mode).is_empty(),
     };
     Mode::ALL.into_iter().find(configured).ok_or_else(|| {
-        Error::new(Class::Unusable, "no identity is configured here")
+        Error::new(ErrorKind::Unusable, "no identity is configured here")
             .fix("set identity: pod in the SecretProviderClass")
     })
 }
@@ -383,7 +391,7 @@ fn check_cross_account(mount: &Mount, mode: Mode, policy: &Policy) -> Result<(),
         let subject = format!("{}, field crossAccountRoleArn", object.label);
         let what = format!("identity {mode} is shared by pods and may not be led on to {role}");
         let fix = "the operator can allow roles with --allowed-cross-account-roles";
-        Some(Error::new(Class::Denied, what).about(subject).fix(fix))
+        Some(Error::new(ErrorKind::Denied, what).about(subject).fix(fix))
     });
     Errors::of(refused.collect()).map_or(Ok(()), Err)
 }
@@ -400,13 +408,13 @@ fn check_instances(mount: &Mount, mode: Mode) -> Result<(), Errors> {
              operator lists; {host} is not listed"
         );
         let fix = "the operator can list instances with --allowed-endpoints";
-        Error::new(Class::Denied, what).about(subject).fix(fix)
+        Error::new(ErrorKind::Denied, what).about(subject).fix(fix)
     });
     Errors::of(refused.collect()).map_or(Ok(()), Err)
 }
 
 fn operator_keys(policy: &Policy, mode: Mode) -> Result<Arc<Keys>, Error> {
-    let keys = policy.needed(&policy.keys, mode)?;
+    let keys = policy.require(&policy.keys, mode)?;
     if policy.has_swapped_keys() {
         let fix = "the operator must look whether they are swapped";
         return Err(unusable(mode, SWAPPED_KEYS).fix(fix));
@@ -415,12 +423,12 @@ fn operator_keys(policy: &Policy, mode: Mode) -> Result<Arc<Keys>, Error> {
 }
 
 fn unusable(mode: Mode, what: &str) -> Error {
-    Error::new(Class::Unusable, format!("identity {mode} cannot be used: {what}"))
+    Error::new(ErrorKind::Unusable, format!("identity {mode} cannot be used: {what}"))
 }
 
 fn pod_token(input: &TokenInput, via: Via) -> Result<Arc<Secret<String>>, Error> {
     let unproven = |what: String| {
-        Error::new(Class::Unauthenticated, format!("identity pod cannot be used: {what}"))
+        Error::new(ErrorKind::Unauthenticated, format!("identity pod cannot be used: {what}"))
     };
     let (sender, enable) = match via {
         Via::Driver => (
@@ -477,7 +485,7 @@ fn check_subject(token: &Secret<String>, subject: &str) -> Result<(), Error> {
         return Ok(());
     }
     let what = format!("identity pod cannot be used: the pod's token is not one of {subject}");
-    Err(Error::new(Class::Unauthenticated, what)
+    Err(Error::new(ErrorKind::Unauthenticated, what)
         .fix("kubelet sends the token: remove any from the volume's attributes and Secret"))
 }
 

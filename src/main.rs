@@ -6,7 +6,7 @@ use provider::{
     app::App,
     command::{self, Asked},
     config::{self, Config, flags::Flags},
-    sandbox::{self, Wanted},
+    sandbox::{self, SandboxMode},
     telemetry::log::{self, LogFormat},
 };
 use rustix::{
@@ -27,7 +27,7 @@ static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 const USAGE: u8 = 64;
 
 fn main() -> ExitCode {
-    leave_no_core();
+    disable_core_dumps();
     log::withhold_panic_messages();
     let flags = match command::parse(std::env::args_os()) {
         Ok(Asked::Serve(flags)) => flags,
@@ -49,12 +49,12 @@ fn main() -> ExitCode {
         tracing::warn!("{warning}");
     }
     if config.lock_memory
-        && let Err(why) = stay_in_memory()
+        && let Err(why) = lock_memory()
     {
         return fail(&format!("--lock-memory: {why}"));
     }
     // The runtime's threads start within it.
-    if let Err(gaps) = give_up(&config) {
+    if let Err(gaps) = enter_sandbox(&config) {
         return fail(&gaps);
     }
     // One thread serves: a mount that is passed from thread to thread wakes the machine up for each
@@ -120,14 +120,14 @@ async fn run(config: Config) -> Result<(), String> {
 
 /// A core file would hold every secret of the node's pods, on a disk. A kernel that refuses this
 /// is no reason not to serve them.
-fn leave_no_core() {
+fn disable_core_dumps() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     let _ = rustix::process::setrlimit(Resource::Core, none);
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
 /// With the right to lock a part alone, what comes later would be refused in the middle of a mount.
-fn stay_in_memory() -> Result<(), String> {
+fn lock_memory() -> Result<(), String> {
     let all = getrlimit(Resource::Memlock).current.is_none()
         || capabilities(None).is_ok_and(|held| held.effective.contains(CapabilitySet::IPC_LOCK));
     if !all {
@@ -137,8 +137,8 @@ fn stay_in_memory() -> Result<(), String> {
     mlockall(now_and_later).map_err(|error| error.to_string())
 }
 
-fn give_up(config: &Config) -> Result<(), String> {
-    if config.sandbox == Wanted::Off {
+fn enter_sandbox(config: &Config) -> Result<(), String> {
+    if config.sandbox == SandboxMode::Off {
         tracing::warn!("the sandbox is off");
         return Ok(());
     }

@@ -1,8 +1,8 @@
 //! The pipeline: request -> identity -> credentials -> fetch -> project -> response. This file
 //! calls the steps in order, keeps the mount's time, and tells the outcome; it decides nothing.
 
-mod account;
-mod seen;
+mod audit;
+mod trace;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -12,9 +12,9 @@ use tonic::{Code, Request, Response, Status};
 use crate::{
     audit::Audit,
     cloud::endpoint::Endpoints,
-    error::{Class, Error, Errors},
+    error::{Error, ErrorKind, Errors},
     events::Events,
-    fetch::{Fetcher, Origin, whole},
+    fetch::{Fetcher, Origin, require_all},
     identity::{self, Policy, kubernetes::ServiceAccounts},
     memory::Memory,
     offload::{self, Offload},
@@ -27,8 +27,8 @@ use crate::{
     turns::Turn,
     value_cache::Freshness,
 };
-use account::Account;
-use seen::Seen;
+use audit::MountAudit;
+use trace::Trace;
 
 #[derive(Debug)]
 pub struct Provider {
@@ -59,10 +59,10 @@ impl Provider {
         request: pb::MountRequest,
         deadline: Instant,
         of_request: Option<RequestRoom>,
-        seen: &mut Seen<'_>,
-        account: &mut Account<'_>,
+        trace: &mut Trace<'_>,
+        audit: &mut MountAudit<'_>,
     ) -> Result<(pb::MountResponse, Option<Turn>), Errors> {
-        if seen.unread {
+        if trace.unread {
             let what = format!("is larger than {} MiB", LARGEST_CALL >> 20);
             let error = Error::invalid("the mount's request", what);
             return Err(error.fix("shorten the SecretProviderClass's parameters").into());
@@ -75,21 +75,21 @@ impl Provider {
         let soon = deadline.min(Instant::now() + UNPARSED);
         let until = if of_request.is_some() { soon } else { deadline };
         let mut of_objects = self.memory.objects(&namespace, bytes, until).await?;
-        let parse = || request::parse(request, &self.endpoints, &self.objects, &mut seen.caller);
+        let parse = || request::parse(request, &self.endpoints, &self.objects, &mut trace.caller);
         let place = self.offload.acquire(&namespace, bytes, deadline).await?;
         let parsed = offload::run(place.as_ref(), parse);
         drop((place, of_request));
-        account.caller(&seen.caller);
+        audit.caller(&trace.caller);
         let mount = parsed?;
         let namespace = &*mount.pod.namespace;
         if let Some(turn) = &mut of_objects {
             turn.keep(mount.objects.iter().map(Object::memory).sum());
         }
-        account.requested(mount.identity);
-        seen.objects = Some(mount.objects.clone());
+        audit.requested(mount.identity);
+        trace.objects = Some(mount.objects.clone());
         let identity = identity::choose(&mount, &self.policy, &self.service_accounts).await?;
-        seen.identity(&identity);
-        account.identity(&identity);
+        trace.identity(&identity);
+        audit.identity(&identity);
         let kept = || self.fetcher.keeps(&identity, &mount.objects);
         let reads = reads(&mount.objects);
         let mut of_values = self.memory.values(namespace, reads, kept, deadline).await?;
@@ -99,14 +99,14 @@ impl Provider {
         for end in &mut ends {
             end.error = end.error.take().map(|error| identity.named_in(error));
         }
-        account.reads(&mount, &identity, &ends);
-        let values = whole(&mount.objects, &ends)?;
-        seen.from = Origin::of(&ends).map_or(seen.from, Origin::name);
+        audit.reads(&mount, &identity, &ends);
+        let values = require_all(&mount.objects, &ends)?;
+        trace.from = Origin::of(&ends).map_or(trace.from, Origin::name);
         if let Some(turn) = &mut of_values {
             turn.keep(project::held(&values));
         }
-        self.metrics.answered(seen.from);
-        seen.log_stale(&ends);
+        self.metrics.answered(trace.from);
+        trace.log_stale(&ends);
         let bytes = project::to_search(&mount.objects, &values);
         let place = self.offload.acquire(namespace, bytes, deadline).await?;
         // Nobody knows how much a search will find: its place is kept until that has room too.
@@ -156,12 +156,12 @@ impl CsiDriverProvider for Provider {
         // With its extensions goes what they hold of the room.
         let (_, _, request) = request.into_parts();
         // Each step keeps the deadline by itself and says what it waited for; this is the belt.
-        let mut seen = Seen::of(&request, unread, &self.metrics);
-        let mut account = Account::open(&self.audit);
-        let answer = self.answer(request, deadline, of_request, &mut seen, &mut account);
+        let mut trace = Trace::of(&request, unread, &self.metrics);
+        let mut audit = MountAudit::open(&self.audit);
+        let answer = self.answer(request, deadline, of_request, &mut trace, &mut audit);
         let outcome = match timeout_at(deadline, answer).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(Error::new(Class::Internal, "the mount ran out of time")
+            Err(_) => Err(Error::new(ErrorKind::Internal, "the mount ran out of time")
                 .fix("it is tried again")
                 .into()),
         };
@@ -169,17 +169,17 @@ impl CsiDriverProvider for Provider {
         let outcome = match outcome {
             Ok((response, of_answer)) => {
                 room = of_answer;
-                account.admit(deadline).await.map(|()| response).map_err(Errors::from)
+                audit.admit(deadline).await.map(|()| response).map_err(Errors::from)
             }
             Err(errors) => {
-                account.refuse(&errors, deadline).await;
+                audit.refuse(&errors, deadline).await;
                 Err(errors)
             }
         };
-        seen.ended(&outcome);
+        trace.ended(&outcome);
         match outcome {
             Ok(response) => {
-                self.events.mounted(seen.volume());
+                self.events.mounted(trace.volume());
                 let mut response = Response::new(response);
                 if let Some(room) = room {
                     response.extensions_mut().insert(AnswerRoom::from(room));
@@ -187,9 +187,9 @@ impl CsiDriverProvider for Provider {
                 Ok(response)
             }
             Err(errors) => {
-                let message = errors.message_after(&seen.caller.prefix());
-                let message = self.events.failed(seen.volume(), seen.cause(&errors), message);
-                Err(Status::new(errors.class().code(), message))
+                let message = errors.message_after(&trace.caller.prefix());
+                let message = self.events.failed(trace.volume(), trace.cause(&errors), message);
+                Err(Status::new(errors.kind().code(), message))
             }
         }
     }
@@ -217,11 +217,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_class_has_a_name_for_its_code() {
-        use Class::*;
+    fn every_error_kind_has_a_name_for_its_code() {
+        use ErrorKind::*;
         let names: std::collections::BTreeSet<_> =
             [Invalid, Denied, Unauthenticated, NotFound, Unusable, Internal]
-                .map(|class| code_name(class.code()))
+                .map(|kind| code_name(kind.code()))
                 .into();
         assert_eq!(names.len(), 6);
     }

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use crate::{
-    error::{Class, Error},
+    error::{Error, ErrorKind},
     turns::{Turn, Turns},
 };
 
@@ -47,7 +47,7 @@ impl Offload {
             Some(turn) => Ok(Some(turn)),
             None => {
                 let what = "other mounts with as much to work out took all of the mount's time";
-                Err(Error::new(Class::Internal, what).fix("it is tried again"))
+                Err(Error::new(ErrorKind::Internal, what).fix("it is tried again"))
             }
         }
     }
@@ -75,7 +75,7 @@ mod tests {
         assert_eq!(run(place.as_ref(), || 1), 1);
         assert!(offload.acquire("a", LARGE_BYTES - 1, soon()).await.unwrap().is_none());
         let waited = offload.acquire("a", LARGE_BYTES, soon()).await;
-        assert_eq!(waited.unwrap_err().class, Class::Internal);
+        assert_eq!(waited.unwrap_err().kind, ErrorKind::Internal);
         // Another namespace has a place of its own.
         assert!(offload.acquire("b", LARGE_BYTES, soon()).await.unwrap().is_some());
         drop(place);

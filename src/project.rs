@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::{
     cloud::kms::Value,
-    error::{Class, Error, Errors},
+    error::{Error, ErrorKind, Errors},
     fetch::Fetched,
     request::{
         file::{FileMode, RelPath},
@@ -69,7 +69,7 @@ pub fn too_large<'a>(
         "{which} files make an answer of {size} bytes; the driver takes {MOST_BYTES} (largest: {})",
         named.join(", ")
     );
-    Error::new(Class::Invalid, what).fix("mount fewer objects in one volume")
+    Error::new(ErrorKind::Invalid, what).fix("mount fewer objects in one volume")
 }
 
 /// The files made so far: all of them are in memory until the answer is sent, so no more are made
@@ -154,7 +154,7 @@ fn files(
     volume: &mut Files,
 ) -> Result<(), Vec<Error>> {
     let wrong = |what: String| {
-        Error::new(Class::Unusable, format!("its value {what}")).about(&object.label)
+        Error::new(ErrorKind::Unusable, format!("its value {what}")).about(&object.label)
     };
     let stored = Secret::new(value.bytes.expose().clone());
     let bytes = decode(object.encoding, stored).map_err(|what| vec![wrong(what)])?;
@@ -181,13 +181,13 @@ fn files(
         if Instant::now() > end {
             let seconds = LONGEST_SEARCH.as_secs();
             let what = format!("the mount's paths take more than {seconds} s");
-            let error = Error::new(Class::Unusable, what).about(&object.label);
+            let error = Error::new(ErrorKind::Unusable, what).about(&object.label);
             return Err(vec![error.fix("give jmesPath fewer or simpler paths")]);
         }
         match extracted(extract, &document, end) {
             Ok(bytes) => volume.add(file(&extract.file, extract.mode, bytes)),
             Err(what) => errors.push(
-                Error::new(Class::Unusable, format!("its path {what}"))
+                Error::new(ErrorKind::Unusable, format!("its path {what}"))
                     .about(format!("{}, jmesPath of \"{}\"", object.label, extract.file)),
             ),
         }

@@ -15,7 +15,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
     cloud::{endpoint::Endpoints, sign::Keys},
-    error::{Class, Error, Errors},
+    error::{Error, ErrorKind, Errors},
     identity::Mode,
     names::{Region, RoleArn},
     pb,
@@ -39,7 +39,7 @@ pub struct Mount {
     pub pod: Pod,
     pub via: Via,
     /// What the SecretProviderClass says about identity.
-    pub identity: Wish,
+    pub identity: RequestedIdentity,
     /// Parameter `roleArn`.
     pub role: Option<RoleArn>,
     pub token: TokenInput,
@@ -66,11 +66,11 @@ impl fmt::Display for Pod {
 
 /// `identity` and `usePodServiceAccountToken` taken together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
-    Unsaid,
+pub enum RequestedIdentity {
+    Default,
     Mode(Mode),
     /// `usePodServiceAccountToken: "false"`.
-    AnyButPod,
+    NotPod,
 }
 
 /// The pod's token for STS, as far as the driver brought one.
@@ -163,7 +163,7 @@ pub fn parse(
             let via = caller.via.unwrap_or(Via::Driver);
             Ok(Mount { pod, via, identity, role, token, node_publish_keys, objects, refresh })
         }
-        _ => Err(Error::new(Class::Internal, "the request was not parsed").into()),
+        _ => Err(Error::new(ErrorKind::Internal, "the request was not parsed").into()),
     }
 }
 
@@ -212,7 +212,7 @@ fn uid(attributes: &Attributes) -> Result<String, Error> {
     if valid { Ok(uid.to_owned()) } else { Err(Error::invalid(POD_UID, "is not a pod's uid")) }
 }
 
-fn wish(attributes: &Attributes) -> Result<Wish, Error> {
+fn wish(attributes: &Attributes) -> Result<RequestedIdentity, Error> {
     let named = match attributes.get("identity") {
         None => None,
         Some(text) => Some(Mode::parse(text).ok_or_else(|| {
@@ -231,11 +231,13 @@ fn wish(attributes: &Attributes) -> Result<Wish, Error> {
         }
     };
     match (named, use_pod) {
-        (None, None) => Ok(Wish::Unsaid),
-        (None, Some(true)) => Ok(Wish::Mode(Mode::Pod)),
-        (None, Some(false)) => Ok(Wish::AnyButPod),
-        (Some(mode), None) => Ok(Wish::Mode(mode)),
-        (Some(mode), Some(use_pod)) if use_pod == (mode == Mode::Pod) => Ok(Wish::Mode(mode)),
+        (None, None) => Ok(RequestedIdentity::Default),
+        (None, Some(true)) => Ok(RequestedIdentity::Mode(Mode::Pod)),
+        (None, Some(false)) => Ok(RequestedIdentity::NotPod),
+        (Some(mode), None) => Ok(RequestedIdentity::Mode(mode)),
+        (Some(mode), Some(use_pod)) if use_pod == (mode == Mode::Pod) => {
+            Ok(RequestedIdentity::Mode(mode))
+        }
         (Some(mode), Some(use_pod)) => Err(Error::invalid(
             "parameters identity and usePodServiceAccountToken",
             format!("contradict each other: {mode} and \"{use_pod}\""),

@@ -21,7 +21,7 @@ use seccompiler::{
 
 /// What the operator wants of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub enum SandboxMode {
     /// As much as this kernel offers.
     Auto,
     /// All of it, or the process does not start.
@@ -29,9 +29,9 @@ pub enum Wanted {
     Off,
 }
 
-/// The files that the process needs once it runs; all else is out of reach.
+/// The files that the process needs once it runs; all else is out of allowed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reach {
+pub struct AllowedPaths {
     /// Folders, and what is in them.
     pub write: Vec<PathBuf>,
     /// Folders with what is in them, and files. What does not exist is left out.
@@ -55,40 +55,40 @@ const SYSTEM: [&str; 10] = [
 /// How each part of it went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    pub no_new_privileges: Part,
+    pub no_new_privileges: LayerStatus,
     /// Landlock.
-    pub files: Part,
+    pub files: LayerStatus,
     /// seccomp.
-    pub system_calls: Part,
+    pub system_calls: LayerStatus,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum LayerStatus {
     Held,
     /// An older kernel does not know all that was asked of it.
     HeldInPart,
     Missing(String),
 }
 
-impl fmt::Display for Part {
+impl fmt::Display for LayerStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Part::Held => f.write_str("held"),
-            Part::HeldInPart => f.write_str("held as far as this kernel can"),
-            Part::Missing(why) => write!(f, "missing: {why}"),
+            LayerStatus::Held => f.write_str("held"),
+            LayerStatus::HeldInPart => f.write_str("held as far as this kernel can"),
+            LayerStatus::Missing(why) => write!(f, "missing: {why}"),
         }
     }
 }
 
 impl Report {
     /// Whether the process may go on with it, which is the operator's to say.
-    pub fn suffices(&self, wanted: Wanted) -> Result<(), String> {
+    pub fn suffices(&self, mode: SandboxMode) -> Result<(), String> {
         let gaps = self.gaps();
-        match wanted {
-            Wanted::Require if !gaps.is_empty() => {
+        match mode {
+            SandboxMode::Require if !gaps.is_empty() => {
                 Err(format!("--sandbox is require, and missing are {}", gaps.join("; ")))
             }
-            Wanted::Auto | Wanted::Require | Wanted::Off => Ok(()),
+            SandboxMode::Auto | SandboxMode::Require | SandboxMode::Off => Ok(()),
         }
     }
 
@@ -100,24 +100,24 @@ impl Report {
             ("files", files),
             ("system calls", system_calls),
         ];
-        let gap = |(name, part): (&str, &Part)| match part {
-            Part::Missing(why) => Some(format!("{name}: {why}")),
-            Part::Held | Part::HeldInPart => None,
+        let gap = |(name, part): (&str, &LayerStatus)| match part {
+            LayerStatus::Missing(why) => Some(format!("{name}: {why}")),
+            LayerStatus::Held | LayerStatus::HeldInPart => None,
         };
         parts.into_iter().filter_map(gap).collect()
     }
 }
 
 /// For the calling thread and those that it starts from now on: to be called before there are any.
-pub fn enter(reach: &Reach) -> Report {
+pub fn enter(allowed: &AllowedPaths) -> Report {
     let no_new_privileges = match rustix::thread::set_no_new_privs(true) {
-        Ok(()) => Part::Held,
-        Err(error) => Part::Missing(error.to_string()),
+        Ok(()) => LayerStatus::Held,
+        Err(error) => LayerStatus::Missing(error.to_string()),
     };
-    let files = confine(reach).unwrap_or_else(|error| Part::Missing(error.to_string()));
+    let files = confine(allowed).unwrap_or_else(|error| LayerStatus::Missing(error.to_string()));
     let system_calls = match refuse_calls() {
-        Ok(()) => Part::Held,
-        Err(error) => Part::Missing(error.to_string()),
+        Ok(()) => LayerStatus::Held,
+        Err(error) => LayerStatus::Missing(error.to_string()),
     };
     Report { no_new_privileges, files, system_calls }
 }
@@ -125,7 +125,7 @@ pub fn enter(reach: &Reach) -> Report {
 /// The newest that is asked for; a kernel that knows less does what it can.
 const LANDLOCK: ABI = ABI::V6;
 
-fn confine(reach: &Reach) -> Result<Part, landlock::RulesetError> {
+fn confine(allowed: &AllowedPaths) -> Result<LayerStatus, landlock::RulesetError> {
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     let write: BitFlags<AccessFs> = read
         | AccessFs::WriteFile
@@ -133,23 +133,25 @@ fn confine(reach: &Reach) -> Result<Part, landlock::RulesetError> {
         | AccessFs::MakeReg
         | AccessFs::MakeSock
         | AccessFs::RemoveFile;
-    for folder in &reach.write {
+    for folder in &allowed.write {
         // A rule needs something to stand on; who binds the socket says what is wrong with it.
         let _ = DirBuilder::new().recursive(true).mode(0o755).create(folder);
     }
     let system = SYSTEM.iter().map(Path::new);
-    let readable = reach.read.iter().map(PathBuf::as_path).chain(system);
+    let readable = allowed.read.iter().map(PathBuf::as_path).chain(system);
     let status = Ruleset::default()
         .handle_access(AccessFs::from_all(LANDLOCK))?
         .scope(Scope::AbstractUnixSocket | Scope::Signal)?
         .create()?
         .add_rules(path_beneath_rules(readable, read))?
-        .add_rules(path_beneath_rules(&reach.write, write))?
+        .add_rules(path_beneath_rules(&allowed.write, write))?
         .restrict_self()?;
     Ok(match status.ruleset {
-        RulesetStatus::FullyEnforced => Part::Held,
-        RulesetStatus::PartiallyEnforced => Part::HeldInPart,
-        RulesetStatus::NotEnforced => Part::Missing("this kernel has no Landlock".to_owned()),
+        RulesetStatus::FullyEnforced => LayerStatus::Held,
+        RulesetStatus::PartiallyEnforced => LayerStatus::HeldInPart,
+        RulesetStatus::NotEnforced => {
+            LayerStatus::Missing("this kernel has no Landlock".to_owned())
+        }
     })
 }
 
@@ -275,23 +277,23 @@ mod tests {
     use super::*;
 
     /// The kernel holds the thread that enters, so a test can give up one of its own.
-    fn inside(reach: Reach, test: impl FnOnce(Report) + Send + 'static) {
-        thread::spawn(move || test(enter(&reach))).join().unwrap();
+    fn inside(allowed: AllowedPaths, test: impl FnOnce(Report) + Send + 'static) {
+        thread::spawn(move || test(enter(&allowed))).join().unwrap();
     }
 
     #[test]
     fn what_a_kernel_lacks_ends_the_process_only_where_all_is_required() {
         let all = Report {
-            no_new_privileges: Part::Held,
-            files: Part::HeldInPart,
-            system_calls: Part::Held,
+            no_new_privileges: LayerStatus::Held,
+            files: LayerStatus::HeldInPart,
+            system_calls: LayerStatus::Held,
         };
-        let lacks = Report { files: Part::Missing("no Landlock".to_owned()), ..all.clone() };
-        for wanted in [Wanted::Auto, Wanted::Require, Wanted::Off] {
-            assert_eq!(all.suffices(wanted), Ok(()));
+        let lacks = Report { files: LayerStatus::Missing("no Landlock".to_owned()), ..all.clone() };
+        for mode in [SandboxMode::Auto, SandboxMode::Require, SandboxMode::Off] {
+            assert_eq!(all.suffices(mode), Ok(()));
         }
-        assert_eq!(lacks.suffices(Wanted::Auto), Ok(()));
-        let why = lacks.suffices(Wanted::Require).unwrap_err();
+        assert_eq!(lacks.suffices(SandboxMode::Auto), Ok(()));
+        let why = lacks.suffices(SandboxMode::Require).unwrap_err();
         assert_eq!(why, "--sandbox is require, and missing are files: no Landlock");
     }
 
@@ -351,8 +353,9 @@ mod tests {
             fs::write(path(name).join("file"), "text").unwrap();
         }
         let (own, token, foreign) = (path("own"), path("token"), path("foreign"));
-        let reach = Reach { write: vec![own.clone()], read: vec![token.clone(), path("none")] };
-        inside(reach, move |report| {
+        let allowed =
+            AllowedPaths { write: vec![own.clone()], read: vec![token.clone(), path("none")] };
+        inside(allowed, move |report| {
             assert_eq!(report.gaps(), Vec::<String>::new());
             let refused = |outcome: std::io::Result<()>| {
                 assert_eq!(outcome.unwrap_err().kind(), PermissionDenied);
@@ -380,7 +383,7 @@ mod tests {
             let users = fs::File::open("/proc/self/ns/user").unwrap();
             let moved = rustix::thread::move_into_link_name_space(users.as_fd(), None);
             refused(moved.map_err(Into::into));
-            if report.files == Part::Held {
+            if report.files == LayerStatus::Held {
                 let other = rustix::process::getppid().unwrap();
                 refused(rustix::process::test_kill_process(other).map_err(Into::into));
             }

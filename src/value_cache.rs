@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::{
     cloud::kms::Value,
-    credentials::{Keyed, LoginKey},
+    credentials::{KeyedLogin, LoginKey},
     digest::{self, Digest},
     fair_cache::FairCache,
     request::objects::Read,
@@ -67,7 +67,7 @@ pub struct Key {
 }
 
 impl Key {
-    pub fn new(login: &Keyed, read: &Read) -> Self {
+    pub fn new(login: &KeyedLogin, read: &Read) -> Self {
         Self::of(login.key(), login.pod(), login.owner(), read)
     }
 

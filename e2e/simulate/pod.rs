@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use provider::{
     error::Errors,
-    fetch::{Fetched, Fetcher, whole},
+    fetch::{Fetched, Fetcher, require_all},
     identity::Identity,
     request::Mount,
 };
@@ -105,7 +105,7 @@ async fn fetch(
     let failed = |errors: &Errors| {
         errors.iter().next().map_or_else(String::new, |error| error.what.to_string())
     };
-    let values = whole(&mount.objects, &ends).map_err(|errors| failed(&errors))?;
+    let values = require_all(&mount.objects, &ends).map_err(|errors| failed(&errors))?;
     content(&values).ok_or_else(|| "a value is missing".to_owned())
 }
 

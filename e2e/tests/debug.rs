@@ -10,7 +10,7 @@ use aho_corasick::AhoCorasick;
 use provider::{
     app::App,
     cloud::{
-        Api, Call, Caller, Cloud, Errand, Failure,
+        Api, Call, Caller, Cloud, Failure, ReadOptions,
         endpoint::Service,
         limiter::Priority,
         sign::{Keys, Unsigned},
@@ -18,7 +18,7 @@ use provider::{
     },
     credentials::{Sessions, metadata::Metadata},
     digest::Parts,
-    fetch::{Fetcher, whole},
+    fetch::{Fetcher, require_all},
     http::Answer,
     identity::{self, kubernetes::ServiceAccounts},
     names::{Region, RoleArn},
@@ -87,17 +87,21 @@ async fn debug_output_shows_nothing_secret_of_a_mount() {
         let identity = identity::choose(&mount, &config.policy, &accounts).await.unwrap();
         shown.push(format!("{identity:?} {identity:#?}"));
         let partner = RoleArn::parse("acs:ram::6543210987654321:role/partner").unwrap();
-        let led = identity.led_on_to(&partner);
+        let led = identity.assume_role(&partner);
         shown.push(format!("{led:?} {led:#?}"));
-        let proof = sessions
-            .prove(&identity.login, Priority::default(), Instant::now() + Duration::from_secs(20))
+        let credentials = sessions
+            .credentials(
+                &identity.login,
+                Priority::default(),
+                Instant::now() + Duration::from_secs(20),
+            )
             .await;
-        shown.push(format!("{proof:?} {proof:#?}"));
+        shown.push(format!("{credentials:?} {credentials:#?}"));
         let deadline = Instant::now() + Duration::from_secs(20);
         // The operator's key may read less than the pod; what a refusal shows counts too.
         let ends = fetcher.fetch(&identity, &mount, INTERVAL, deadline).await.unwrap();
         shown.push(format!("{ends:?} {ends:#?} {fetcher:?} {fetcher:#?}"));
-        match whole(&mount.objects, &ends) {
+        match require_all(&mount.objects, &ends) {
             Ok(values) => {
                 let projection = project(&mount.objects, &values).unwrap();
                 shown.push(format!("{values:?} {projection:?} {projection:#?}"));
@@ -120,23 +124,23 @@ async fn debug_output_shows_nothing_secret_of_a_mount() {
     let caller = Caller { login: [0; 32], account: [0; 32] };
     let priority = Priority::of(0, 0, None);
     let form = Some(Secret::new(format!("OIDCToken={token}")));
-    let (query, trouble) = (vec![("SecretName", "web/plain")], |_: &Failure| {});
-    let errand = Errand {
+    let (query, on_error) = (vec![("SecretName", "web/plain")], |_: &Failure| {});
+    let options = ReadOptions {
         endpoint: &endpoint,
         keys: &keys,
         caller,
         priority,
         deadline: Instant::now(),
-        trouble: &trouble,
+        on_error: &on_error,
         sent: &|| {},
     };
     let api = Api::GetSecretValue;
     let (endpoint, keys) = (&endpoint, Some(&keys));
     let call =
-        Call { api, endpoint, query, form, keys, caller, priority, trouble: None, sent: None };
+        Call { api, endpoint, query, form, keys, caller, priority, on_error: None, sent: None };
     let body = Secret::new(token.as_bytes().to_vec());
     let answer = Answer { status: 200, headers: Default::default(), body };
-    shown.push(format!("{errand:?} {errand:#?} {call:?} {call:#?} {answer:?} {answer:#?}"));
+    shown.push(format!("{options:?} {options:#?} {call:?} {call:#?} {answer:?} {answer:#?}"));
     let secret = Secret::new(token.to_owned());
     let mut parts = Parts::new();
     parts.part(token);
@@ -179,12 +183,12 @@ const HOLD_NONE: &[&str] = &[
     "InFlightGuard",
     "Kind",
     "Known",
+    "LayerStatus",
     "LeftUnread",
     "Malformed",
     "Malformed",
     "NameError",
     "Outcome",
-    "Part",
     "PathTranslation",
     "Position",
     "Priority",

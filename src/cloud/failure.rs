@@ -14,7 +14,7 @@ use super::{
     reach,
 };
 use crate::{
-    error::{Class, Error},
+    error::{Error, ErrorKind},
     http::{Answer, Broken, Untrusted},
     text::identifier,
 };
@@ -63,19 +63,19 @@ pub enum Cause {
 }
 
 impl Cause {
-    pub fn class(self) -> Class {
+    pub fn class(self) -> ErrorKind {
         match self {
-            Cause::Denied => Class::Denied,
-            Cause::Invalid | Cause::Unsendable => Class::Invalid,
-            Cause::NoRole | Cause::NotFound | Cause::NoVersion => Class::NotFound,
+            Cause::Denied => ErrorKind::Denied,
+            Cause::Invalid | Cause::Unsendable => ErrorKind::Invalid,
+            Cause::NoRole | Cause::NotFound | Cause::NoVersion => ErrorKind::NotFound,
             Cause::IssuerUnread | Cause::SessionRefused | Cause::Unauthenticated => {
-                Class::Unauthenticated
+                ErrorKind::Unauthenticated
             }
             Cause::Broken(Broken::Certificate(_))
             | Cause::Clock
             | Cause::OldInstance
             | Cause::UnknownApi
-            | Cause::Unusable => Class::Unusable,
+            | Cause::Unusable => ErrorKind::Unusable,
             Cause::Broken(Broken::Connection(_) | Broken::TooLarge)
             | Cause::Garbled
             | Cause::NoPlace(_)
@@ -83,7 +83,7 @@ impl Cause {
             | Cause::OnTheWay
             | Cause::Server
             | Cause::Throttled
-            | Cause::TimedOut => Class::Internal,
+            | Cause::TimedOut => ErrorKind::Internal,
         }
     }
 

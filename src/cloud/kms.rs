@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
-use super::{Api, Cause, Cloud, Errand, Failure};
+use super::{Api, Cause, Cloud, Failure, ReadOptions};
 use crate::{secret::Secret, text::identifier};
 
 /// A secret's bytes and what the cloud calls their version.
@@ -31,30 +31,30 @@ pub const BATCH: usize = 20;
 impl Cloud {
     pub async fn get_secret_value(
         &self,
-        errand: &Errand<'_>,
+        options: &ReadOptions<'_>,
         secret: &SecretRef,
     ) -> Result<Value, Failure> {
         let api = Api::GetSecretValue;
         let mut query = vec![("SecretName", secret.name.as_str())];
         query.extend(secret.version_id.as_deref().map(|id| ("VersionId", id)));
         query.extend(secret.stage.as_deref().map(|stage| ("VersionStage", stage)));
-        let body = self.read(errand, api, query).await?;
+        let body = self.read(options, api, query).await?;
         serde_json::from_slice::<Answer>(body.expose())
             .ok()
             .filter(|answer| answer.is_of(&secret.name))
             .and_then(|answer| answer.value(None))
-            .ok_or_else(|| Failure::new(api, errand.endpoint, Cause::Garbled))
+            .ok_or_else(|| Failure::new(api, options.endpoint, Cause::Garbled))
     }
 
     /// Up to twenty secrets whose names differ, in the order of `secrets`; `None` for one that the
     /// answer does not hold, for whatever reason.
     pub async fn batch_get_secret_value(
         &self,
-        errand: &Errand<'_>,
+        options: &ReadOptions<'_>,
         secrets: &[&SecretRef],
     ) -> Result<Vec<Option<Value>>, Failure> {
         let api = Api::BatchGetSecretValue;
-        let garbled = || Failure::new(api, errand.endpoint, Cause::Garbled);
+        let garbled = || Failure::new(api, options.endpoint, Cause::Garbled);
         let list: Vec<_> = secrets
             .iter()
             .map(|secret| Selector {
@@ -64,7 +64,7 @@ impl Cloud {
             })
             .collect();
         let list = serde_json::to_string(&list).map_err(|_| garbled())?;
-        let body = self.read(errand, api, vec![("SecretsList", &list)]).await?;
+        let body = self.read(options, api, vec![("SecretsList", &list)]).await?;
         let many: Many = serde_json::from_slice(body.expose()).map_err(|_| garbled())?;
         let request_id = many.request_id.as_deref();
         let mut found: Vec<Answer> = many.secret_values;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value as Json;
 
 use super::{
-    Api, Cause, Cloud, Errand, Failure,
+    Api, Cause, Cloud, Failure, ReadOptions,
     kms::{Value, request_id},
 };
 use crate::{names::Region, secret::Secret};
@@ -32,7 +32,7 @@ pub struct ParameterRef {
 impl Cloud {
     pub async fn get_secret_parameter(
         &self,
-        errand: &Errand<'_>,
+        options: &ReadOptions<'_>,
         parameter: &ParameterRef,
     ) -> Result<Value, Failure> {
         let api = Api::GetSecretParameter;
@@ -43,33 +43,33 @@ impl Cloud {
             ("WithDecryption", "true"),
         ];
         query.extend(version.as_deref().map(|version| ("ParameterVersion", version)));
-        let body = self.read(errand, api, query).await?;
+        let body = self.read(options, api, query).await?;
         serde_json::from_slice::<One>(body.expose())
             .ok()
             .and_then(|answer| answer.parameter.value(&request_id(answer.request_id.as_deref())))
             // An answer that was mixed up on the way is another parameter's.
             .filter(|(name, _)| *name == parameter.name)
             .map(|(_, value)| value)
-            .ok_or_else(|| Failure::new(api, errand.endpoint, Cause::Garbled))
+            .ok_or_else(|| Failure::new(api, options.endpoint, Cause::Garbled))
     }
 
     /// The latest versions of up to ten parameters, in the order of `names`. One that is
     /// missing gets its own error when it is asked for alone.
     pub async fn get_secret_parameters(
         &self,
-        errand: &Errand<'_>,
+        options: &ReadOptions<'_>,
         region: &Region,
         names: &[&str],
     ) -> Result<Vec<Part>, Failure> {
         let api = Api::GetSecretParameters;
-        let garbled = || Failure::new(api, errand.endpoint, Cause::Garbled);
+        let garbled = || Failure::new(api, options.endpoint, Cause::Garbled);
         let list = serde_json::to_string(names).map_err(|_| garbled())?;
         let query = vec![
             ("Names", list.as_str()),
             ("RegionId", region.as_str()),
             ("WithDecryption", "true"),
         ];
-        let body = self.read(errand, api, query).await?;
+        let body = self.read(options, api, query).await?;
         let many: Many = serde_json::from_slice(body.expose()).map_err(|_| garbled())?;
         let id = request_id(many.request_id.as_deref());
         // One that could not be decrypted has no value.

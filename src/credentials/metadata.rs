@@ -11,8 +11,8 @@ use tokio::time::{Instant, timeout};
 
 use super::{NoSession, Session, sts::RawSession};
 use crate::{
-    cloud::{ask_again, passes},
-    error::{Class, Error},
+    cloud::{passes, retry},
+    error::{Error, ErrorKind},
     http::{Broken, Client, Transport},
     secret::Secret,
     text::identifier,
@@ -117,7 +117,7 @@ impl Metadata {
         headers: &[(&str, &str)],
     ) -> Result<(u16, Secret<String>), Failed> {
         let ask = || self.send_once(method.clone(), path, headers);
-        ask_again(ask, |answer| match answer {
+        retry(ask, |answer| match answer {
             Ok((status, _)) => passes(*status),
             Err(failed) => matches!(failed, Failed::Passing(_)),
         })
@@ -185,12 +185,12 @@ impl Failed {
                       pod";
         let (class, what, fix) = match &self {
             Failed::Passing(what) => (
-                Class::Internal,
+                ErrorKind::Internal,
                 &**what,
                 format!("the mount is tried again; if this stays: {set_up}"),
             ),
-            Failed::Lasting(what) => (Class::Unusable, &**what, set_up.to_owned()),
-            Failed::NoRole => (Class::Unusable, NO_ROLE, set_up.to_owned()),
+            Failed::Lasting(what) => (ErrorKind::Unusable, &**what, set_up.to_owned()),
+            Failed::NoRole => (ErrorKind::Unusable, NO_ROLE, set_up.to_owned()),
         };
         let error = Error::new(class, what).about("instance metadata").fix(fix);
         let refusal = matches!(self, Failed::NoRole);

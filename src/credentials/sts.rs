@@ -37,7 +37,7 @@ pub(super) struct Assume<'a> {
 }
 
 /// Hears what went wrong so far, for those who stop waiting before it is over.
-pub(super) type Trouble<'a> = &'a (dyn Fn(NoSession) + Sync);
+pub(super) type OnError<'a> = &'a (dyn Fn(NoSession) + Sync);
 
 /// Shaped like the official Go client's call: operation in the query, the rest in the form.
 pub(super) async fn assume_role_with_oidc(
@@ -45,7 +45,7 @@ pub(super) async fn assume_role_with_oidc(
     sts: &Endpoint,
     request: &WithOidc<'_>,
     deadline: Instant,
-    trouble: Trouble<'_>,
+    on_error: OnError<'_>,
 ) -> Result<Session, NoSession> {
     let api = Api::AssumeRoleWithOidc;
     let seconds = request.lifetime.as_secs().to_string();
@@ -63,7 +63,7 @@ pub(super) async fn assume_role_with_oidc(
         ("Timestamp", &timestamp),
         ("Version", "2015-04-01"),
     ];
-    let told_of = |failure: &Failure| trouble(told(failure, request.role));
+    let told_of = |failure: &Failure| on_error(told(failure, request.role));
     let call = Call {
         api,
         endpoint: sts,
@@ -72,7 +72,7 @@ pub(super) async fn assume_role_with_oidc(
         keys: None,
         caller: request.caller,
         priority: request.priority,
-        trouble: Some(&told_of),
+        on_error: Some(&told_of),
         sent: None,
     };
     session(cloud, &call, *request.lifetime, deadline)
@@ -86,7 +86,7 @@ pub(super) async fn assume_role(
     keys: &Keys,
     request: &Assume<'_>,
     deadline: Instant,
-    trouble: Trouble<'_>,
+    on_error: OnError<'_>,
 ) -> Result<Session, Failure> {
     let seconds = request.lifetime.as_secs().to_string();
     let query = vec![
@@ -94,7 +94,7 @@ pub(super) async fn assume_role(
         ("RoleArn", request.role.as_str()),
         ("RoleSessionName", request.name),
     ];
-    let told_of = |failure: &Failure| trouble(told(failure, request.role));
+    let told_of = |failure: &Failure| on_error(told(failure, request.role));
     let call = Call {
         api: Api::AssumeRole,
         endpoint: sts,
@@ -103,7 +103,7 @@ pub(super) async fn assume_role(
         keys: Some(keys),
         caller: request.caller,
         priority: request.priority,
-        trouble: Some(&told_of),
+        on_error: Some(&told_of),
         sent: None,
     };
     session(cloud, &call, *request.lifetime, deadline).await

@@ -19,7 +19,7 @@ use crate::{
     http::{Answer, Broken, Transport},
     identity::{ChosenBy, Identity, Mode},
     request::{
-        Mount, NodePublishKeys, Pod, TokenInput, Wish,
+        Mount, NodePublishKeys, Pod, RequestedIdentity, TokenInput,
         caller::Via,
         file::{FileMode, PathTranslation},
         objects,
@@ -177,7 +177,7 @@ impl Node {
             mode: Mode::Pod,
             chosen_by: ChosenBy::OperatorDefault,
             own_allowed: true,
-            login: Keyed::new(login.clone()),
+            login: KeyedLogin::new(login.clone()),
             session_name: "s".to_owned(),
             trust_fix: "mend the trust".to_owned(),
         };
@@ -220,7 +220,7 @@ fn mount() -> Mount {
     Mount {
         pod: Pod { namespace, name, uid: String::new(), service_account },
         via: Via::Driver,
-        identity: Wish::Unsaid,
+        identity: RequestedIdentity::Default,
         role: None,
         token: TokenInput::Absent,
         node_publish_keys: NodePublishKeys::Absent,
@@ -258,7 +258,7 @@ fn keys(id: &str, secret: &str) -> Login {
 
 fn assumed(base: Login) -> Login {
     Login::Assume {
-        base: Keyed::new(base),
+        base: KeyedLogin::new(base),
         role: role(OTHER),
         name: "n".to_owned(),
         lifetime: HOUR,
@@ -324,7 +324,7 @@ async fn a_renewal_that_failed_is_not_tried_again_at_once() {
     assert_eq!(node.logins(), 3);
     // A session that is over does not outlive the refusal.
     advance(11 * MINUTE).await;
-    assert_eq!(node.read(&login).await.unwrap_err().class, Class::Denied);
+    assert_eq!(node.read(&login).await.unwrap_err().kind, ErrorKind::Denied);
 }
 
 /// Between a caller's look and its start another login may have ended.
@@ -332,20 +332,20 @@ async fn a_renewal_that_failed_is_not_tried_again_at_once() {
 async fn who_comes_a_moment_late_asks_for_no_second_session() {
     let (node, login) = (Node::new(), pod("a"));
     node.read(&login).await.unwrap();
-    let keyed = Keyed::new(login);
-    let log_in = async || match node
+    let keyed = KeyedLogin::new(login);
+    let start_login = async || match node
         .sessions
-        .log_in(&keyed, Priority::default())
+        .start_login(&keyed, Priority::default())
         .until(Instant::now() + LIMIT)
         .await
     {
         Waited::Completed(Ok(session)) => session,
         other => panic!("{other:?}"),
     };
-    let first = log_in().await;
+    let first = start_login().await;
     assert_eq!((&*first.keys.id, node.logins()), ("key-1", 1));
     advance(first.renew_at - Instant::now()).await;
-    assert_eq!((&*log_in().await.keys.id, node.logins()), ("key-2", 2));
+    assert_eq!((&*start_login().await.keys.id, node.logins()), ("key-2", 2));
 }
 
 #[tokio::test(start_paused = true)]
@@ -388,12 +388,12 @@ async fn many_sessions_of_one_pod_leave_other_pods_theirs() {
 
 #[test]
 fn sessions_of_all_roles_that_a_pod_goes_on_to_take_its_own_room() {
-    let own = Keyed::new(pod("a"));
+    let own = KeyedLogin::new(pod("a"));
     let lifetime = Duration::from_secs(900);
     let role = crate::names::RoleArn::parse("acs:ram::6543210987654321:role/partner").unwrap();
     let chained = Login::Assume { base: own.clone(), role, name: "session".to_owned(), lifetime };
-    assert_eq!(Keyed::new(chained).owner(), own.owner());
-    assert_eq!(Keyed::new(pod("b")).owner(), own.owner(), "with another token");
+    assert_eq!(KeyedLogin::new(chained).owner(), own.owner());
+    assert_eq!(KeyedLogin::new(pod("b")).owner(), own.owner(), "with another token");
 }
 
 #[tokio::test(start_paused = true)]
@@ -401,7 +401,7 @@ async fn a_session_that_the_cloud_refuses_is_replaced_once() {
     let (node, login) = (Node::new(), pod("a"));
     node.read(&login).await.unwrap();
     node.fake.refuse("GetSecretValue", 403, "InvalidSecurityToken.Expired");
-    assert_eq!(node.read(&login).await.unwrap_err().class, Class::Unauthenticated);
+    assert_eq!(node.read(&login).await.unwrap_err().kind, ErrorKind::Unauthenticated);
     assert_eq!((node.logins(), node.fake.times("GetSecretValue")), (2, 3));
     node.fake.heal();
     assert_eq!(node.read(&login).await.unwrap(), "key-2");
@@ -413,13 +413,13 @@ async fn the_session_that_a_chain_begins_with_is_replaced_once() {
     node.fake.refuse("AssumeRole", 403, "InvalidSecurityToken.Expired");
     let error = node.read(&login).await.unwrap_err();
     assert_eq!(
-        (error.class, &*error.subject),
-        (Class::Unauthenticated, "role acs:ram::1:role/api")
+        (error.kind, &*error.subject),
+        (ErrorKind::Unauthenticated, "role acs:ram::1:role/api")
     );
     assert_eq!((node.logins(), node.fake.times("AssumeRole")), (2, 2));
     // No other refusal is one of the session.
     node.fake.refuse("AssumeRole", 403, "NoPermission");
-    assert_eq!(node.read(&login).await.unwrap_err().class, Class::Denied);
+    assert_eq!(node.read(&login).await.unwrap_err().kind, ErrorKind::Denied);
     assert_eq!((node.logins(), node.fake.times("AssumeRole")), (2, 3));
     node.fake.heal();
     advance(REFUSED_FOR).await;
@@ -508,7 +508,7 @@ async fn a_login_ends_in_its_time_and_says_who_did_not_answer() {
     let hangs = async |login: &Login, limit: Duration| {
         let begun = Instant::now();
         let error = node.read_within(login, limit, Duration::ZERO).await.unwrap_err();
-        assert_eq!(error.class, Class::Internal, "{error}");
+        assert_eq!(error.kind, ErrorKind::Internal, "{error}");
         (begun.elapsed().as_secs(), error)
     };
     let (took, error) = hangs(&pod("a"), 3 * SECOND).await;
@@ -617,7 +617,7 @@ async fn a_session_that_lacks_anything_is_none() {
         let node = Node::new();
         node.fake.answer("AssumeRoleWithOIDC", 200, json!({ "Credentials": session }));
         let error = node.read_within(&pod("a"), SECOND, Duration::ZERO).await.unwrap_err();
-        assert_eq!(error.class, Class::Internal, "{session}: {error}");
+        assert_eq!(error.kind, ErrorKind::Internal, "{session}: {error}");
         assert_eq!(node.fake.times("GetSecretValue"), 0);
     }
 }
@@ -672,7 +672,7 @@ async fn what_the_machine_cannot_answer_is_told() {
         let node = Node::new();
         node.fake.answer(path, status, body);
         let error = node.read(&Login::EcsRole).await.unwrap_err();
-        assert_eq!((error.class, &*error.what), (Class::Unusable, told), "{path}");
+        assert_eq!((error.kind, &*error.what), (ErrorKind::Unusable, told), "{path}");
         assert_eq!((&*error.subject, node.fake.times(path)), ("instance metadata", 1));
         assert!(error.fix.starts_with("identity ecs-role needs an ECS instance"));
     }

@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn no_class_becomes_one_of_the_five_codes_that_start_a_pod_empty() {
-    use Class::*;
+    use ErrorKind::*;
     for class in [Invalid, Denied, Unauthenticated, NotFound, Unusable, Internal] {
         assert!(
             !matches!(
@@ -20,12 +20,12 @@ fn no_class_becomes_one_of_the_five_codes_that_start_a_pod_empty() {
 
 #[test]
 fn failures_with_one_cause_share_a_sentence() {
-    let of = |name: &str| Error::new(Class::NotFound, "no such secret").about(name);
-    let other = Error::new(Class::Denied, "forbidden").about("c").fix("grant it");
+    let of = |name: &str| Error::new(ErrorKind::NotFound, "no such secret").about(name);
+    let other = Error::new(ErrorKind::Denied, "forbidden").about("c").fix("grant it");
     let errors = Errors::of(vec![of("a"), other, of("b")]).unwrap();
     assert_eq!(errors.message(), "a, b: no such secret | c: forbidden; grant it");
-    assert_eq!(errors.class(), Class::Denied);
-    let unnamed = || Error::new(Class::Internal, "no answer");
+    assert_eq!(errors.kind(), ErrorKind::Denied);
+    let unnamed = || Error::new(ErrorKind::Internal, "no answer");
     assert_eq!(Errors::of(vec![unnamed(), unnamed()]).unwrap().message(), "no answer");
     let of = |name: &str| Error { request: Some(format!("id-of-{name}").into()), ..of(name) };
     let errors = Errors::of(vec![of("a"), of("b")]).unwrap();
@@ -35,13 +35,13 @@ fn failures_with_one_cause_share_a_sentence() {
 #[test]
 fn message_of_more_than_fits_is_cut_between_failures_and_counts_all() {
     let one = |n: usize| {
-        Error::new(Class::NotFound, format!("{n} {}", "x".repeat(200))).about(format!("o{n}"))
+        Error::new(ErrorKind::NotFound, format!("{n} {}", "x".repeat(200))).about(format!("o{n}"))
     };
     let message = Errors::of((0..9).map(one).collect()).unwrap().message();
     assert!(message.len() <= MAX_MESSAGE_BYTES, "{}", message.len());
     assert!(message.starts_with("9 failures; the first 4: o0: 0 xx"), "{message}");
     assert!(message.ends_with(" | and 5 more"), "{message}");
-    let long = Errors::from(Error::new(Class::Internal, "é".repeat(900)));
+    let long = Errors::from(Error::new(ErrorKind::Internal, "é".repeat(900)));
     assert!(long.message().len() <= MAX_MESSAGE_BYTES);
 }
 
@@ -57,16 +57,16 @@ fn message_counts_mistakes_that_were_not_kept() {
 
 #[test]
 fn message_begins_with_the_failures_that_decide_the_code_where_not_all_fit() {
-    let passing = |n: usize| Error::new(Class::Internal, format!("{n} {}", "x".repeat(300)));
+    let passing = |n: usize| Error::new(ErrorKind::Internal, format!("{n} {}", "x".repeat(300)));
     let mut all: Vec<Error> = (0..5).map(passing).collect();
-    all.push(Error::new(Class::Denied, "forbidden").about("o6"));
+    all.push(Error::new(ErrorKind::Denied, "forbidden").about("o6"));
     let message = Errors::of(all).unwrap().message();
     assert!(message.starts_with("6 failures; the first 3: o6: forbidden | 0 x"), "{message}");
 }
 
 #[test]
 fn message_after_a_prefix_stays_within_the_limit() {
-    let errors = Errors::from(Error::new(Class::Internal, "x".repeat(2000)));
+    let errors = Errors::from(Error::new(ErrorKind::Internal, "x".repeat(2000)));
     let prefix = format!("SecretProviderClass shop/{}: ", "c".repeat(253));
     let message = errors.message_after(&prefix);
     assert_eq!(message.len(), MAX_MESSAGE_BYTES);
@@ -83,14 +83,14 @@ fn cause_is_the_same_for_other_request_ids_and_attempts_only() {
     let error = Error {
         code: Some("Rejected.Throttling".into()),
         detail: "HTTP 429".into(),
-        ..Error::new(Class::Internal, "throttled").about("o1").fix("wait")
+        ..Error::new(ErrorKind::Internal, "throttled").about("o1").fix("wait")
     };
     let again = Error { request: Some("another".into()), attempts: 7, ..error.clone() };
     assert_eq!(cause(&error), cause(&again));
     let text = "o1: throttled (HTTP 429, 7 attempts, request another); wait";
     assert_eq!(again.to_string(), text);
     for other in [
-        Error { class: Class::Denied, ..error.clone() },
+        Error { kind: ErrorKind::Denied, ..error.clone() },
         Error { code: None, ..error.clone() },
         Error { detail: "HTTP 503".into(), ..error.clone() },
         Error { what: "broken".into(), ..error.clone() },

@@ -13,16 +13,16 @@ use std::{
 use futures::future::{BoxFuture, join_all};
 use tokio::time::Instant;
 
-use super::{Missed, Outcome, Shared};
+use super::{Outcome, ReadError, Shared};
 use crate::{
     cloud::{
-        Api, Cause, Errand, Failure,
+        Api, Cause, Failure, ReadOptions,
         endpoint::Endpoint,
         kms::{self, SecretRef, Value},
         limiter::Priority,
         oos::{self, ParameterRef, Part},
     },
-    credentials::{Keyed, Login},
+    credentials::{KeyedLogin, Login},
     names::{Region, RoleArn},
     request::objects::{Read, Source},
     singleflight::Leader,
@@ -34,7 +34,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct PendingRead {
     pub(super) read: Arc<Read>,
-    pub(super) login: Keyed,
+    pub(super) login: KeyedLogin,
     pub(super) leader: Leader<Key, Outcome>,
 }
 
@@ -208,7 +208,7 @@ impl Caller {
                     Err(Failure::new(api, endpoint, Cause::Garbled).into())
                 }
             },
-            Err(missed) => Err(missed.of_version(&pending.read.source)),
+            Err(failed) => Err(failed.of_version(&pending.read.source)),
         };
         self.complete(*pending, outcome, *lock(&asked));
     }
@@ -235,7 +235,7 @@ impl Caller {
                 self.signed(first, &reads, &Ask::Secrets(&secrets), &asked).await
             }
         };
-        let missed = match outcome {
+        let failed = match outcome {
             Ok(parts) => {
                 let mut singly = Vec::new();
                 for (pending, part) in reads.into_iter().zip(parts) {
@@ -252,13 +252,13 @@ impl Caller {
                 }
                 return one_by_one(singly);
             }
-            Err(missed) => missed,
+            Err(failed) => failed,
         };
-        match &missed {
-            Missed::Failed(Failure { cause, .. }) if cause.is_too_large() => {
+        match &failed {
+            ReadError::Failed(Failure { cause, .. }) if cause.is_too_large() => {
                 halves(reads, parameters)
             }
-            Missed::Failed(Failure { cause, .. }) if cause.is_of_a_batch() => {
+            ReadError::Failed(Failure { cause, .. }) if cause.is_of_a_batch() => {
                 // Policies made for the official provider allow only the single read, and one name
                 // that is not allowed fails the whole batch.
                 let lasts = matches!(cause, Cause::Denied | Cause::Invalid | Cause::UnknownApi);
@@ -268,7 +268,7 @@ impl Caller {
                 one_by_one(reads)
             }
             _ => {
-                let fail = |pending| self.complete(pending, Err(missed.clone()), *lock(&asked));
+                let fail = |pending| self.complete(pending, Err(failed.clone()), *lock(&asked));
                 reads.into_iter().for_each(fail);
                 Vec::new()
             }
@@ -283,11 +283,11 @@ impl Caller {
         reads: &[PendingRead],
         ask: &Ask<'_>,
         asked: &Asked,
-    ) -> Result<Vec<Part>, Missed> {
+    ) -> Result<Vec<Part>, ReadError> {
         let sessions = &self.shared.sessions;
         let outlived = AtomicBool::new(false);
         // What the cloud said in the mount's time is what the mount hears, and not that the call waits on.
-        let trouble = |failure: &Failure| {
+        let on_error = |failure: &Failure| {
             if !outlived.load(Relaxed) {
                 reads
                     .iter()
@@ -296,26 +296,26 @@ impl Caller {
         };
         let (mut again, mut deadline) = (true, self.deadline);
         loop {
-            let proof = sessions.prove(&first.login, self.priority, deadline).await;
-            let proof = proof.map_err(Missed::NoSession)?;
-            let errand = Errand {
+            let credentials = sessions.credentials(&first.login, self.priority, deadline).await;
+            let credentials = credentials.map_err(ReadError::NoSession)?;
+            let options = ReadOptions {
                 endpoint: &first.read.endpoint,
-                keys: proof.keys(),
+                keys: credentials.keys(),
                 caller: first.login.caller(),
                 priority: self.priority,
                 deadline,
-                trouble: &trouble,
+                on_error: &on_error,
                 sent: &|| *lock(asked) = Instant::now(),
             };
-            match self.ask(ask, &errand).await {
+            match self.ask(ask, &options).await {
                 Err(failure) if again && failure.cause == Cause::SessionRefused => {
                     again = false;
-                    sessions.refused(&first.login, &proof);
+                    sessions.refused(&first.login, &credentials);
                 }
                 Err(failure) if failure.late && failure.cause == Cause::Throttled => {
                     let asked = reads.iter().map(|pending| pending.leader.asked()).max();
                     let later = asked.map(|asked| asked + THROTTLED_LIMIT);
-                    trouble(&failure);
+                    on_error(&failure);
                     outlived.store(true, Relaxed);
                     deadline = match later {
                         Some(later) if later > deadline => later,
@@ -327,21 +327,21 @@ impl Caller {
         }
     }
 
-    async fn ask(&self, ask: &Ask<'_>, errand: &Errand<'_>) -> Result<Vec<Part>, Failure> {
+    async fn ask(&self, ask: &Ask<'_>, options: &ReadOptions<'_>) -> Result<Vec<Part>, Failure> {
         let cloud = &self.shared.cloud;
         let one = |value| vec![Part::Value(value)];
         match ask {
-            Ask::Secret(secret) => cloud.get_secret_value(errand, secret).await.map(one),
+            Ask::Secret(secret) => cloud.get_secret_value(options, secret).await.map(one),
             Ask::Parameter(parameter) => {
-                cloud.get_secret_parameter(errand, parameter).await.map(one)
+                cloud.get_secret_parameter(options, parameter).await.map(one)
             }
             Ask::Secrets(secrets) => {
-                let values = cloud.batch_get_secret_value(errand, secrets).await?;
+                let values = cloud.batch_get_secret_value(options, secrets).await?;
                 let part = |value: Option<Value>| value.map_or(Part::Absent, Part::Value);
                 Ok(values.into_iter().map(part).collect())
             }
             Ask::Parameters(region, names) => {
-                cloud.get_secret_parameters(errand, region, names).await
+                cloud.get_secret_parameters(options, region, names).await
             }
         }
     }
@@ -350,10 +350,10 @@ impl Caller {
         let values = &self.shared.values;
         match &outcome {
             Ok(value) => values.insert(pending.leader.key(), Some(value), self.interval, asked),
-            Err(missed) if missed.is_missing() && !self.interval.is_zero() => {
+            Err(failed) if failed.is_missing() && !self.interval.is_zero() => {
                 values.insert(pending.leader.key(), None, self.interval, asked);
             }
-            Err(missed) if missed.is_refusal() => values.remove(pending.leader.key()),
+            Err(failed) if failed.is_refusal() => values.remove(pending.leader.key()),
             Err(_) => {}
         }
         pending.leader.complete(outcome);

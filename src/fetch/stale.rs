@@ -7,10 +7,10 @@ use std::{
 
 use tokio::time::{Instant, sleep};
 
-use super::{Fetched, Fetcher, Origin, ReadEnd, Reads, call};
+use super::{Fetched, Fetcher, Origin, ReadOutcome, Reads, call};
 use crate::{
     cloud::{Cause, Failure},
-    credentials::Keyed,
+    credentials::KeyedLogin,
     identity::Identity,
     request::objects::Object,
     value_cache::{Key, Stale},
@@ -28,7 +28,7 @@ pub(super) fn refreshed_by() -> Instant {
 
 impl Fetcher {
     /// Whether a read of the mount would wait since a host throttles who reads.
-    pub(super) fn is_throttled(&self, own: &Keyed, reads: &Reads<'_>) -> bool {
+    pub(super) fn is_throttled(&self, own: &KeyedLogin, reads: &Reads<'_>) -> bool {
         let (cloud, sessions) = (&self.shared.cloud, &self.shared.sessions);
         let pairs = reads.objects.iter().zip(&reads.logins);
         !sessions.hold(own) && sessions.is_throttled(own)
@@ -44,13 +44,13 @@ impl Fetcher {
         identity: &Identity,
         reads: &Reads<'_>,
         proved: bool,
-    ) -> Option<Vec<ReadEnd>> {
+    ) -> Option<Vec<ReadOutcome>> {
         let throttled = |object: &Object| {
             let (api, endpoint) = (call::api(&object.read), &object.read.endpoint);
             let error = Failure::new(api, endpoint, Cause::Throttled).error(&object.label, "");
-            ReadEnd { throttled: true, ..ReadEnd::failed(identity.named_in(error), false) }
+            ReadOutcome { throttled: true, ..ReadOutcome::failed(identity.named_in(error), false) }
         };
-        let mut ends: Vec<ReadEnd> = reads.objects.iter().map(throttled).collect();
+        let mut ends: Vec<ReadOutcome> = reads.objects.iter().map(throttled).collect();
         self.fall_back(reads.objects, reads.keys, &mut ends, proved).then_some(ends)
     }
 
@@ -60,7 +60,7 @@ impl Fetcher {
         identity: &Identity,
         reads: &Reads<'_>,
         proved: bool,
-    ) -> Vec<ReadEnd> {
+    ) -> Vec<ReadOutcome> {
         // A read that is quick is not looked at.
         let mut pause = FIRST_LOOK;
         loop {
@@ -81,7 +81,7 @@ impl Fetcher {
         &self,
         objects: &[Object],
         keys: &[Key],
-        ends: &mut [ReadEnd],
+        ends: &mut [ReadOutcome],
         proved: bool,
     ) -> bool {
         let mut last = Vec::new();
@@ -110,7 +110,10 @@ impl Fetcher {
                 Stale::Unanswered => Origin::Grace(age),
             };
             let (asked, error) = (end.asked, Some(error));
-            last.push((at, ReadEnd { value, missing, asked, error, ..ReadEnd::nothing(origin) }));
+            last.push((
+                at,
+                ReadOutcome { value, missing, asked, error, ..ReadOutcome::nothing(origin) },
+            ));
         }
         for (at, end) in last {
             if let Some(place) = ends.get_mut(at) {

@@ -15,7 +15,7 @@ use rustls::RootCertStore;
 use serde::Deserialize;
 
 use crate::{
-    cloud::{ask_again, endpoint::is_authority, passes},
+    cloud::{endpoint::is_authority, passes, retry},
     http::{self, Answer, Broken, Client},
     names::url_host,
     secret::Secret,
@@ -113,7 +113,7 @@ impl ApiServer {
     }
 
     async fn insist(&self, url: &str) -> Result<Answer, Refused> {
-        let answer = ask_again(
+        let answer = retry(
             || self.ask(url),
             |answer| match answer {
                 Ok(answer) => passes(answer.status),

@@ -12,7 +12,7 @@ use super::api_server::{ApiServer, Refused};
 
 use crate::{
     cloud::passes,
-    error::{Class, Error},
+    error::{Error, ErrorKind},
     names::{OidcProviderArn, RoleArn},
     request::Pod,
     singleflight::{Group, Waited},
@@ -116,7 +116,7 @@ impl ServiceAccounts {
                 None => "has no RAM role".to_owned(),
                 Some(near) => format!("has no RAM role; its annotation {near} is not one for it"),
             };
-            return Err(Error::new(Class::Unusable, what).about(account).fix(fix));
+            return Err(Error::new(ErrorKind::Unusable, what).about(account).fix(fix));
         };
         match named.iter().find(|(_, other)| other != role) {
             None => Ok(role.clone()),
@@ -147,7 +147,8 @@ impl ServiceAccounts {
                 leader.complete(keep(&cache, &asked, found.unwrap_or_else(|_| late())));
             });
         }
-        let lost = || Error::new(Class::Internal, "looking up the ServiceAccount failed inside");
+        let lost =
+            || Error::new(ErrorKind::Internal, "looking up the ServiceAccount failed inside");
         let end = Instant::now() + 2 * TIMEOUT;
         let soon = Instant::now() + STALE_PATIENCE;
         let early = if stale(&self.cache, &name).is_some() { soon } else { end };
@@ -292,7 +293,7 @@ fn away(api: &ApiServer, name: &Name, why: &str) -> Unknown {
 
 /// Nobody has to change anything, unless it lasts.
 fn passing(error: Error) -> Unknown {
-    Unknown::from(Error { class: Class::Internal, ..error })
+    Unknown::from(Error { kind: ErrorKind::Internal, ..error })
 }
 
 impl From<Error> for Unknown {
@@ -302,7 +303,7 @@ impl From<Error> for Unknown {
 }
 
 fn failed((namespace, account): &Name, what: &str) -> Error {
-    Error::new(Class::Unusable, format!("cannot be looked up: {what}"))
+    Error::new(ErrorKind::Unusable, format!("cannot be looked up: {what}"))
         .about(format!("ServiceAccount {}", quoted(&format!("{namespace}/{account}"))))
 }
 
@@ -362,16 +363,16 @@ mod tests {
             assert_eq!(role.as_deref(), Ok(WEB), "{annotations:?}");
         }
         for (annotations, parameter, class, told) in [
-            (&[][..], None, Class::Unusable, "has no RAM role; annotate it with"),
-            (&[blank], None, Class::Unusable, "has no RAM role"),
-            (&[arn, other], None, Class::Invalid, "has two RAM roles: "),
-            (&[other], Some(WEB), Class::Invalid, "acs:ram::1:role/web by parameter roleArn"),
-            (&[(ROLE_ARN, "web")], None, Class::Invalid, "role-arn: is not acs:ram::"),
-            (&[(ROLE_NAME, "w/b")], None, Class::Invalid, "role-name: is not a role's name"),
+            (&[][..], None, ErrorKind::Unusable, "has no RAM role; annotate it with"),
+            (&[blank], None, ErrorKind::Unusable, "has no RAM role"),
+            (&[arn, other], None, ErrorKind::Invalid, "has two RAM roles: "),
+            (&[other], Some(WEB), ErrorKind::Invalid, "acs:ram::1:role/web by parameter roleArn"),
+            (&[(ROLE_ARN, "web")], None, ErrorKind::Invalid, "role-arn: is not acs:ram::"),
+            (&[(ROLE_NAME, "w/b")], None, ErrorKind::Invalid, "role-name: is not a role's name"),
         ] {
             let (_fake, accounts) = answering(200, annotations).await;
             let error = role(&accounts, parameter).await.unwrap_err();
-            assert_eq!(error.class, class, "{error}");
+            assert_eq!(error.kind, class, "{error}");
             let text = error.to_string();
             assert!(text.starts_with("ServiceAccount shop/web") && text.contains(told), "{text}");
         }
@@ -428,17 +429,21 @@ mod tests {
     async fn a_look_up_that_failed_says_whether_it_passes() {
         let fix = "the mount is tried again";
         for (status, class, told) in [
-            (403, Class::Unusable, "the look-up is forbidden; the provider's ClusterRole"),
-            (404, Class::Unusable, "it does not exist"),
-            (401, Class::Unusable, "the API server at HOST answered HTTP 401"),
-            (503, Class::Internal, "the API server at HOST answered HTTP 503; the mount is tried"),
+            (403, ErrorKind::Unusable, "the look-up is forbidden; the provider's ClusterRole"),
+            (404, ErrorKind::Unusable, "it does not exist"),
+            (401, ErrorKind::Unusable, "the API server at HOST answered HTTP 401"),
+            (
+                503,
+                ErrorKind::Internal,
+                "the API server at HOST answered HTTP 503; the mount is tried",
+            ),
         ] {
             let (fake, accounts) = answering(status, &[]).await;
             let error = role(&accounts, None).await.unwrap_err();
             let text = error.to_string().replace(fake.api().address(), "HOST");
             let told = format!("ServiceAccount \"shop/web\": cannot be looked up: {told}");
-            assert!(error.class == class && text.starts_with(&told), "{text}");
-            assert_eq!(&*error.fix == fix, class == Class::Internal);
+            assert!(error.kind == class && text.starts_with(&told), "{text}");
+            assert_eq!(&*error.fix == fix, class == ErrorKind::Internal);
         }
         // Nobody listens there any more.
         let (fake, accounts) = answering(200, &[]).await;
@@ -446,13 +451,13 @@ mod tests {
         drop(fake);
         tokio::task::yield_now().await;
         let error = role(&accounts, None).await.unwrap_err();
-        assert_eq!(error.class, Class::Internal, "{error}");
+        assert_eq!(error.kind, ErrorKind::Internal, "{error}");
         assert!(error.what.contains(&address) && error.fix.contains("NetworkPolicies"), "{error}");
         assert!(error.fix.ends_with(fix), "{error}");
         for (status, body) in [(200, "[]"), (403, "<html>"), (404, "<html>"), (302, "")] {
             let fake = Fake::answering(status, body).await;
             let error = role(&ServiceAccounts::new(Some(fake.api())), None).await.unwrap_err();
-            assert_eq!(error.class, Class::Internal, "{error}");
+            assert_eq!(error.kind, ErrorKind::Internal, "{error}");
             assert!(error.what.contains("is not the API server"), "{error}");
             assert!(error.fix.contains("proxy") && error.fix.ends_with(fix), "{error}");
         }
@@ -569,7 +574,7 @@ mod tests {
         assert_eq!(keep(MAX_CACHED + 1, found(WEB)), MAX_CACHED);
         assert_eq!(fresh(&cache, &name(&(MAX_CACHED + 1).to_string())), Some(found(WEB)));
         assert_eq!(fresh(&cache, &name("1")), Some(found(WEB)));
-        let failure = Unknown::from(Error::new(Class::Internal, "no"));
+        let failure = Unknown::from(Error::new(ErrorKind::Internal, "no"));
         assert_eq!(super::keep(&cache, &name("x"), Err(failure.clone())), Err(failure));
         advance(ROLE_TTL).await;
         assert_eq!(keep(0, found(WEB)), 1);

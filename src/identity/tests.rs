@@ -70,7 +70,7 @@ fn token(jwt: &str, expires: Option<jiff::Timestamp>) -> TokenInput {
 }
 
 /// Of the pod shop/web-1, which has a token and a role; `fields` are beside the object's name.
-fn mount(identity: Wish, fields: &str) -> Mount {
+fn mount(identity: RequestedIdentity, fields: &str) -> Mount {
     let endpoints = Endpoints::of_hangzhou();
     let context = objects::Context {
         endpoints: &endpoints,
@@ -82,7 +82,7 @@ fn mount(identity: Wish, fields: &str) -> Mount {
         pod: pod("shop", "web", "web-1"),
         via: Via::Driver,
         identity,
-        role: (identity == Wish::Mode(Mode::Pod)).then(|| role(ROLE)),
+        role: (identity == RequestedIdentity::Mode(Mode::Pod)).then(|| role(ROLE)),
         token: token(&token_of("shop", "web"), None),
         node_publish_keys: NodePublishKeys::Keys(keys("published")),
         objects: objects::parse(&format!("- {{objectName: a{fields}}}"), &context).unwrap().into(),
@@ -112,9 +112,9 @@ async fn chosen(mount: &Mount, policy: &Policy) -> Result<Identity, Error> {
     chosen.map_err(|errors| errors.iter().next().unwrap().clone())
 }
 
-async fn refused(mount: &Mount, policy: &Policy) -> (Class, String) {
+async fn refused(mount: &Mount, policy: &Policy) -> (ErrorKind, String) {
     let error = chosen(mount, policy).await.unwrap_err();
-    (error.class, error.to_string())
+    (error.kind, error.to_string())
 }
 
 #[tokio::test]
@@ -123,7 +123,7 @@ async fn each_mode_logs_in_with_what_is_its_own() {
     std::fs::write(file.path(), " own.token\n").unwrap();
     let policy = Policy { token_file: Some(file.path().to_owned()), ..policy() };
     for mode in Mode::ALL {
-        let identity = chosen(&mount(Wish::Mode(mode), ""), &policy).await.unwrap();
+        let identity = chosen(&mount(RequestedIdentity::Mode(mode), ""), &policy).await.unwrap();
         assert_eq!((identity.mode, &*identity.session_name), (mode, "shop@web@web-1"));
         let login = match &*identity.login {
             Login::Keys(keys) => keys.id.clone(),
@@ -154,17 +154,18 @@ async fn each_mode_logs_in_with_what_is_its_own() {
         assert_eq!(login, expected);
     }
     std::fs::write(file.path(), " \n").unwrap();
-    let told = refused(&mount(Wish::Mode(Mode::Provider), ""), &policy).await;
-    assert_eq!(told.0, Class::Unusable);
+    let told = refused(&mount(RequestedIdentity::Mode(Mode::Provider), ""), &policy).await;
+    assert_eq!(told.0, ErrorKind::Unusable);
     assert!(told.1.ends_with(" is empty"), "{}", told.1);
 }
 
 #[tokio::test]
 async fn the_operator_may_name_the_sessions_that_pods_share() {
     let policy = Policy { session_name: Some("node-7".to_owned()), ..policy() };
-    let identity = chosen(&mount(Wish::Mode(Mode::RamRole), ""), &policy).await.unwrap();
+    let identity =
+        chosen(&mount(RequestedIdentity::Mode(Mode::RamRole), ""), &policy).await.unwrap();
     assert!(matches!(&*identity.login, Login::Assume { name, .. } if name == "node-7"));
-    let identity = chosen(&mount(Wish::Mode(Mode::Pod), ""), &policy).await.unwrap();
+    let identity = chosen(&mount(RequestedIdentity::Mode(Mode::Pod), ""), &policy).await.unwrap();
     assert!(matches!(&*identity.login, Login::Oidc { name, .. } if name == "shop@web@web-1"));
 }
 
@@ -186,11 +187,11 @@ async fn a_mode_that_is_not_set_up_is_refused_and_no_other_is_tried() {
         (Mode::AccessKey, "the operator has not set ACCESS_KEY_ID with SECRET_ACCESS_KEY"),
         (Mode::EcsRole, "instance metadata is disabled here"),
     ] {
-        let (class, told) = refused(&mount(Wish::Mode(mode), ""), &nothing()).await;
-        assert_eq!(class, Class::Unusable);
+        let (class, told) = refused(&mount(RequestedIdentity::Mode(mode), ""), &nothing()).await;
+        assert_eq!(class, ErrorKind::Unusable);
         assert!(told.starts_with(&format!("identity {mode} cannot be used: {what}")), "{told}");
     }
-    let mut mount = mount(Wish::Mode(Mode::NodePublishSecret), "");
+    let mut mount = mount(RequestedIdentity::Mode(Mode::NodePublishSecret), "");
     for (keys, what) in [
         (NodePublishKeys::Absent, "the mount brought no Secret"),
         (
@@ -201,7 +202,7 @@ async fn a_mode_that_is_not_set_up_is_refused_and_no_other_is_tried() {
     ] {
         mount.node_publish_keys = keys;
         let (class, told) = refused(&mount, &policy()).await;
-        assert_eq!(class, Class::Unusable);
+        assert_eq!(class, ErrorKind::Unusable);
         assert!(told.contains(what), "{told}");
     }
 }
@@ -211,8 +212,8 @@ async fn only_what_the_operator_allows_is_used() {
     for mode in Mode::ALL {
         let mut policy = policy();
         policy.allowed.remove(&mode);
-        let (class, told) = refused(&mount(Wish::Mode(mode), ""), &policy).await;
-        assert_eq!(class, Class::Denied);
+        let (class, told) = refused(&mount(RequestedIdentity::Mode(mode), ""), &policy).await;
+        assert_eq!(class, ErrorKind::Denied);
         assert!(told.starts_with(&format!("identity {mode} is not allowed here")), "{told}");
     }
 }
@@ -220,12 +221,12 @@ async fn only_what_the_operator_allows_is_used() {
 #[tokio::test]
 async fn a_role_of_the_mount_is_for_the_pod_s_own_identity() {
     for mode in Mode::ALL {
-        let mount = Mount { role: Some(role(ROLE)), ..mount(Wish::Mode(mode), "") };
+        let mount = Mount { role: Some(role(ROLE)), ..mount(RequestedIdentity::Mode(mode), "") };
         match mode {
             Mode::Pod => assert!(chosen(&mount, &policy()).await.is_ok()),
             mode => {
                 let (class, told) = refused(&mount, &policy()).await;
-                assert_eq!(class, Class::Invalid);
+                assert_eq!(class, ErrorKind::Invalid);
                 assert!(told.contains(&format!("this mount's is {mode}")), "{told}");
             }
         }
@@ -240,15 +241,16 @@ async fn an_identity_that_pods_share_is_led_on_only_where_the_operator_agreed() 
         ..policy()
     };
     for mode in [Mode::RamRole, Mode::AccessKey, Mode::EcsRole] {
-        let mount = mount(Wish::Mode(mode), &fields);
+        let mount = mount(RequestedIdentity::Mode(mode), &fields);
         let (class, told) = refused(&mount, &policy()).await;
-        assert_eq!(class, Class::Denied);
+        assert_eq!(class, ErrorKind::Denied);
         assert!(told.contains(&format!("identity {mode} is shared by pods")), "{told}");
         chosen(&mount, &listed).await.unwrap();
     }
     for mode in [Mode::Pod, Mode::NodePublishSecret] {
-        let identity = chosen(&mount(Wish::Mode(mode), &fields), &policy()).await.unwrap();
-        match &*identity.led_on_to(&role(PARTNER)) {
+        let identity =
+            chosen(&mount(RequestedIdentity::Mode(mode), &fields), &policy()).await.unwrap();
+        match &*identity.assume_role(&role(PARTNER)) {
             Login::Assume { base, role, name, lifetime } => {
                 assert_eq!(base.who(), identity.login.who());
                 assert_eq!(
@@ -263,20 +265,20 @@ async fn an_identity_that_pods_share_is_led_on_only_where_the_operator_agreed() 
 
 #[tokio::test]
 async fn nothing_said_means_the_default_and_auto_the_first_that_is_set_up() {
-    let mode = async |wish: Wish, policy: &Policy| {
+    let mode = async |wish: RequestedIdentity, policy: &Policy| {
         let mount = Mount { role: None, ..mount(wish, "") };
         self::mode(&mount, policy).map_err(|error| error.to_string())
     };
     for default in Mode::ALL {
         let policy = Policy { default: DefaultMode::Mode(default), ..policy() };
         assert_eq!(policy.default.to_string(), default.name());
-        assert_eq!(mode(Wish::Unsaid, &policy).await, Ok(default));
+        assert_eq!(mode(RequestedIdentity::Default, &policy).await, Ok(default));
         match default {
             Mode::Pod => {
-                let told = mode(Wish::AnyButPod, &policy).await.unwrap_err();
+                let told = mode(RequestedIdentity::NotPod, &policy).await.unwrap_err();
                 assert!(told.contains("--default-identity=auto"), "{told}");
             }
-            default => assert_eq!(mode(Wish::AnyButPod, &policy).await, Ok(default)),
+            default => assert_eq!(mode(RequestedIdentity::NotPod, &policy).await, Ok(default)),
         }
     }
     assert_eq!(DefaultMode::Auto.to_string(), "auto");
@@ -289,11 +291,11 @@ async fn nothing_said_means_the_default_and_auto_the_first_that_is_set_up() {
         keys: keys_set.then(|| keys("operator")),
         ..policy()
     };
-    let mount = Mount { role: None, ..mount(Wish::AnyButPod, "") };
+    let mount = Mount { role: None, ..mount(RequestedIdentity::NotPod, "") };
     let bare = || Mount {
         node_publish_keys: NodePublishKeys::Absent,
         role: None,
-        ..self::mount(Wish::Unsaid, "")
+        ..self::mount(RequestedIdentity::Default, "")
     };
     let (secret, without) = (Mode::NodePublishSecret, Mode::AccessKey);
     for (policy, expected) in [
@@ -311,12 +313,12 @@ async fn nothing_said_means_the_default_and_auto_the_first_that_is_set_up() {
     }
     let nothing = Policy { ecs_metadata: false, ..auto(false, false, false, false) };
     let told = self::mode(&bare(), &nothing).unwrap_err();
-    assert_eq!((told.class, &*told.what), (Class::Unusable, "no identity is configured here"));
+    assert_eq!((told.kind, &*told.what), (ErrorKind::Unusable, "no identity is configured here"));
 }
 
 #[tokio::test]
 async fn a_pod_proves_itself_with_a_token_that_is_its_own_and_not_over() {
-    let mut mount = mount(Wish::Mode(Mode::Pod), "");
+    let mut mount = mount(RequestedIdentity::Mode(Mode::Pod), "");
     let (past, future) = ("2020-01-01T00:00:00Z".parse().ok(), "2126-01-01T00:00:00Z".parse().ok());
     for (input, what) in [
         (TokenInput::Absent, "the driver sent no ServiceAccount token"),
@@ -328,7 +330,7 @@ async fn a_pod_proves_itself_with_a_token_that_is_its_own_and_not_over() {
     ] {
         mount.token = input;
         let (class, told) = refused(&mount, &policy()).await;
-        assert_eq!(class, Class::Unauthenticated);
+        assert_eq!(class, ErrorKind::Unauthenticated);
         assert!(told.starts_with(&format!("identity pod cannot be used: {what}")), "{told}");
     }
     mount.token = TokenInput::Absent;
@@ -346,7 +348,7 @@ async fn a_pod_proves_itself_with_a_token_that_is_its_own_and_not_over() {
 #[tokio::test]
 async fn where_pods_share_a_session_each_still_has_a_token_of_the_service_account() {
     let policy = Policy { share: Share::ServiceAccount, ..policy() };
-    let mut mount = mount(Wish::Mode(Mode::Pod), "");
+    let mut mount = mount(RequestedIdentity::Mode(Mode::Pod), "");
     let identity = chosen(&mount, &policy).await.unwrap();
     assert_eq!(identity.session_name, "shop@web");
     let Login::Oidc { subject, shared: true, name, .. } = &*identity.login else {
@@ -363,20 +365,26 @@ async fn where_pods_share_a_session_each_still_has_a_token_of_the_service_accoun
     for jwt in others {
         mount.token = token(&jwt, None);
         let (class, told) = refused(&mount, &policy).await;
-        assert_eq!(class, Class::Unauthenticated);
+        assert_eq!(class, ErrorKind::Unauthenticated);
         assert!(told.contains("is not one of system:serviceaccount:shop:web; kubelet"), "{told}");
     }
     // No other mode is a ServiceAccount's.
-    let identity = chosen(&self::mount(Wish::Mode(Mode::RamRole), ""), &policy).await.unwrap();
+    let identity =
+        chosen(&self::mount(RequestedIdentity::Mode(Mode::RamRole), ""), &policy).await.unwrap();
     assert_eq!(identity.session_name, "shop@web@web-1");
 }
 
 #[tokio::test]
 async fn what_would_mend_the_trust_is_said_where_nothing_else_is() {
     let mended = async |mode: Mode, error: Error| {
-        chosen(&mount(Wish::Mode(mode), ""), &policy()).await.unwrap().mended(error).fix.to_string()
+        chosen(&mount(RequestedIdentity::Mode(mode), ""), &policy())
+            .await
+            .unwrap()
+            .with_hint(error)
+            .fix
+            .to_string()
     };
-    let error = || Error::new(Class::Unauthenticated, "no");
+    let error = || Error::new(ErrorKind::Unauthenticated, "no");
     assert_eq!(
         mended(Mode::Pod, error()).await,
         "the trust policy of acs:ram::1:role/web must allow \
@@ -389,27 +397,27 @@ async fn what_would_mend_the_trust_is_said_where_nothing_else_is() {
 
 #[tokio::test]
 async fn identity_says_by_whom_it_was_chosen_and_how_a_pod_can_have_its_own() {
-    let identity = async |wish: Wish, policy: &Policy| {
+    let identity = async |wish: RequestedIdentity, policy: &Policy| {
         let mount = Mount { role: None, ..mount(wish, "") };
         chosen(&mount, policy).await.unwrap()
     };
     let keys = || Policy { default: DefaultMode::Mode(Mode::AccessKey), ..policy() };
-    let shared = identity(Wish::Unsaid, &keys()).await;
+    let shared = identity(RequestedIdentity::Default, &keys()).await;
     assert_eq!(shared.described(), "identity access-key, the operator's default");
     assert!(shared.own_instead().starts_with("set identity: pod in the SecretProviderClass"));
     let none = Policy { allowed: [Mode::AccessKey].into(), ..keys() };
-    let shared = identity(Wish::Unsaid, &none).await;
+    let shared = identity(RequestedIdentity::Default, &none).await;
     assert!(shared.own_instead().starts_with("have the operator allow identity pod"));
     let auto = Policy { default: DefaultMode::Auto, ..policy() };
-    let first = identity(Wish::AnyButPod, &auto).await;
+    let first = identity(RequestedIdentity::NotPod, &auto).await;
     assert_eq!(first.described(), "identity ram-role, the first that the operator set up");
-    let asked = identity(Wish::Mode(Mode::NodePublishSecret), &policy()).await;
+    let asked = identity(RequestedIdentity::Mode(Mode::NodePublishSecret), &policy()).await;
     let described = "identity node-publish-secret, set in the SecretProviderClass";
     assert_eq!((asked.described().as_str(), asked.own_instead().as_str()), (described, ""));
 
     let host = Some("kms.example".into());
-    let error = Error { host, ..Error::new(Class::Denied, "no") };
+    let error = Error { host, ..Error::new(ErrorKind::Denied, "no") };
     assert_eq!(asked.named_in(error.clone()).to_string(), format!("no ({described})"));
-    let passing = Error { class: Class::Internal, ..error };
+    let passing = Error { kind: ErrorKind::Internal, ..error };
     assert_eq!(asked.named_in(passing.clone()), passing);
 }

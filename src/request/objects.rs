@@ -21,7 +21,7 @@ use crate::{
         oos::ParameterRef,
     },
     digest::{Digest, Parts},
-    error::{Class, Error, Errors},
+    error::{Error, ErrorKind, Errors},
     names::{Region, RoleArn},
     project::jmespath::Expression,
     text::quoted,
@@ -231,7 +231,7 @@ pub fn parse(text: &str, context: &Context<'_>) -> Result<Vec<Object>, Errors> {
         Some(errors) => Err(errors),
         None if objects.len() == items.len() => Ok(objects),
         // Fewer files than were asked for must not pass for all of them.
-        None => Err(Error::new(Class::Internal, "the objects were not parsed").into()),
+        None => Err(Error::new(ErrorKind::Internal, "the objects were not parsed").into()),
     }
 }
 

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::{attributes::TOKENS, *};
 use crate::{
-    error::Class,
+    error::ErrorKind,
     request::objects::{Encoding, Source},
 };
 
@@ -54,7 +54,7 @@ fn message(changes: &[(&str, Value)]) -> String {
 
 fn subjects(request: pb::MountRequest) -> Vec<String> {
     let errors = parsed(request).unwrap_err();
-    assert_eq!(errors.class(), Class::Invalid, "{errors:?}");
+    assert_eq!(errors.kind(), ErrorKind::Invalid, "{errors:?}");
     errors.iter().map(|error| error.subject.to_string()).collect()
 }
 
@@ -64,7 +64,10 @@ fn a_plain_request_says_who_asks_for_what() {
     let Pod { namespace, name, uid, service_account } = &mount.pod;
     assert_eq!([namespace, name, uid, service_account], ["shop", "web-1", "uid-1", "web"]);
     assert_eq!(mount.pod.to_string(), "shop/web-1");
-    assert_eq!((mount.identity, &mount.role, mount.refresh), (Wish::Unsaid, &None, None));
+    assert_eq!(
+        (mount.identity, &mount.role, mount.refresh),
+        (RequestedIdentity::Default, &None, None)
+    );
     assert!(matches!(mount.token, TokenInput::Absent));
     assert!(matches!(mount.node_publish_keys, NodePublishKeys::Absent));
     let [object] = &*mount.objects else { panic!("{:?}", mount.objects) };
@@ -255,14 +258,14 @@ fn identity_and_the_official_switch_are_one_wish() {
     };
     let both = || Err("parameters identity and usePodServiceAccountToken".to_owned());
     for (identity, switch, expected) in [
-        ("", "", Ok(Wish::Unsaid)),
-        ("", "true", Ok(Wish::Mode(Mode::Pod))),
-        ("", "TRUE", Ok(Wish::Mode(Mode::Pod))),
-        ("", "False", Ok(Wish::AnyButPod)),
-        ("pod", "", Ok(Wish::Mode(Mode::Pod))),
-        ("ecs-role", "", Ok(Wish::Mode(Mode::EcsRole))),
-        ("pod", "true", Ok(Wish::Mode(Mode::Pod))),
-        ("ecs-role", "false", Ok(Wish::Mode(Mode::EcsRole))),
+        ("", "", Ok(RequestedIdentity::Default)),
+        ("", "true", Ok(RequestedIdentity::Mode(Mode::Pod))),
+        ("", "TRUE", Ok(RequestedIdentity::Mode(Mode::Pod))),
+        ("", "False", Ok(RequestedIdentity::NotPod)),
+        ("pod", "", Ok(RequestedIdentity::Mode(Mode::Pod))),
+        ("ecs-role", "", Ok(RequestedIdentity::Mode(Mode::EcsRole))),
+        ("pod", "true", Ok(RequestedIdentity::Mode(Mode::Pod))),
+        ("ecs-role", "false", Ok(RequestedIdentity::Mode(Mode::EcsRole))),
         ("pod", "false", both()),
         ("ecs-role", "true", both()),
         ("", "yes", Err("parameter usePodServiceAccountToken".to_owned())),

@@ -21,7 +21,7 @@ use hyper::{
 use libfuzzer_sys::{Corpus, fuzz_target};
 use provider::{
     cloud::{
-        Caller, Cloud, Errand, Failure,
+        Caller, Cloud, Failure, ReadOptions,
         endpoint::{Endpoints, Service},
         kms::{self, SecretRef},
         limiter::Priority,
@@ -29,8 +29,8 @@ use provider::{
         sign::Keys,
         trust::Clients,
     },
-    credentials::{Keyed, Login, Sessions, metadata::Metadata},
-    error::{Class, Errors},
+    credentials::{KeyedLogin, Login, Sessions, metadata::Metadata},
+    error::{ErrorKind, Errors},
     http::{Answer, Broken, Transport},
     identity::Share,
     secret::Secret,
@@ -43,13 +43,13 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-const CLASSES: [Class; 6] = [
-    Class::Invalid,
-    Class::Denied,
-    Class::Unauthenticated,
-    Class::NotFound,
-    Class::Unusable,
-    Class::Internal,
+const CLASSES: [ErrorKind; 6] = [
+    ErrorKind::Invalid,
+    ErrorKind::Denied,
+    ErrorKind::Unauthenticated,
+    ErrorKind::NotFound,
+    ErrorKind::Unusable,
+    ErrorKind::Internal,
 ];
 const NAMES: [&str; 3] = ["db", "api/key", "web"];
 /// The one of `NAMES` that is asked for in a version of its own.
@@ -78,38 +78,40 @@ async fn asked(operation: u8, script: Arc<Script>) {
     let of = |service| endpoints.of(service, &endpoints.region);
     let (kms, oos) = (of(Service::Kms), of(Service::Oos));
     let noted = |failure: &Failure| check(failure);
-    let errand = |endpoint| Errand {
+    let options = |endpoint| ReadOptions {
         endpoint,
         keys: &keys,
         caller: Caller { login: [0; 32], account: [0; 32] },
         priority: Priority::default(),
         deadline: Instant::now() + Duration::from_secs(1),
-        trouble: &noted,
+        on_error: &noted,
         sent: &|| {},
     };
     // Members that nobody needs may hold anything.
     let body = String::from_utf8_lossy(&script.body);
     let body: Value = serde_json::from_str(&body).unwrap_or_default();
     match operation {
-        b'k' => match cloud.get_secret_value(&errand(&kms), &secret_ref(0)).await {
+        b'k' => match cloud.get_secret_value(&options(&kms), &secret_ref(0)).await {
             Ok(value) => assert!(is_secret(&value, &body)),
             Err(failure) => check(&failure),
         },
         b'b' => {
             let secrets = [0, 1, 2].map(secret_ref);
             let asked: Vec<&SecretRef> = secrets.iter().collect();
-            match cloud.batch_get_secret_value(&errand(&kms), &asked).await {
+            match cloud.batch_get_secret_value(&options(&kms), &asked).await {
                 Ok(values) => is_secrets(&values, &body),
                 Err(failure) => check(&failure),
             }
         }
-        b'p' => match cloud.get_secret_parameter(&errand(&oos), &parameter_ref(&endpoints)).await {
-            Ok(value) => assert!(is_parameter(&value, &body["Parameter"])),
-            Err(failure) => check(&failure),
-        },
+        b'p' => {
+            match cloud.get_secret_parameter(&options(&oos), &parameter_ref(&endpoints)).await {
+                Ok(value) => assert!(is_parameter(&value, &body["Parameter"])),
+                Err(failure) => check(&failure),
+            }
+        }
         b'q' => {
             let region = &endpoints.region;
-            match cloud.get_secret_parameters(&errand(&oos), region, &NAMES).await {
+            match cloud.get_secret_parameters(&options(&oos), region, &NAMES).await {
                 Ok(values) => is_parameters(&values, &body),
                 Err(failure) => check(&failure),
             }
@@ -118,11 +120,13 @@ async fn asked(operation: u8, script: Arc<Script>) {
             let metadata = Metadata::by(script.clone());
             let sessions = Sessions::new(cloud.clone(), of(Service::Sts), metadata, metrics);
             let deadline = Instant::now() + Duration::from_secs(1);
-            match sessions.prove(&Keyed::new(login(operation)), Priority::default(), deadline).await
+            match sessions
+                .credentials(&KeyedLogin::new(login(operation)), Priority::default(), deadline)
+                .await
             {
-                Ok(proof) => {
+                Ok(credentials) => {
                     let told = body.get("Credentials").unwrap_or(&body);
-                    let keys = proof.keys();
+                    let keys = credentials.keys();
                     assert_eq!(told["AccessKeyId"], keys.id.as_str());
                     assert_eq!(told["AccessKeySecret"], keys.secret.expose().as_str());
                     let token = keys.token.as_ref().unwrap().expose();
@@ -147,7 +151,7 @@ fn login(operation: u8) -> Login {
     match operation {
         b'm' => Login::EcsRole,
         b'a' => {
-            let base = Keyed::new(Login::Keys(policy.keys.unwrap()));
+            let base = KeyedLogin::new(Login::Keys(policy.keys.unwrap()));
             Login::Assume { base, role, name, lifetime }
         }
         _ => {

@@ -17,7 +17,7 @@ use provider::{
         kms::{SecretRef, Value},
         sign::hex,
     },
-    error::{Class, Errors},
+    error::{ErrorKind, Errors},
     fetch::Fetched,
     project::{Projection, jmespath::Expression, project},
     request::{
@@ -60,7 +60,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     match searched {
         None => {}
         // The secret and what is found in it together can be more than an answer holds.
-        Some((Err(errors), _)) => check_errors(&errors, &[Class::Invalid, Class::Unusable]),
+        Some((Err(errors), _)) => check_errors(&errors, &[ErrorKind::Invalid, ErrorKind::Unusable]),
         Some((Ok(projection), stored)) => {
             let [whole, extract] = &*projection.files else { panic!("{projection:?}") };
             assert!(whole.bytes.expose().len() <= stored);

@@ -12,7 +12,7 @@ use fuzz::{CANARY, HERE, check_errors, check_objects, choices, endpoints};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use prost::Message;
 use provider::{
-    error::Class,
+    error::ErrorKind,
     pb::MountRequest,
     request::{self, NodePublishKeys, TokenInput, caller::Caller, object_cache::ObjectCache},
     text::is_invisible,
@@ -40,7 +40,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         assert_eq!(who, same);
     }
     match parsed {
-        Err(errors) => check_errors(&errors, &[Class::Invalid]),
+        Err(errors) => check_errors(&errors, &[ErrorKind::Invalid]),
         Ok(mount) => {
             check_objects(&mount.objects, &endpoints);
             let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b);

@@ -8,7 +8,7 @@
 use fuzz::{check_errors, check_objects, choices, endpoints};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use provider::{
-    error::Class,
+    error::ErrorKind,
     request::{
         file::{FileMode, PathTranslation},
         objects::{Context, parse},
@@ -35,7 +35,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         Err(errors) => {
             let kept = errors.iter().count();
             assert!((1..=MOST_KEPT).contains(&kept) && (kept == MOST_KEPT || errors.more() == 0));
-            check_errors(&errors, &[Class::Invalid]);
+            check_errors(&errors, &[ErrorKind::Invalid]);
         }
     }
     Corpus::Keep

@@ -20,14 +20,14 @@ use hyper::{HeaderMap, Request, Uri, header::AUTHORIZATION};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use provider::{
     cloud::{
-        Caller, Cause, Cloud, Errand, Failure,
+        Caller, Cause, Cloud, Failure, ReadOptions,
         endpoint::Service,
         kms::SecretRef,
         limiter::Priority,
         sign::{Keys, Unsigned, authorization, canonical_query, sha256_hex},
         trust::Clients,
     },
-    error::{Class, Errors},
+    error::{ErrorKind, Errors},
     http::{Answer, Broken, Transport},
     secret::Secret,
     telemetry::Metrics,
@@ -187,24 +187,24 @@ fn called(secret: &str, token: &str, [name, version, stage]: &[String; 3]) {
         version_id: Some(version.clone()),
         stage: Some(stage.clone()),
     };
-    let errand = Errand {
+    let options = ReadOptions {
         endpoint: &endpoints.of(Service::Kms, &endpoints.region),
         keys: &keys,
         caller: Caller { login: [0; 32], account: [0; 32] },
         priority: Priority::default(),
         deadline: Instant::now() + std::time::Duration::from_secs(60),
-        trouble: &|_: &Failure| {},
+        on_error: &|_: &Failure| {},
         sent: &|| {},
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let failure = runtime.block_on(cloud.get_secret_value(&errand, &asked)).err().unwrap();
-    let classes = [Class::Invalid, Class::Internal];
+    let failure = runtime.block_on(cloud.get_secret_value(&options, &asked)).err().unwrap();
+    let classes = [ErrorKind::Invalid, ErrorKind::Internal];
     check_errors(&Errors::from(failure.error("object 1", "")), &classes);
     let Some((uri, headers)) = wire.0.lock().unwrap().take() else {
         assert_eq!(failure.cause, Cause::Unsendable);
         return;
     };
-    assert_eq!(uri.authority().unwrap().as_str(), errand.endpoint.host());
+    assert_eq!(uri.authority().unwrap().as_str(), options.endpoint.host());
     let authorization = headers[AUTHORIZATION].to_str().unwrap();
     let of = |value: &hyper::header::HeaderValue| String::from_utf8(value.as_bytes().to_vec());
     let headers = headers.iter().map(|(name, value)| (name.to_string(), of(value).unwrap()));

@@ -10,7 +10,7 @@ use fuzz::{CANARY, HERE, check_errors, choices, endpoints, policy};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use provider::{
     credentials::Login,
-    error::Class,
+    error::ErrorKind,
     identity::{Share, choose, kubernetes::ServiceAccounts},
     pb::MountRequest,
     request::{self, object_cache::ObjectCache},
@@ -46,17 +46,21 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         permission: "420".to_owned(),
         ..Default::default()
     };
-    let mount =
-        match request::parse(request, &endpoints(), &ObjectCache::default(), &mut Default::default()) {
-            Ok(mount) => mount,
-            Err(errors) => {
-                check_errors(&errors, &[Class::Invalid]);
-                return Corpus::Keep;
-            }
-        };
+    let mount = match request::parse(
+        request,
+        &endpoints(),
+        &ObjectCache::default(),
+        &mut Default::default(),
+    ) {
+        Ok(mount) => mount,
+        Err(errors) => {
+            check_errors(&errors, &[ErrorKind::Invalid]);
+            return Corpus::Keep;
+        }
+    };
     let (policy, service_accounts) = (policy(share), ServiceAccounts::new(None));
     match futures::executor::block_on(choose(&mount, &policy, &service_accounts)) {
-        Err(errors) => check_errors(&errors, &[Class::Unauthenticated]),
+        Err(errors) => check_errors(&errors, &[ErrorKind::Unauthenticated]),
         Ok(identity) => {
             let Login::Oidc { token, subject: of, shared, name, .. } = &*identity.login else {
                 panic!("{identity:?}")

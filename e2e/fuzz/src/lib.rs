@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use provider::{
     cloud::{endpoint::Endpoints, sign::Keys},
-    error::{Class, Errors},
+    error::{ErrorKind, Errors},
     identity::{DefaultMode, Mode, Policy, Share},
     names::{Glob, OidcProviderArn, Region, RoleArn},
     request::objects::{MAX_OBJECTS, Object},
@@ -47,13 +47,13 @@ pub fn policy(share: Share) -> Policy {
 }
 
 /// One line that fits, says nothing secret, and has a code after which no pod starts empty.
-pub fn check_errors(errors: &Errors, classes: &[Class]) {
+pub fn check_errors(errors: &Errors, classes: &[ErrorKind]) {
     let message = errors.message();
     check_text(&message);
     assert!(message.len() <= LONGEST_MESSAGE, "{} bytes: {message}", message.len());
     assert!(!message.chars().any(is_invisible), "{message:?}");
-    assert!(classes.contains(&errors.class()), "{:?}: {message}", errors.class());
-    let code = errors.class().code();
+    assert!(classes.contains(&errors.kind()), "{:?}: {message}", errors.kind());
+    let code = errors.kind().code();
     let permitted = [
         Code::InvalidArgument,
         Code::PermissionDenied,

@@ -65,7 +65,7 @@ impl Cloud {
         let (host, region) = (header(head, "host").unwrap(), field("RegionId"));
         match action {
             "AssumeRole" => {
-                open.session(caller.led_on_to(&field("RoleArn"), &field("RoleSessionName")))
+                open.session(caller.assume_role(&field("RoleArn"), &field("RoleSessionName")))
             }
             "GetSecretValue" => {
                 let (name, version) = (field("SecretName"), field("VersionId"));

@@ -6,8 +6,8 @@ use std::{
 };
 
 use provider::{
-    error::{Class, Errors},
-    fetch::{Origin, ReadEnd, whole},
+    error::{ErrorKind, Errors},
+    fetch::{Origin, ReadOutcome, require_all},
     identity::choose,
     project::{OutFile, project},
     request::{self, Mount},
@@ -47,7 +47,7 @@ pub async fn mount(world: Arc<World>, mut plan: Plan, limit: Duration) -> Result
     let ends = match fetched {
         Ok(ends) => ends,
         Err(error) => {
-            if refuses(error.class) {
+            if refuses(error.kind) {
                 world.tally.refused.fetch_add(1, Relaxed);
                 plan.files.iter().for_each(|file| check.refused(file, Instant::now()));
             }
@@ -57,24 +57,24 @@ pub async fn mount(world: Arc<World>, mut plan: Plan, limit: Duration) -> Result
     if interval.is_zero() && ends.iter().any(|end| end.origin == Origin::Memory) {
         return Err("from memory with an interval of 0".to_owned());
     }
-    for end in ends.iter().filter(|end| stands_in(end)) {
-        let outage = end.error.as_ref().is_some_and(|error| error.class == Class::Internal);
+    for end in ends.iter().filter(|end| is_stale(end)) {
+        let outage = end.error.as_ref().is_some_and(|error| error.kind == ErrorKind::Internal);
         if world.grace.is_zero() || !outage {
             return Err(format!("stands in, with {:?} of grace, for {:?}", world.grace, end.error));
         }
     }
     for (file, end) in plan.files.iter().zip(&ends) {
-        if end.error.as_ref().is_some_and(|error| refuses(error.class)) {
+        if end.error.as_ref().is_some_and(|error| refuses(error.kind)) {
             world.tally.refused.fetch_add(1, Relaxed);
             // Another mount may have asked for it, and before this one began.
             check.refused(file, begun);
         }
     }
-    match whole(&mount.objects, &ends) {
+    match require_all(&mount.objects, &ends) {
         Ok(values) => {
             let memory = ends.iter().all(|end| end.origin == Origin::Memory);
             world.tally.from_memory.fetch_add(memory.into(), Relaxed);
-            let grace = ends.iter().any(stands_in);
+            let grace = ends.iter().any(is_stale);
             world.tally.from_grace.fetch_add(grace.into(), Relaxed);
             let projected = project(&mount.objects, &values).map_err(told)?;
             check.files(&mount, &projected.files, &ends)
@@ -84,11 +84,11 @@ pub async fn mount(world: Arc<World>, mut plan: Plan, limit: Duration) -> Result
 }
 
 /// Whether the cloud said no.
-fn refuses(class: Class) -> bool {
-    matches!(class, Class::Denied | Class::Unauthenticated | Class::NotFound)
+fn refuses(class: ErrorKind) -> bool {
+    matches!(class, ErrorKind::Denied | ErrorKind::Unauthenticated | ErrorKind::NotFound)
 }
 
-fn stands_in(end: &ReadEnd) -> bool {
+fn is_stale(end: &ReadOutcome) -> bool {
     matches!(end.origin, Origin::Grace(_) | Origin::Stale(_))
 }
 
@@ -131,11 +131,11 @@ impl<'a> Check<'a> {
         if bad { Err(format!("told: {message}")) } else { Ok(()) }
     }
 
-    fn files(&self, mount: &Mount, files: &[OutFile], ends: &[ReadEnd]) -> Result<(), String> {
+    fn files(&self, mount: &Mount, files: &[OutFile], ends: &[ReadOutcome]) -> Result<(), String> {
         self.world.tally.delivered.fetch_add(1, Relaxed);
         let mut left = files.len();
         for ((file, refused), end) in self.plan.files.iter().zip(&self.refused).zip(ends) {
-            let grace = if stands_in(end) { self.world.grace } else { Duration::ZERO };
+            let grace = if is_stale(end) { self.world.grace } else { Duration::ZERO };
             match files.iter().find(|found| found.path.as_str() == file.path) {
                 Some(found) => {
                     left -= 1;

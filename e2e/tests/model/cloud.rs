@@ -36,7 +36,7 @@ impl Who {
         Self { rights: format!("key {id}"), token: String::new() }
     }
 
-    pub fn led_on_to(&self, role: &str, name: &str) -> Self {
+    pub fn assume_role(&self, role: &str, name: &str) -> Self {
         Self { rights: format!("{role} as {name} by {}", self.rights), token: self.token.clone() }
     }
 }

@@ -173,7 +173,7 @@ impl Cluster {
                 attributes["roleArn"] = role.into();
                 Who { rights: format!("{role} as {name}"), token: pod.token() }
             }
-            "ram-role" => Who::key(OPERATOR).led_on_to(OPERATOR_ROLE, &name),
+            "ram-role" => Who::key(OPERATOR).assume_role(OPERATOR_ROLE, &name),
             _ => {
                 let id = *rng.choice(&LONG_LIVED[1..]).unwrap();
                 secrets = json!({ "access_key": id, "access_secret": format!("secret of {id}") });
@@ -182,7 +182,7 @@ impl Cluster {
         };
         let file = |(number, item): (usize, &Item)| File {
             path: format!("f{number}{slash}{}", item.name.replace('/', slash)),
-            who: item.role.map_or_else(|| who.clone(), |role| who.led_on_to(role, &name)),
+            who: item.role.map_or_else(|| who.clone(), |role| who.assume_role(role, &name)),
             object: item.object(region),
             optional: item.optional,
         };

@@ -18,7 +18,7 @@ use tokio::{
 use super::*;
 use crate::{
     cloud::{
-        Cloud, Errand,
+        Cloud, ReadOptions,
         endpoint::{Endpoints, Service},
         kms::{SecretRef, Value},
         sign::Keys,
@@ -173,18 +173,18 @@ impl Node {
         patience: Duration,
     ) -> Result<Value, Failure> {
         let keys = self.keys(login);
-        let (deadline, trouble) = (Instant::now() + patience, |_: &Failure| {});
-        let errand = Errand {
+        let (deadline, on_error) = (Instant::now() + patience, |_: &Failure| {});
+        let options = ReadOptions {
             endpoint,
             keys: &keys,
             caller: one(login),
             priority,
             deadline,
-            trouble: &trouble,
+            on_error: &on_error,
             sent: &|| {},
         };
         let secret = SecretRef { name: name.to_owned(), version_id: None, stage: None };
-        self.cloud.get_secret_value(&errand, &secret).await
+        self.cloud.get_secret_value(&options, &secret).await
     }
 
     /// A new pod's mount of so many objects of the operator's host: how long, and how many failed.
@@ -526,17 +526,17 @@ async fn throttled_replicas_of_one_workload_slow_nobody_else() {
         async move {
             let (keys, own) = (node.keys(login), node.own());
             let deadline = Instant::now() + Duration::from_secs(1);
-            let errand = Errand {
+            let options = ReadOptions {
                 endpoint: &own,
                 keys: &keys,
                 caller: replica(login),
                 priority: Priority::default(),
                 deadline,
-                trouble: &|_: &Failure| {},
+                on_error: &|_: &Failure| {},
                 sent: &|| {},
             };
             let secret = SecretRef { name: "x".to_owned(), version_id: None, stage: None };
-            drop(node.cloud.get_secret_value(&errand, &secret).await);
+            drop(node.cloud.get_secret_value(&options, &secret).await);
         }
     };
     for round in 0..10 {

@@ -1,4 +1,4 @@
-//! What is known of one mount by the time it ends: its line in the log, its count in the metrics, and
+//! Mount trace: what is known of one mount when it ends: its log line, its count in the metrics, and
 //! what makes its failure the same as an earlier one. A mount whose caller goes away has these too.
 
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::code_name;
 use crate::{
     digest::{Digest, Parts, joined},
     error::Errors,
-    fetch::{Origin, ReadEnd},
+    fetch::{Origin, ReadOutcome},
     identity::Identity,
     pb,
     request::{
@@ -23,7 +23,7 @@ use crate::{
 const TARGET: &str = "provider::mount";
 
 #[derive(Debug)]
-pub(super) struct Seen<'a> {
+pub(super) struct Trace<'a> {
     metrics: &'a Metrics,
     started: Instant,
     target_path: String,
@@ -40,7 +40,7 @@ pub(super) struct Seen<'a> {
     ended: bool,
 }
 
-impl<'a> Seen<'a> {
+impl<'a> Trace<'a> {
     pub(super) fn of(request: &pb::MountRequest, unread: bool, metrics: &'a Metrics) -> Self {
         Self {
             metrics,
@@ -113,7 +113,7 @@ impl<'a> Seen<'a> {
                 "OK"
             }
             Err(errors) => {
-                let code = code_name(errors.class().code());
+                let code = code_name(errors.kind().code());
                 let error = errors.message();
                 tracing::warn!(
                     target: TARGET,
@@ -137,8 +137,8 @@ impl<'a> Seen<'a> {
         self.metrics.mount(identity, code, took);
     }
 
-    pub(super) fn log_stale(&self, ends: &[ReadEnd]) {
-        let stale = |end: &ReadEnd| match end.origin {
+    pub(super) fn log_stale(&self, ends: &[ReadOutcome]) {
+        let stale = |end: &ReadOutcome| match end.origin {
             Origin::Grace(age) | Origin::Stale(age) => Some((age, end.error.clone())),
             Origin::Cloud | Origin::Memory => None,
         };
@@ -171,7 +171,7 @@ impl<'a> Seen<'a> {
 
 /// The caller went away before the answer, as kubelet does after two minutes and the driver when it is
 /// restarted; or a fault of ours ended the mount.
-impl Drop for Seen<'_> {
+impl Drop for Trace<'_> {
     fn drop(&mut self) {
         if self.ended {
             return;
@@ -207,13 +207,13 @@ mod tests {
     #[test]
     fn mount_without_an_answer_is_counted_by_how_it_ended() {
         let metrics = Metrics::new();
-        let seen = || Seen::of(&pb::MountRequest::default(), false, &metrics);
-        drop(seen());
-        let mut answered = seen();
+        let trace = || Trace::of(&pb::MountRequest::default(), false, &metrics);
+        drop(trace());
+        let mut answered = trace();
         answered.ended(&Ok(pb::MountResponse::default()));
         drop(answered);
         let fault = std::panic::AssertUnwindSafe(|| {
-            let _seen = seen();
+            let _seen = trace();
             panic!("a fault");
         });
         std::panic::catch_unwind(fault).unwrap_err();
@@ -230,16 +230,16 @@ mod tests {
         let of = |path: &str, class: &str, uid: &str, account: &str| {
             let target_path = path.to_owned();
             let request = pb::MountRequest { target_path, ..pb::MountRequest::default() };
-            let mut seen = Seen::of(&request, false, &metrics);
-            seen.caller.class = Some(class.to_owned());
-            seen.caller.pod = Some(crate::request::Pod {
+            let mut trace = Trace::of(&request, false, &metrics);
+            trace.caller.class = Some(class.to_owned());
+            trace.caller.pod = Some(crate::request::Pod {
                 namespace: "shop".to_owned(),
                 name: "p".to_owned(),
                 uid: uid.to_owned(),
                 service_account: account.to_owned(),
             });
-            seen.ended = true;
-            seen.volume()
+            trace.ended = true;
+            trace.volume()
         };
         let one = of("/a", "c", "1", "web");
         assert_eq!(one, of("/a", "c", "1", "web"));

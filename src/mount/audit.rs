@@ -1,4 +1,4 @@
-//! What the audit record says of one mount. A mount whose caller goes away is told of too.
+//! Mount audit: what the audit record says of one mount, also of one whose caller goes away.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -9,26 +9,26 @@ use super::code_name;
 use crate::{
     audit::{self, Asked, Audit, Event, Record},
     credentials::Login,
-    error::{Class, Error, Errors},
-    fetch::{Origin, ReadEnd},
+    error::{Error, ErrorKind, Errors},
+    fetch::{Origin, ReadOutcome},
     identity::Identity,
     names::{RoleArn, account},
     request::{
-        Mount, Pod, Wish,
+        Mount, Pod, RequestedIdentity,
         caller::{Caller, Via},
         objects::{Object, Source},
     },
 };
 
 #[derive(Debug)]
-pub(super) struct Account<'a> {
+pub(super) struct MountAudit<'a> {
     audit: &'a Audit,
     asked: Asked,
     reads: Vec<Record>,
     closed: bool,
 }
 
-impl<'a> Account<'a> {
+impl<'a> MountAudit<'a> {
     pub(super) fn open(audit: &'a Audit) -> Self {
         let mount = if audit.is_on() { audit::id().unwrap_or_default() } else { String::new() };
         let asked = Asked { mount, ..Asked::default() };
@@ -44,11 +44,11 @@ impl<'a> Account<'a> {
         }
     }
 
-    pub(super) fn requested(&mut self, wish: Wish) {
-        self.asked.identity_requested = match wish {
-            Wish::Unsaid => "",
-            Wish::Mode(mode) => mode.name(),
-            Wish::AnyButPod => "not-pod",
+    pub(super) fn requested(&mut self, requested: RequestedIdentity) {
+        self.asked.identity_requested = match requested {
+            RequestedIdentity::Default => "",
+            RequestedIdentity::Mode(mode) => mode.name(),
+            RequestedIdentity::NotPod => "not-pod",
         };
     }
 
@@ -58,21 +58,21 @@ impl<'a> Account<'a> {
         logged_in(&mut self.asked, &identity.login);
     }
 
-    pub(super) fn reads(&mut self, mount: &Mount, identity: &Identity, ends: &[ReadEnd]) {
+    pub(super) fn reads(&mut self, mount: &Mount, identity: &Identity, ends: &[ReadOutcome]) {
         if self.closed {
             return;
         }
         let own = Arc::new(self.asked.clone().clean());
-        let mut led_on: HashMap<&RoleArn, Arc<Asked>> = HashMap::new();
+        let mut assumed: HashMap<&RoleArn, Arc<Asked>> = HashMap::new();
         let ends = mount.objects.iter().zip(ends);
         let records = ends.map(|(object, end)| {
             let asked = object.read.cross_account_role.as_ref().map(|role| {
-                let led_on = led_on.entry(role).or_insert_with(|| {
+                let assumed = assumed.entry(role).or_insert_with(|| {
                     let mut asked = self.asked.clone();
-                    logged_in(&mut asked, &identity.led_on_to(role));
+                    logged_in(&mut asked, &identity.assume_role(role));
                     Arc::new(asked.clean())
                 });
-                led_on.clone()
+                assumed.clone()
             });
             read(object, end, asked.unwrap_or_else(|| own.clone()))
         });
@@ -87,7 +87,7 @@ impl<'a> Account<'a> {
 
     /// Waits for its turn to be written, so that many mounts that fail lose no record.
     pub(super) async fn refuse(mut self, errors: &Errors, deadline: Instant) {
-        let (outcome, reason) = (code_name(errors.class().code()), errors.message());
+        let (outcome, reason) = (code_name(errors.kind().code()), errors.message());
         let mut refusal = Record { outcome, reason, ..Record::default() };
         if let Some(error) = errors.iter().find(|error| error.host.is_some()) {
             told(&mut refusal, error);
@@ -123,7 +123,7 @@ impl<'a> Account<'a> {
     }
 }
 
-fn read(object: &Object, end: &ReadEnd, asked: Arc<Asked>) -> Record {
+fn read(object: &Object, end: &ReadOutcome, asked: Arc<Asked>) -> Record {
     let (name, object_type, version) = match &object.read.source {
         Source::Kms(secret) => {
             (&secret.name, "kms", secret.version_id.clone().or_else(|| secret.stage.clone()))
@@ -133,11 +133,11 @@ fn read(object: &Object, end: &ReadEnd, asked: Arc<Asked>) -> Record {
         }
     };
     let outcome = match end {
-        ReadEnd { value: Some(_), .. } => "OK",
-        ReadEnd { missing: true, .. } if object.optional => "MISSING",
-        ReadEnd { error, .. } => {
-            let class = error.as_ref().map(|error| error.class);
-            code_name(class.unwrap_or(Class::Internal).code())
+        ReadOutcome { value: Some(_), .. } => "OK",
+        ReadOutcome { missing: true, .. } if object.optional => "MISSING",
+        ReadOutcome { error, .. } => {
+            let class = error.as_ref().map(|error| error.kind);
+            code_name(class.unwrap_or(ErrorKind::Internal).code())
         }
     };
     let endpoint = object.read.endpoint.host();
@@ -171,12 +171,12 @@ fn read(object: &Object, end: &ReadEnd, asked: Arc<Asked>) -> Record {
 }
 
 /// Whoever is gone waits for nothing.
-impl Drop for Account<'_> {
+impl Drop for MountAudit<'_> {
     fn drop(&mut self) {
         let reason =
             "the caller went away before the answer, or a fault of the provider's ended it";
         let records = self.refusal(Record {
-            outcome: code_name(Class::Internal.code()),
+            outcome: code_name(ErrorKind::Internal.code()),
             reason: reason.to_owned(),
             ..Record::default()
         });
