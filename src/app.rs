@@ -7,9 +7,10 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use crate::{
     admin::{Admin, AdminState, MetricsText},
     audit::Audit,
-    cloud::{Cloud, endpoint::Service, trust::Clients},
+    cloud::{Cloud, trust::Clients},
     config::{Config, MetadataOptions},
     credentials::{Sessions, metadata::Metadata},
+    endpoint::Service,
     events::Events,
     fetch::Fetcher,
     identity::kubernetes::ServiceAccounts,

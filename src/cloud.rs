@@ -2,7 +2,6 @@
 //! nothing of pods or of where keys come from.
 
 pub mod codes;
-pub mod endpoint;
 pub mod kms;
 pub mod limiter;
 pub mod oos;
@@ -27,10 +26,16 @@ use zeroize::Zeroizing;
 
 pub use failure::{Cause, Failure};
 
-use crate::{digest::Digest, readiness::Readiness, secret::Secret, telemetry::Metrics};
-use endpoint::{Endpoint, Service};
+use crate::{
+    digest::Digest,
+    endpoint::{Endpoint, Service},
+    keys::Keys,
+    readiness::Readiness,
+    secret::Secret,
+    telemetry::Metrics,
+};
 use limiter::{Granted, Limiter, Priority, Target};
-use sign::{Keys, Unsigned};
+use sign::Unsigned;
 use trust::Clients;
 
 const MAX_ATTEMPTS: u32 = 8;

@@ -18,11 +18,9 @@ use tracing_subscriber::filter::Targets;
 
 use crate::{
     audit::{self as record, Destination},
-    cloud::{
-        endpoint::{Endpoints, HostTemplate, is_authority},
-        trust,
-    },
+    cloud::trust,
     credentials::metadata::DEFAULT_HOST,
+    endpoint::{Endpoints, HostTemplate, is_authority},
     identity::{
         Policy,
         api_server::{ACCOUNT_DIR, ApiServer},

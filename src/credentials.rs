@@ -15,15 +15,12 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    cloud::{
-        self, Caller, Cloud,
-        endpoint::{Endpoint, Service},
-        limiter::Priority,
-        sign::Keys,
-    },
+    cloud::{self, Caller, Cloud, limiter::Priority},
     digest::{Digest, Parts},
+    endpoint::{Endpoint, Service},
     error::{Error, ErrorKind},
     fair_cache::FairCache,
+    keys::Keys,
     names::{OidcProviderArn, RoleArn},
     secret::Secret,
     singleflight::{Group, Waited, Waiter},

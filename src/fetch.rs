@@ -18,7 +18,7 @@ use futures::future::join_all;
 use tokio::time::Instant;
 
 use crate::{
-    cloud::{Cause, Cloud, Failure, kms::Value, limiter::Priority},
+    cloud::{Cause, Cloud, Failure, limiter::Priority},
     credentials::{KeyedLogin, LoginKey, NoSession, Sessions},
     error::{Error, ErrorKind, Errors},
     fair_cache::FairCache,
@@ -26,17 +26,16 @@ use crate::{
     names::RoleArn,
     request::{
         Mount,
-        objects::{Object, Read, Source},
+        objects::{Object, Read},
     },
     singleflight::{Group, Waited, Waiter},
+    source::Source,
     sync::lock,
+    value::{Fetched, Value},
     value_cache::{Key, Stale, ValueCache},
 };
 use call::{Batching, Caller, PendingRead, plans};
 use stale::refreshed_by;
-
-/// What the cloud holds for one object; `None` for an optional one that does not exist.
-pub type Fetched = Option<Arc<Value>>;
 
 /// How the read of one object ended; memory may know that there is none without an error.
 #[derive(Debug)]

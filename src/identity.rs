@@ -11,70 +11,19 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::{
-    cloud::sign::{self, Keys},
+    cloud::sign,
     credentials::{KeyedLogin, Login},
     error::{Error, ErrorKind, Errors},
+    keys::Keys,
     names::{Glob, OidcProviderArn, RoleArn},
     request::{
         Mount, NodePublishKeys, Pod, RequestedIdentity, STS_AUDIENCE, TokenInput, caller::Via,
+        mode::Mode,
     },
     secret::Secret,
     text::quoted,
 };
 use kubernetes::ServiceAccounts;
-
-/// How a mount can prove itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Mode {
-    Pod,
-    Provider,
-    RamRole,
-    NodePublishSecret,
-    AccessKey,
-    EcsRole,
-}
-
-impl Mode {
-    /// In the order in which the official provider tries them.
-    pub const ALL: [Mode; 6] = [
-        Mode::Pod,
-        Mode::Provider,
-        Mode::RamRole,
-        Mode::NodePublishSecret,
-        Mode::AccessKey,
-        Mode::EcsRole,
-    ];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Mode::Pod => "pod",
-            Mode::Provider => "provider",
-            Mode::RamRole => "ram-role",
-            Mode::NodePublishSecret => "node-publish-secret",
-            Mode::AccessKey => "access-key",
-            Mode::EcsRole => "ecs-role",
-        }
-    }
-
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|mode| mode.name() == text)
-    }
-
-    pub fn list() -> String {
-        Self::ALL.map(Mode::name).join(", ")
-    }
-
-    /// Whether pods that use it are one and the same to the cloud.
-    fn shared(self) -> bool {
-        !matches!(self, Mode::Pod | Mode::NodePublishSecret)
-    }
-}
-
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// What a SecretProviderClass that says nothing gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -292,7 +241,7 @@ impl Identity {
     /// For a mount that a shared identity cannot serve: how it can have one of its own. Empty where
     /// it has one.
     pub fn own_instead(&self) -> String {
-        match (self.mode.shared(), self.own_allowed) {
+        match (self.mode.is_shared(), self.own_allowed) {
             (false, _) => String::new(),
             (true, true) => "set identity: pod in the SecretProviderClass for the role of the \
                              pod's own ServiceAccount"
@@ -385,7 +334,7 @@ fn check_cross_account(mount: &Mount, mode: Mode, policy: &Policy) -> Result<(),
     let refused = mount.objects.iter().filter_map(|object| {
         let role = object.read.cross_account_role.as_ref()?;
         let listed = policy.cross_account_roles.iter().any(|glob| glob.matches(role.as_str()));
-        if !mode.shared() || listed {
+        if !mode.is_shared() || listed {
             return None;
         }
         let subject = format!("{}, field crossAccountRoleArn", object.label);
@@ -400,7 +349,7 @@ fn check_cross_account(mount: &Mount, mode: Mode, policy: &Policy) -> Result<(),
 /// that others have too.
 fn check_instances(mount: &Mount, mode: Mode) -> Result<(), Errors> {
     let refused = mount.objects.iter().filter(|object| object.read.endpoint.is_unlisted_instance());
-    let refused = refused.filter(|_| mode.shared()).map(|object| {
+    let refused = refused.filter(|_| mode.is_shared()).map(|object| {
         let host = object.read.endpoint.host();
         let subject = format!("{}, field kmsEndpoint", object.label);
         let what = format!(

@@ -11,7 +11,7 @@ use tonic::{Code, Request, Response, Status};
 
 use crate::{
     audit::Audit,
-    cloud::endpoint::Endpoints,
+    endpoint::Endpoints,
     error::{Error, ErrorKind, Errors},
     events::Events,
     fetch::{Fetcher, Origin, require_all},

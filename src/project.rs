@@ -1,30 +1,20 @@
 //! Step 5: values become the volume's files: decoded, taken apart, each with its path and mode.
 
-mod document;
 mod encoding;
-mod found;
-mod functions;
-pub mod jmespath;
-mod json;
-mod number;
-mod path;
-mod search;
-mod value;
 
 use std::time::{Duration, Instant};
 
 use crate::{
-    cloud::kms::Value,
+    document::Document,
     error::{Error, ErrorKind, Errors},
-    fetch::Fetched,
     request::{
         file::{FileMode, RelPath},
         objects::{Extract, Object},
     },
     secret::Secret,
     text::quoted,
+    value::{Fetched, Value},
 };
-use document::Document;
 use encoding::decode;
 
 /// The volume's whole content.

@@ -1,26 +1,26 @@
 //! Step 1: the driver's request becomes a `Mount`, in which everything is typed and nothing is left
 //! to check. Every parameter is pod-author input: whoever writes a pod can override it.
 
-pub mod accident;
 mod attributes;
 pub mod caller;
 pub mod file;
 pub mod hints;
 mod login;
 pub mod mistakes;
+pub mod mode;
 pub mod object_cache;
 pub mod objects;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
-    cloud::{endpoint::Endpoints, sign::Keys},
+    endpoint::Endpoints,
     error::{Error, ErrorKind, Errors},
-    identity::Mode,
+    keys::Keys,
     names::{Region, RoleArn},
     pb,
     secret::Secret,
-    text::quoted,
+    text::{accident, quoted},
 };
 use attributes::{
     Attributes, CLASS, Names, POD_NAME, POD_NAMESPACE, POD_UID, SERVICE_ACCOUNT, Secrets,
@@ -30,6 +30,7 @@ use file::{FileMode, PathTranslation};
 use hints::Kind;
 use login::{node_publish_keys, token};
 use mistakes::Mistakes;
+use mode::Mode;
 use object_cache::ObjectCache;
 use objects::Object;
 

@@ -1,6 +1,8 @@
 //! Foreign text: what pod authors, the driver or the cloud wrote, made fit for messages, logs and the
 //! audit record. Characters that hide, reorder or end what stands around them are escaped.
 
+pub mod accident;
+
 use std::borrow::Cow;
 
 /// The text with escapes such as `\u{202e}` in place of characters that are not seen as themselves:

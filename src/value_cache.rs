@@ -16,7 +16,6 @@ use aws_lc_rs::{
 use tokio::time::Instant;
 
 use crate::{
-    cloud::kms::Value,
     credentials::{KeyedLogin, LoginKey},
     digest::{self, Digest},
     fair_cache::FairCache,
@@ -24,6 +23,7 @@ use crate::{
     secret::Secret,
     sync::lock,
     telemetry::Metrics,
+    value::Value,
 };
 
 /// How long values are believed.
@@ -351,11 +351,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        cloud::{
-            endpoint::{Endpoints, Service},
-            kms::SecretRef,
-        },
-        request::objects::Source,
+        endpoint::{Endpoints, Service},
+        source::{SecretRef, Source},
     };
 
     const MINUTE: Duration = Duration::from_secs(60);

@@ -1,6 +1,6 @@
 //! What the cloud holds: ServiceAccounts, each with a RAM role that may read its own secrets.
 
-use provider::{cloud::sign::Keys, secret::Secret};
+use provider::{keys::Keys, secret::Secret};
 use serde_json::{Value, json};
 
 pub(crate) const OIDC_PROVIDER: &str = "acs:ram::1234567890123456:oidc-provider/ack-rrsa-cbench";

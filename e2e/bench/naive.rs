@@ -7,10 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
-use provider::{
-    cloud::sign::{Keys, canonical_query},
-    secret::Secret,
-};
+use provider::{cloud::sign::canonical_query, keys::Keys, secret::Secret};
 use serde_json::Value;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 

@@ -14,8 +14,13 @@ use tempfile::TempDir;
 use tokio::net::UnixStream;
 
 use crate::{
-    Fault, cgroup::Cgroup, cloud::Cloud, content::OIDC_PROVIDER, content::REGION, driver::Driver,
-    processes::Process, usage::Usage,
+    Fault,
+    cgroup::Cgroup,
+    cloud::Cloud,
+    content::{OIDC_PROVIDER, REGION},
+    driver::Driver,
+    processes::Process,
+    usage::Usage,
 };
 
 /// So that one connection's lock is not what is measured.

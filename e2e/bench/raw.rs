@@ -6,8 +6,9 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
 use provider::{
-    cloud::sign::{self, Keys, Unsigned},
+    cloud::sign::{self, Unsigned},
     http::{self, Client},
+    keys::Keys,
     names::Glob,
 };
 use rustls::RootCertStore;

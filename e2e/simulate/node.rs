@@ -4,17 +4,14 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use provider::{
-    cloud::{
-        Cloud,
-        endpoint::{Endpoints, Service},
-        trust::Clients,
-    },
+    cloud::{Cloud, trust::Clients},
     credentials::{Sessions, metadata::Metadata},
+    endpoint::{Endpoints, Service},
     fetch::Fetcher,
-    identity::{DefaultMode, Identity, Mode, Policy, Share, choose, kubernetes::ServiceAccounts},
+    identity::{DefaultMode, Identity, Policy, Share, choose, kubernetes::ServiceAccounts},
     names::{OidcProviderArn, Region},
     pb,
-    request::{self, Mount, PodToken, TokenInput, object_cache::ObjectCache},
+    request::{self, Mount, PodToken, TokenInput, mode::Mode, object_cache::ObjectCache},
     secret::Secret,
     telemetry::Metrics,
     value_cache::ValueCache,

@@ -5,9 +5,10 @@ use std::{sync::Arc, time::Duration};
 
 use provider::{
     error::Errors,
-    fetch::{Fetched, Fetcher, require_all},
+    fetch::{Fetcher, require_all},
     identity::Identity,
     request::Mount,
+    value::Fetched,
 };
 use tokio::time::{Instant, sleep, sleep_until};
 

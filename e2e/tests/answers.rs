@@ -5,9 +5,11 @@ use std::{collections::BTreeMap, time::Duration};
 
 use emulator::{Fault, FaultEffect};
 use futures::{StreamExt, future::join_all, stream};
-use provider::cloud::{
-    Cause,
-    codes::{KNOWN, Known},
+use provider::{
+    cloud::{
+        Cause,
+        codes::{KNOWN, Known},
+    },
     endpoint::Service,
 };
 use tonic::{Code, Status};

@@ -45,9 +45,9 @@ fn every_source_file_has_a_line_and_every_line_a_file() {
     assert_eq!(there, told);
 }
 
-#[test]
-fn modules_use_what_the_document_says_and_nothing_else() {
-    let mut used: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+/// The code of each module, without its tests.
+fn modules() -> BTreeMap<String, String> {
+    let mut modules: BTreeMap<String, String> = BTreeMap::new();
     for path in sources(&root().join("src")) {
         let relative = path.strip_prefix(root().join("src")).unwrap();
         let module = relative.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs");
@@ -56,23 +56,79 @@ fn modules_use_what_the_document_says_and_nothing_else() {
         }
         let text = fs::read_to_string(&path).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap();
-        let uses = used.entry(module.to_owned()).or_default();
-        uses.extend(of_crate(code).into_iter().filter(|name| name != module));
+        modules.entry(module.to_owned()).or_default().push_str(code);
     }
-    let mut told: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for line in document().lines() {
+    modules
+}
+
+/// Each layer with its modules, the lowest first.
+fn layers() -> Vec<(String, BTreeSet<String>)> {
+    let document = document();
+    let rows = document.lines().filter_map(|line| {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
-        if let ["", module, uses, ""] = cells.as_slice()
-            && module.starts_with('`')
-        {
-            let names = uses.split(',').map(|name| name.trim().trim_matches('`').to_owned());
-            told.insert(
-                module.trim_matches('`').to_owned(),
-                names.filter(|name| !name.is_empty() && name != "nothing").collect(),
-            );
+        match cells.as_slice() {
+            ["", layer, modules, ""] if modules.starts_with('`') => {
+                let names = modules.split(',').map(|name| name.trim().trim_matches('`').to_owned());
+                Some(((*layer).to_owned(), names.collect()))
+            }
+            _ => None,
+        }
+    });
+    let mut layers: Vec<_> = rows.collect();
+    layers.reverse();
+    layers
+}
+
+#[test]
+fn modules_use_only_their_own_layer_and_those_below() {
+    let (modules, layers) = (modules(), layers());
+    let listed: Vec<&String> = layers.iter().flat_map(|(_, modules)| modules).collect();
+    let mut sorted = listed.clone();
+    sorted.sort();
+    assert_eq!(sorted, modules.keys().collect::<Vec<_>>(), "each module is in one layer");
+    let layer = |module: &str| layers.iter().position(|(_, of)| of.contains(module));
+    for (module, code) in &modules {
+        for used in of_crate(code).iter().filter(|used| *used != "pb") {
+            assert!(layer(used) <= layer(module), "{module} uses {used}, of a layer above");
         }
     }
-    assert_eq!(used, told);
+}
+
+#[test]
+fn no_two_modules_use_each_other() {
+    let mut left: BTreeMap<String, BTreeSet<String>> = modules()
+        .into_iter()
+        .map(|(module, code)| {
+            let mut uses = of_crate(&code);
+            uses.retain(|used| *used != module && used != "pb");
+            (module, uses)
+        })
+        .collect();
+    // Takes away, again and again, what uses nothing that is left.
+    while let Some(done) =
+        left.iter().find(|(_, uses)| uses.is_empty()).map(|(name, _)| name.clone())
+    {
+        left.remove(&done);
+        for uses in left.values_mut() {
+            uses.remove(&done);
+        }
+    }
+    assert!(left.is_empty(), "a circle among {left:?}");
+}
+
+#[test]
+fn pure_layer_has_no_io() {
+    let (modules, layers) = (modules(), layers());
+    let (_, pure) = layers.iter().find(|(layer, _)| layer == "pure").unwrap();
+    for module in pure {
+        let code = modules[module].replace("async_trait", "");
+        for effect in ["tokio", "std::fs", "std::net", "std::process", "async ", ".await"] {
+            assert!(!code.contains(effect), "{module} has {effect:?}");
+        }
+    }
+    let messages = modules.iter().filter(|(_, code)| of_crate(code).contains("pb"));
+    let messages: Vec<_> = messages.map(|(module, _)| &**module).collect();
+    assert_eq!(messages, ["admin", "mount", "request", "response", "server"]);
 }
 
 /// The modules that `crate::x` and `crate::{x, y::{..}}` name.

@@ -25,12 +25,9 @@ use std::{
 
 use fastrand::Rng;
 use provider::{
-    cloud::{
-        Cloud as Calls,
-        endpoint::{Endpoints, Service},
-        trust::Clients,
-    },
+    cloud::{Cloud as Calls, trust::Clients},
     credentials::{Sessions, metadata::Metadata},
+    endpoint::{Endpoints, Service},
     fetch::Fetcher,
     identity::{Policy, kubernetes::ServiceAccounts},
     request::object_cache::ObjectCache,

@@ -1,7 +1,8 @@
 //! What each documented error code means. Messages, retries, the cache and `docs/cloud-errors.md`
 //! are made from this one table; a code that is not in it is classified by its HTTP status.
 
-use super::{endpoint::Service, failure::Cause};
+use super::failure::Cause;
+use crate::endpoint::Service;
 
 /// A documented error code.
 #[derive(Debug)]

@@ -9,11 +9,11 @@ use serde::Deserialize;
 use super::{
     Api, Call,
     codes::{self, Known},
-    endpoint::{self, Endpoint, Service},
     limiter::Full,
     reach,
 };
 use crate::{
+    endpoint::{self, Endpoint, Service},
     error::{Error, ErrorKind},
     http::{Answer, Broken, Untrusted},
     text::identifier,

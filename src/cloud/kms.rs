@@ -4,26 +4,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
 use super::{Api, Cause, Cloud, Failure, ReadOptions};
-use crate::{secret::Secret, text::identifier};
-
-/// A secret's bytes and what the cloud calls their version.
-#[derive(Debug)]
-pub struct Value {
-    pub bytes: Secret<Vec<u8>>,
-    pub version: String,
-    /// When the cloud will replace it by itself, where it says so.
-    pub rotates_at: Option<jiff::Timestamp>,
-    /// The cloud's id of the request that brought it; empty if it gave none.
-    pub request_id: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct SecretRef {
-    /// Name or ARN.
-    pub name: String,
-    pub version_id: Option<String>,
-    pub stage: Option<String>,
-}
+use crate::{secret::Secret, source::SecretRef, text::identifier, value::Value};
 
 /// `BatchGetSecretValue` takes no more than this (its `SecretsList`).
 pub const BATCH: usize = 20;

@@ -26,11 +26,11 @@ pub use priority::Priority;
 
 use super::{
     Api, Caller,
-    endpoint::Endpoint,
     failure::{Cause, Failure},
 };
 use crate::{
     digest::Digest,
+    endpoint::Endpoint,
     http::{Broken, ConnectionError, NameError},
 };
 use host::Host;

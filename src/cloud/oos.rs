@@ -3,11 +3,8 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::Value as Json;
 
-use super::{
-    Api, Cause, Cloud, Failure, ReadOptions,
-    kms::{Value, request_id},
-};
-use crate::{names::Region, secret::Secret};
+use super::{Api, Cause, Cloud, Failure, ReadOptions, kms::request_id};
+use crate::{names::Region, secret::Secret, source::ParameterRef, value::Value};
 
 /// What an answer says of one of several parameters.
 #[derive(Debug)]
@@ -21,13 +18,6 @@ pub enum Part {
 
 /// `GetSecretParameters` takes no more names than this.
 pub const BATCH: usize = 10;
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ParameterRef {
-    pub region: Region,
-    pub name: String,
-    pub version: Option<u32>,
-}
 
 impl Cloud {
     pub async fn get_secret_parameter(

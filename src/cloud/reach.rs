@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::endpoint::{is_kms_instance, regional};
-use crate::http::{ConnectionError, NameError};
+use crate::{
+    endpoint::{is_kms_instance, regional},
+    http::{ConnectionError, NameError},
+};
 
 /// `error` is why there was no connection, if that is known.
 pub(super) fn hint(host: &str, error: Option<ConnectionError>) -> Cow<'static, str> {

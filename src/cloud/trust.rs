@@ -15,8 +15,10 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject as _},
 };
 
-use super::endpoint::Trust;
-use crate::http::{self, Answer, Broken, Client, FixedAddresses, Transport, Untrusted};
+use crate::{
+    endpoint::Trust,
+    http::{self, Answer, Broken, Client, FixedAddresses, Transport, Untrusted},
+};
 
 /// How hosts are found and trusted, beyond the defaults.
 #[derive(Debug, Default)]

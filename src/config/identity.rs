@@ -9,12 +9,13 @@ use std::{
 
 use super::settings::Settings;
 use crate::{
-    cloud::sign::Keys,
     identity::{
-        DefaultMode, Mode, Policy, SWAPPED_KEYS, Share,
+        DefaultMode, Policy, SWAPPED_KEYS, Share,
         api_server::{ACCOUNT_DIR, ApiServer},
     },
+    keys::Keys,
     names::{Glob, OidcProviderArn, RoleArn},
+    request::mode::Mode,
     secret::Secret,
 };
 

@@ -8,12 +8,9 @@ use tokio::time::Instant;
 
 use super::{NoSession, Session};
 use crate::{
-    cloud::{
-        Api, Call, Caller, Cause, Cloud, Failure,
-        endpoint::Endpoint,
-        limiter::Priority,
-        sign::{Keys, percent_encode},
-    },
+    cloud::{Api, Call, Caller, Cause, Cloud, Failure, limiter::Priority, sign::percent_encode},
+    endpoint::Endpoint,
+    keys::Keys,
     names::{OidcProviderArn, RoleArn},
     secret::Secret,
 };

@@ -11,17 +11,16 @@ use tokio::time::{advance, sleep};
 
 use super::*;
 use crate::{
-    cloud::{
-        endpoint::{Endpoints, HostTemplate, Service},
-        trust::Clients,
-    },
+    cloud::trust::Clients,
+    endpoint::{Endpoints, HostTemplate, Service},
     fetch::Fetcher,
     http::{Answer, Broken, Transport},
-    identity::{ChosenBy, Identity, Mode},
+    identity::{ChosenBy, Identity},
     request::{
         Mount, NodePublishKeys, Pod, RequestedIdentity, TokenInput,
         caller::Via,
         file::{FileMode, PathTranslation},
+        mode::Mode,
         objects,
     },
     value_cache::ValueCache,
@@ -183,9 +182,8 @@ impl Node {
         };
         let deadline = Instant::now() + limit;
         let end = self.fetcher.fetch(&identity, &mount(), interval, deadline).await?.pop().unwrap();
-        let text = |value: &crate::cloud::kms::Value| {
-            String::from_utf8(value.bytes.expose().clone()).unwrap()
-        };
+        let text =
+            |value: &crate::value::Value| String::from_utf8(value.bytes.expose().clone()).unwrap();
         end.value.map(|value| text(&value)).ok_or_else(|| end.error.unwrap())
     }
 

@@ -1,11 +1,12 @@
 //! What to do about a read that the cloud refused: it depends on who asked for what.
 
 use crate::{
-    cloud::{Cause, kms::SecretRef},
+    cloud::Cause,
     credentials::Login,
     identity::Identity,
     names::account,
-    request::objects::{Object, Source},
+    request::objects::Object,
+    source::{SecretRef, Source},
     text::quoted,
 };
 

@@ -17,16 +17,18 @@ use super::{Outcome, ReadError, Shared};
 use crate::{
     cloud::{
         Api, Cause, Failure, ReadOptions,
-        endpoint::Endpoint,
-        kms::{self, SecretRef, Value},
+        kms::{self},
         limiter::Priority,
-        oos::{self, ParameterRef, Part},
+        oos::{self, Part},
     },
     credentials::{KeyedLogin, Login},
+    endpoint::Endpoint,
     names::{Region, RoleArn},
-    request::objects::{Read, Source},
+    request::objects::Read,
     singleflight::Leader,
+    source::{ParameterRef, SecretRef, Source},
     sync::lock,
+    value::Value,
     value_cache::Key,
 };
 
@@ -385,7 +387,7 @@ mod tests {
     use tokio::time::advance;
 
     use super::*;
-    use crate::cloud::endpoint::{Endpoints, Service};
+    use crate::endpoint::{Endpoints, Service};
 
     #[tokio::test(start_paused = true)]
     async fn refused_batch_is_tried_again_after_an_hour() {

@@ -7,12 +7,13 @@ use std::{
 
 use tokio::time::{Instant, sleep};
 
-use super::{Fetched, Fetcher, Origin, ReadOutcome, Reads, call};
+use super::{Fetcher, Origin, ReadOutcome, Reads, call};
 use crate::{
     cloud::{Cause, Failure},
     credentials::KeyedLogin,
     identity::Identity,
     request::objects::Object,
+    value::Fetched,
     value_cache::{Key, Stale},
 };
 

@@ -15,7 +15,8 @@ use rustls::RootCertStore;
 use serde::Deserialize;
 
 use crate::{
-    cloud::{endpoint::is_authority, passes, retry},
+    cloud::{passes, retry},
+    endpoint::is_authority,
     http::{self, Answer, Broken, Client},
     names::url_host,
     secret::Secret,

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    cloud::endpoint::Endpoints,
+    endpoint::Endpoints,
     request::{
         PodToken,
         file::{FileMode, PathTranslation},

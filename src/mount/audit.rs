@@ -16,8 +16,9 @@ use crate::{
     request::{
         Mount, Pod, RequestedIdentity,
         caller::{Caller, Via},
-        objects::{Object, Source},
+        objects::Object,
     },
+    source::Source,
 };
 
 #[derive(Debug)]

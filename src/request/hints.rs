@@ -3,8 +3,8 @@
 
 use std::fmt;
 
-use super::{accident, attributes, objects};
-use crate::text::quoted;
+use super::{attributes, objects};
+use crate::text::{accident, quoted};
 
 /// A parameter or field of another tool, whose it is, and what to write here.
 struct Foreign {

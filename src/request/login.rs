@@ -8,7 +8,7 @@ use super::{
     NodePublishKeys, PodToken, STS_AUDIENCE, TokenInput,
     attributes::{Attributes, Names, Secrets, TOKENS},
 };
-use crate::{cloud::sign::Keys, error::Error, secret::Secret, text::quoted};
+use crate::{error::Error, keys::Keys, secret::Secret, text::quoted};
 
 #[derive(Deserialize)]
 struct RawToken {

@@ -65,7 +65,7 @@ fn key(text: &str, context: &Context<'_>) -> Key {
 mod tests {
     use super::*;
     use crate::{
-        cloud::endpoint::Endpoints,
+        endpoint::Endpoints,
         names::Region,
         request::{
             file::{FileMode, PathTranslation},

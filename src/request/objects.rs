@@ -8,23 +8,19 @@ mod oos;
 use std::{collections::HashSet, sync::Arc};
 
 use super::{
-    accident,
     file::{FileMode, Layout, PathTranslation, RelPath},
     hints::{self, Kind},
     mistakes::Mistakes,
     parse_role,
 };
 use crate::{
-    cloud::{
-        endpoint::{Endpoint, Endpoints, regional},
-        kms::SecretRef,
-        oos::ParameterRef,
-    },
     digest::{Digest, Parts},
+    document::jmespath::Expression,
+    endpoint::{Endpoint, Endpoints, regional},
     error::{Error, ErrorKind, Errors},
     names::{Region, RoleArn},
-    project::jmespath::Expression,
-    text::quoted,
+    source::{ParameterRef, SecretRef, Source},
+    text::{accident, quoted},
     yaml::{Node, Value},
 };
 use fields::{Fields, Reported, find};
@@ -136,12 +132,6 @@ impl Read {
     pub fn digest(&self) -> &Digest {
         &self.digest
     }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Source {
-    Kms(SecretRef),
-    Oos(ParameterRef),
 }
 
 /// How the stored text stands for the file's bytes.

@@ -1,10 +1,7 @@
 use serde_json::{Value, json};
 
 use super::{attributes::TOKENS, *};
-use crate::{
-    error::ErrorKind,
-    request::objects::{Encoding, Source},
-};
+use crate::{error::ErrorKind, request::objects::Encoding, source::Source};
 
 const OBJECTS: &str = "- objectName: web/plain";
 const ROLE: &str = "acs:ram::1234567890123456:role/web";

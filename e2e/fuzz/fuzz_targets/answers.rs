@@ -20,22 +20,18 @@ use hyper::{
 };
 use libfuzzer_sys::{Corpus, fuzz_target};
 use provider::{
-    cloud::{
-        Caller, Cloud, Failure, ReadOptions,
-        endpoint::{Endpoints, Service},
-        kms::{self, SecretRef},
-        limiter::Priority,
-        oos::{ParameterRef, Part},
-        sign::Keys,
-        trust::Clients,
-    },
+    cloud::{Caller, Cloud, Failure, ReadOptions, limiter::Priority, oos::Part, trust::Clients},
     credentials::{KeyedLogin, Login, Sessions, metadata::Metadata},
+    endpoint::{Endpoints, Service},
     error::{ErrorKind, Errors},
     http::{Answer, Broken, Transport},
     identity::Share,
+    keys::Keys,
     secret::Secret,
+    source::{ParameterRef, SecretRef},
     telemetry::Metrics,
     text::identifier,
+    value::Value as SecretValue,
 };
 use serde_json::Value;
 use tokio::{
@@ -176,7 +172,7 @@ fn check(failure: &Failure) {
     check_errors(&Errors::from(failure.error("object 1 \"db\"", "")), &CLASSES);
 }
 
-fn is_secret(value: &kms::Value, told: &Value) -> bool {
+fn is_secret(value: &SecretValue, told: &Value) -> bool {
     let data = told["SecretData"].as_str().unwrap_or_default();
     let bytes = match told["SecretDataType"].as_str() {
         Some("binary") => STANDARD.decode(data).ok(),
@@ -187,7 +183,7 @@ fn is_secret(value: &kms::Value, told: &Value) -> bool {
 }
 
 /// Each is one that the answer has under its own name, and in its own version.
-fn is_secrets(values: &[Option<kms::Value>], body: &Value) {
+fn is_secrets(values: &[Option<SecretValue>], body: &Value) {
     assert_eq!(values.len(), NAMES.len());
     for (at, value) in values.iter().enumerate() {
         let Some(value) = value else { continue };
@@ -197,7 +193,7 @@ fn is_secrets(values: &[Option<kms::Value>], body: &Value) {
     }
 }
 
-fn is_parameter(value: &kms::Value, told: &Value) -> bool {
+fn is_parameter(value: &SecretValue, told: &Value) -> bool {
     check_id(&value.request_id);
     let version = &told["ParameterVersion"];
     let version = version.as_str().map_or_else(|| version.to_string(), str::to_owned);

@@ -12,19 +12,18 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use fuzz::{CANARY, HERE, check_errors, choices, endpoints};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use provider::{
-    cloud::{
-        endpoint::Service,
-        kms::{SecretRef, Value},
-        sign::hex,
-    },
+    cloud::sign::hex,
+    document::jmespath::Expression,
+    endpoint::Service,
     error::{ErrorKind, Errors},
-    fetch::Fetched,
-    project::{Projection, jmespath::Expression, project},
+    project::{Projection, project},
     request::{
         file::{FileMode, RelPath},
-        objects::{Encoding, Extract, Object, Read, Source},
+        objects::{Encoding, Extract, Object, Read},
     },
     secret::Secret,
+    source::{SecretRef, Source},
+    value::{Fetched, Value},
 };
 
 /// What the search may build of a secret.

@@ -21,15 +21,16 @@ use libfuzzer_sys::{Corpus, fuzz_target};
 use provider::{
     cloud::{
         Caller, Cause, Cloud, Failure, ReadOptions,
-        endpoint::Service,
-        kms::SecretRef,
         limiter::Priority,
-        sign::{Keys, Unsigned, authorization, canonical_query, sha256_hex},
+        sign::{Unsigned, authorization, canonical_query, sha256_hex},
         trust::Clients,
     },
+    endpoint::Service,
     error::{ErrorKind, Errors},
     http::{Answer, Broken, Transport},
+    keys::Keys,
     secret::Secret,
+    source::SecretRef,
     telemetry::Metrics,
 };
 use tokio::time::Instant;

@@ -3,11 +3,15 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use provider::{
-    cloud::{endpoint::Endpoints, sign::Keys},
+    endpoint::Endpoints,
     error::{ErrorKind, Errors},
-    identity::{DefaultMode, Mode, Policy, Share},
+    identity::{DefaultMode, Policy, Share},
+    keys::Keys,
     names::{Glob, OidcProviderArn, Region, RoleArn},
-    request::objects::{MAX_OBJECTS, Object},
+    request::{
+        mode::Mode,
+        objects::{MAX_OBJECTS, Object},
+    },
     secret::Secret,
     text::is_invisible,
 };

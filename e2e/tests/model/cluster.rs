@@ -5,10 +5,12 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use fastrand::Rng;
 use provider::{
-    cloud::{endpoint::Endpoints, sign::Keys},
-    identity::{DefaultMode, Mode, Policy, Share},
+    endpoint::Endpoints,
+    identity::{DefaultMode, Policy, Share},
+    keys::Keys,
     names::{Glob, OidcProviderArn, Region, RoleArn},
     pb,
+    request::mode::Mode,
     secret::Secret,
 };
 use serde_json::{Value, json};

@@ -17,17 +17,15 @@ use tokio::{
 
 use super::*;
 use crate::{
-    cloud::{
-        Cloud, ReadOptions,
-        endpoint::{Endpoints, Service},
-        kms::{SecretRef, Value},
-        sign::Keys,
-        trust::Clients,
-    },
+    cloud::{Cloud, ReadOptions, trust::Clients},
+    endpoint::{Endpoints, Service},
     http::{Answer, Transport},
+    keys::Keys,
     names::Region,
     secret::Secret,
+    source::SecretRef,
     telemetry::Metrics,
+    value::Value,
 };
 
 /// Of a read, and of an error.

@@ -4,11 +4,8 @@
 use super::{FileMode, Layout, Mistakes, PathTranslation, RelPath};
 use crate::{
     error::Error,
-    request::{
-        accident,
-        hints::{self, Kind},
-    },
-    text::{is_invisible, quoted},
+    request::hints::{self, Kind},
+    text::{accident, is_invisible, quoted},
     yaml::{Node, Scalar, Value},
 };
 

@@ -2,9 +2,9 @@
 
 use super::{Context, Endpoint, Fields, Mistakes, Reported, SecretRef, Source};
 use crate::{
-    cloud::endpoint::Service,
+    endpoint::Service,
     names::{Region, secret_arn_region},
-    request::accident,
+    text::accident,
 };
 
 /// Of a name, and of a version or label (alibaba-cloud-api: GetSecretValue).

@@ -1,7 +1,10 @@
 //! Objects of type `oos`: encrypted parameters of OOS.
 
 use super::{Context, Endpoint, Fields, Mistakes, ParameterRef, Source};
-use crate::{cloud::endpoint::Service, request::accident, text::quoted};
+use crate::{
+    endpoint::Service,
+    text::{accident, quoted},
+};
 
 /// Of a name, or a path of names (alibaba-cloud-api: OOS).
 const MAX_NAME: usize = 200;

@@ -5,7 +5,7 @@ use jmespath::{Variable, ast::Ast};
 use serde_json::Value as Json;
 
 use super::{jmespath::children, value::Value};
-use crate::{request::accident, text::is_invisible};
+use crate::text::{accident, is_invisible};
 
 /// A longer path is not written out again: an Event has room for less than 1 KiB.
 const LONGEST: usize = 80;

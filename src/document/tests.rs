@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use rust_yaml::parser::{BasicParser, EventType, Parser as _};
 
 use super::*;
-use crate::project::jmespath::Expression;
+use crate::document::jmespath::Expression;
 
 fn search(path: &str, document: &[u8]) -> Result<String, String> {
     let document = Document::parse(document).map_err(|unread| unread.what)?;

@@ -1,19 +1,25 @@
 //! Document: a secret's JSON or YAML, read once for all its extracts. A text whose meaning is not
 //! certain is refused with the reason and the place, never with any of it.
 
-use super::{
-    json,
-    value::{Shared, Value},
-};
-use crate::yaml::{self, Malformed, Node, Position};
+mod found;
+mod functions;
+pub mod jmespath;
+mod json;
+mod number;
+mod path;
+mod search;
+mod value;
 
-pub(super) struct Document(Shared);
+use crate::yaml::{self, Malformed, Node, Position};
+use value::{Shared, Value};
+
+pub(crate) struct Document(Shared);
 
 /// Why a value is no document, and what to do.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Unread {
-    pub(super) what: String,
-    pub(super) fix: &'static str,
+pub(crate) struct Unread {
+    pub(crate) what: String,
+    pub(crate) fix: &'static str,
 }
 
 impl Unread {
@@ -28,7 +34,7 @@ impl Unread {
 }
 
 impl Document {
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, Unread> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Unread> {
         let text = text(bytes)?;
         if text.trim_start().starts_with("-----BEGIN ") {
             let what = "is PEM, not a JSON or YAML document".to_owned();
@@ -45,7 +51,7 @@ impl Document {
         }
     }
 
-    pub(super) fn root(&self) -> &Shared {
+    fn root(&self) -> &Shared {
         &self.0
     }
 }

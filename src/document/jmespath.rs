@@ -9,8 +9,7 @@ use jmespath::{
 };
 
 use super::{
-    document::Document,
-    found, functions, json, path,
+    Document, found, functions, json, path,
     search::{self, Fault, Search},
     value::Value,
 };
@@ -57,12 +56,12 @@ impl Expression {
     }
 
     /// Whether it only walks down by keys and indices, which takes no longer than the document.
-    pub(super) fn is_keys(&self) -> bool {
+    pub fn is_keys(&self) -> bool {
         walks(&self.ast)
     }
 
     /// The bytes a file gets: a scalar as its author wrote it, the rest as JSON.
-    pub(super) fn search(
+    pub(crate) fn search(
         &self,
         document: &Document,
         end: Instant,

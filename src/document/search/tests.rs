@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::project::document::Document;
+use crate::document::Document;
 
 /// As JSON, whatever the type.
 fn ours(path: &str, document: &str) -> Result<serde_json::Value, String> {
