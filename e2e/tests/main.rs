@@ -35,6 +35,7 @@ mod official;
 mod process;
 mod program;
 mod proxy;
+mod readme;
 mod refresh;
 mod reports;
 mod rollouts;
