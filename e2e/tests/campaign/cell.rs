@@ -30,7 +30,7 @@ const LATE: Duration = Duration::from_secs(20);
 /// Where it passes, the mount has all its time.
 const PASSES_LATE: Duration = Duration::from_secs(60);
 /// For what outlives a mount: a login that others could be waiting for, a connection that is idle.
-const OUTLIVES: Duration = Duration::from_secs(60);
+const OUTLIVES: Duration = Duration::from_secs(90);
 
 pub(super) struct Bench<'a> {
     world: &'a World,
