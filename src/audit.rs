@@ -39,9 +39,9 @@ use writer::{Batch, Job, Sink, Writer};
 #[derive(Debug)]
 pub struct Options {
     pub to: Destination,
-    /// A file larger than this is set aside.
+    /// A file larger than this is rotated.
     pub most_bytes: u64,
-    /// How many files set aside are kept.
+    /// How many rotated files are kept.
     pub files: usize,
     pub key: Option<Secret<Vec<u8>>>,
     pub on_failure: OnFailure,

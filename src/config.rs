@@ -55,7 +55,7 @@ pub struct Config {
     pub mount_timeout: Duration,
     pub freshness: Freshness,
     pub value_cache_bytes: usize,
-    /// How old a value may be that stands in while the cloud does not answer; zero for none.
+    /// How old a value may be to be served stale while the cloud does not answer; zero for never.
     pub outage_grace: Duration,
     pub stale_while_throttled: Duration,
     /// Try to read several secrets with one call.

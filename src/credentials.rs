@@ -153,7 +153,7 @@ type Outcome = Result<Arc<Session>, NoSession>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoSession {
     pub error: Box<Error>,
-    /// Whoever gives sessions said no, and did not only fail to answer.
+    /// STS, or the metadata service, refused; it did not only fail to answer.
     pub refusal: bool,
     /// The caller's time was up while the login went on.
     pub late: bool,
@@ -317,7 +317,7 @@ impl Sessions {
                 let on_error = |error| leader.interim(Err(error));
                 let mut deadline = leader.asked() + LOGIN_LIMIT;
                 let mut outcome = sessions.ask(&keyed, priority, deadline, &on_error).await;
-                // Whoever joined meanwhile will come back as well.
+                // Mounts that joined meanwhile will come back as well.
                 while matches!(&outcome, Err(failed) if failed.late) {
                     let later = leader.asked() + LOGIN_LIMIT;
                     if later <= deadline {

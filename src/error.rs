@@ -203,7 +203,7 @@ impl Errors {
         self.message_within(MAX_MESSAGE_BYTES)
     }
 
-    /// The same, for a message that something else stands in front of.
+    /// The same, after a prefix.
     pub fn message_after(&self, prefix: &str) -> String {
         let left = MAX_MESSAGE_BYTES.saturating_sub(prefix.len());
         [prefix, &self.message_within(left)].concat()

@@ -1,5 +1,5 @@
 //! Fair cache: a bounded map that owners share. Where there is no room for a new entry, it takes the
-//! place of the least recently used one of its owner, or of whoever holds most: nobody who holds less
+//! place of the least recently used one of its owner, or of the owner that holds most: nobody who holds less
 //! than others loses anything to them.
 
 use std::{

@@ -1,5 +1,5 @@
-//! Step 4: every object's value, from memory or else from the cloud, where each is asked for once
-//! however many mounts wait for it. All or nothing: the caller gets every value or every failure.
+//! Step 4: every object's value, from the cache or else from the cloud, where each is read once however
+//! many mounts wait for it. All or nothing: the caller gets every value or every failure.
 
 mod advice;
 mod call;
@@ -282,8 +282,8 @@ impl Fetcher {
         lock(&self.answered).insert((), login, Instant::now(), 1);
     }
 
-    /// Joins the reads that are under way, makes the others, and waits for all of them. A read that
-    /// ended because the time of whoever began it was up is begun again.
+    /// Joins the reads in flight, starts the others, and waits for all of them. A joined read that ended with
+    /// its leader's deadline is started again.
     async fn read(
         &self,
         turn: (u64, Option<Instant>),
@@ -437,8 +437,8 @@ impl Origin {
         }
     }
 
-    /// Of a mount as a whole: one value that stands in for a fresh one makes it such a mount, one
-    /// that was asked for makes it one of the cloud.
+    /// Of a whole mount: one stale value makes it stale, and else one that was read makes it one of the
+    /// cloud.
     pub fn of(ends: &[ReadOutcome]) -> Option<Self> {
         let origins = || ends.iter().map(|end| end.origin);
         let stale = |origin: &Origin| matches!(origin, Origin::Grace(_) | Origin::Stale(_));
@@ -481,7 +481,7 @@ impl ReadError {
         }
     }
 
-    /// Whether only the time of whoever asked was up.
+    /// Whether only the caller's deadline passed.
     fn is_late(&self) -> bool {
         match self {
             ReadError::Failed(failure) => failure.late,

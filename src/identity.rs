@@ -57,7 +57,7 @@ pub struct Policy {
     pub share: Share,
     pub default: DefaultMode,
     pub allowed: BTreeSet<Mode>,
-    /// Roles that a shared identity may be led on to.
+    /// Roles that a shared identity may assume.
     pub cross_account_roles: Vec<Glob>,
     pub oidc_provider: Option<OidcProviderArn>,
     /// Role of the modes `provider` and `ram-role`.
@@ -338,15 +338,15 @@ fn check_cross_account(mount: &Mount, mode: Mode, policy: &Policy) -> Result<(),
             return None;
         }
         let subject = format!("{}, field crossAccountRoleArn", object.label);
-        let what = format!("identity {mode} is shared by pods and may not be led on to {role}");
+        let what = format!("identity {mode} is shared by pods and may not assume {role}");
         let fix = "the operator can allow roles with --allowed-cross-account-roles";
         Some(Error::new(ErrorKind::Denied, what).about(subject).fix(fix))
     });
     Errors::of(refused.collect()).map_or(Ok(()), Err)
 }
 
-/// An instance is whoever's made it, and gets the session's token. A pod may send its own there, but none
-/// that others have too.
+/// Anyone can make a KMS instance, which gets the session's token. A pod may send its own there, but none
+/// that pods share.
 fn check_instances(mount: &Mount, mode: Mode) -> Result<(), Errors> {
     let refused = mount.objects.iter().filter(|object| object.read.endpoint.is_unlisted_instance());
     let refused = refused.filter(|_| mode.is_shared()).map(|object| {

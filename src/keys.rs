@@ -23,7 +23,7 @@ impl Keys {
         Self::is_id(self.secret.expose()) && !Self::is_id(&self.id)
     }
 
-    /// The id, if it looks like one of Alibaba Cloud's: whoever writes a Secret can confuse its entries.
+    /// The id, if it looks like one of Alibaba Cloud's: the author of a Secret can confuse its entries.
     pub fn shown_id(&self) -> Option<&str> {
         identifier(&self.id).filter(|id| Self::is_id(id) || id.starts_with("STS."))
     }

@@ -237,7 +237,7 @@ mod tests {
             "CN-hangzhou",
             "cn-a.evil.com",
             "cn-a/",
-            // OSS answers there for whoever has such a bucket.
+            // OSS answers there for anyone who has such a bucket.
             "oss-cn-hangzhou",
             "s3-oss-cn-hangzhou",
             "web-1",

@@ -42,7 +42,7 @@ impl Readiness {
         }
     }
 
-    /// Good, or why not, whoever needs it.
+    /// Records that something works, or why not.
     pub fn record(&self, what: &'static str, why: Option<&dyn Fn() -> String>) {
         self.note(what, None, why);
     }

@@ -1,5 +1,5 @@
 //! Step 1: the driver's request becomes a `Mount`, in which everything is typed and nothing is left
-//! to check. Every parameter is pod-author input: whoever writes a pod can override it.
+//! to check. Every parameter is pod-author input: the author of a pod can override it.
 
 mod attributes;
 pub mod caller;

@@ -1,6 +1,5 @@
-//! What this process gives up before it hears anyone: the way to more rights, files that are not its
-//! own, and system calls that a provider never makes. Whoever takes the process over has no more
-//! than that, and gets none of it back.
+//! Sandbox: before it serves, the process gives up new privileges, files that are not its own and system
+//! calls that a provider never makes. An attacker who takes it over has no more than that.
 
 use std::{
     collections::BTreeMap,

@@ -10,7 +10,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-/// From a mount answered from memory to one that used its whole deadline.
+/// From a mount served from the cache to one that used its whole deadline.
 const SECONDS: [f64; 12] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 20.0, 90.0];
 
@@ -177,7 +177,7 @@ impl Metrics {
         registry.register("value_bytes", "What they take", self.value_bytes.clone());
         registry.register(
             "values_answered",
-            "Mounts whose values came from memory, or from the cloud",
+            "Mounts by where their values came from: the cache (memory), the cloud, or stale values",
             self.answered.clone(),
         );
         registry.register(

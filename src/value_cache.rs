@@ -170,8 +170,8 @@ impl ValueCache {
         keys.iter().map(each).collect()
     }
 
-    /// A mount got these and not all: whoever tries again asks for the others alone, or it might
-    /// never have all of them where each read takes long to come by.
+    /// A mount got these and not all: its next try reads the others alone, or it might never have all of them
+    /// where the cloud throttles.
     pub fn mark_partial<'a>(&self, keys: impl Iterator<Item = &'a Key>) {
         let mut entries = lock(&self.entries);
         for key in keys {

@@ -338,7 +338,7 @@ async fn cross_account_roles_are_chained_and_bounded() {
     let read = world.calls("GetSecretValue").remove(0).principal.unwrap();
     assert_eq!(read.arn, "acs:ram::6543210987654321:role/partner");
     assert_eq!(read.session_name.as_deref(), Some("shop@web@web-1"));
-    // The role api may not be led on: the cloud says so, and we say whose fault it is.
+    // The role api may not be assumed: the cloud says so, and we say whose fault it is.
     let status = world.mount(&world.pod("api", "a").objects(objects)).await.unwrap_err();
     assert_eq!(status.code(), Code::PermissionDenied, "{status:?}");
     assert!(status.message().contains("sts:AssumeRole"), "{}", status.message());

@@ -47,7 +47,7 @@ impl Peers {
         *new <= MAX_NEW
     }
 
-    /// Closes another of the same peer if it has too many, or one of whoever has most.
+    /// Closes another of the same peer if it has too many, or one of the peer with most.
     pub(super) fn opened(&mut self, peer: IpAddr, connection: AbortHandle) {
         let peer = of(peer);
         self.open.retain(|(_, connection)| !connection.is_finished());
@@ -120,7 +120,7 @@ mod tests {
         }
         assert!(first.is_finished() && !kubelet.is_finished());
         assert!(peers.open.len() <= MAX_OF_PEER + 2, "{}", peers.open.len());
-        // Many peers displace whoever has most of them, the oldest first.
+        // Many peers displace the peer with most of them, the oldest first.
         for n in 0..200 {
             let peer = IpAddr::V4(std::net::Ipv4Addr::new(10, 1, 0, n));
             peers.opened(peer, open().abort_handle());

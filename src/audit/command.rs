@@ -12,7 +12,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::{
     chain::{Digest, Hash},
-    file::aside,
+    file::rotated,
     verify::{Report, Run, Verifier},
 };
 use crate::secret::Secret;
@@ -31,7 +31,7 @@ Examples:
   kubectl logs POD | grep '^{\"schema\":' | csi-secrets-store-provider-alibabacloud audit verify
 
 What it can show: a plain chain finds every change by someone who does not calculate it anew from
-there on; whoever can write the file can do that. With --audit-key-file only holders of the key can.
+there on; anyone who can write the file can do that. With --audit-key-file only holders of the key can.
 Lines missing from the end leave a shorter chain that is whole: only a hash from elsewhere shows
 that, so give the last one that the log told with --expect. The same goes for the oldest files.
 
@@ -40,7 +40,7 @@ Exit status: 0 if all is whole, 1 if not (FILE:LINE and what is wrong), 66 if a 
 
 const NO_INPUT: u8 = 66;
 const USAGE: u8 = 64;
-/// Runs that are told one by one.
+/// Runs that are listed one by one.
 const MOST_RUNS: usize = 20;
 /// The shortest key: as long as the hash.
 pub const SHORTEST_KEY: usize = 32;
@@ -133,10 +133,10 @@ pub fn check(name: &str, input: impl BufRead) -> io::Result<(bool, String)> {
     Ok((report.findings.is_empty(), told(&report)))
 }
 
-/// Each file after those set aside from it; one that is named beside its FILE is read once.
+/// Each file after those rotated from it; one that is named beside its FILE is read once.
 fn in_order(given: &[PathBuf]) -> Vec<PathBuf> {
     let older = |path: &PathBuf| {
-        let numbered = (1..).map(|number| aside(path, number));
+        let numbered = (1..).map(|number| rotated(path, number));
         numbered.take_while(|path| path.exists()).collect::<Vec<_>>()
     };
     let of_another: HashSet<PathBuf> = given.iter().flat_map(older).collect();

@@ -1,6 +1,5 @@
-//! The file that records are added to, and those set aside: FILE.1 is the youngest of them. Two
-//! processes can write to it at once, as they do while a new one takes over from an old one. Which of
-//! them does is settled by a lock on FILE.lock: a lock on FILE itself is a reader's to take.
+//! The audit file and those rotated from it: FILE.1 is the youngest. Two processes can write to it at once,
+//! as they do during a rollout, under a lock on FILE.lock: a lock on FILE itself is left to readers.
 
 use std::{
     ffi::OsString,
@@ -59,8 +58,8 @@ pub(super) struct Found {
     pub(super) torn: u64,
 }
 
-/// The name of a file set aside.
-pub(super) fn aside(path: &Path, number: usize) -> PathBuf {
+/// The name of a rotated file.
+pub(super) fn rotated(path: &Path, number: usize) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(format!(".{number}"));
     name.into()
@@ -107,7 +106,7 @@ fn no_file(what: &str) -> io::Error {
     io::Error::new(ErrorKind::InvalidInput, format!("{what}; remove it, or name another file"))
 }
 
-/// Another process's addition takes milliseconds. Whoever holds it longer is no provider.
+/// Another process's addition takes milliseconds. What holds it longer is no provider.
 fn lock(file: &File) -> io::Result<()> {
     let end = Instant::now() + LONGEST_LOCK;
     loop {
@@ -174,12 +173,12 @@ impl LogFile {
             if size < self.most_bytes {
                 return Ok((file, size));
             }
-            self.set_aside()?;
+            self.rotate()?;
         }
     }
 
-    /// Cuts off a line that was never finished: whoever wrote it would hold the file if it lived, and
-    /// the next line would be one with it.
+    /// Truncates a line that was never finished, or the next line would be joined to it. Its writer is gone:
+    /// it would hold the lock.
     fn mend(&mut self, mut file: &File, size: u64) -> io::Result<u64> {
         let mut last = [b'\n'];
         if size > 0 && size != self.left {
@@ -199,7 +198,7 @@ impl LogFile {
         let _ = self.file.as_ref().map(|file| file.sync_data());
     }
 
-    /// Whoever collects the records once a day has not seen them, and `verify` finds nothing wrong.
+    /// A collector that comes once a day has not seen them, and `verify` finds nothing wrong.
     fn tell_of_loss(&self, oldest: &Path) {
         let age = std::fs::metadata(oldest).and_then(|file| file.modified());
         let age = age.ok().and_then(|written| written.elapsed().ok());
@@ -213,11 +212,11 @@ impl LogFile {
         }
     }
 
-    fn set_aside(&mut self) -> io::Result<()> {
+    fn rotate(&mut self) -> io::Result<()> {
         self.sync();
         let name = |number| match number {
             0 => self.path.clone(),
-            number => aside(&self.path, number),
+            number => rotated(&self.path, number),
         };
         self.tell_of_loss(&name(self.files));
         for number in (0..self.files).rev() {
@@ -237,7 +236,7 @@ impl Held<'_> {
     }
 
     /// Whether the next line has to say what stands before it, since it is not this process's last
-    /// line: each line is tied to the one before it, whoever wrote that, or all lines of one process
+    /// line: each line is tied to the one before it, of either process, or all lines of one process
     /// could be removed without a trace.
     pub(super) fn is_cut_off(&self) -> bool {
         self.log.moved || self.log.torn > 0 || self.log.left != self.size
@@ -250,7 +249,7 @@ impl Held<'_> {
         if self.size > 0 {
             return Ok(Found { last, torn });
         }
-        match File::open(aside(&self.log.path, 1)) {
+        match File::open(rotated(&self.log.path, 1)) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Found { last, torn }),
             older => {
                 let older = older?;

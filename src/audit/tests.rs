@@ -297,7 +297,7 @@ async fn the_chain_goes_on_from_file_to_file_and_files_have_one_order() {
     log.run(&names.iter().map(String::as_str).collect::<Vec<_>>()).await;
     log.run(&["last"]).await;
     let files: Vec<PathBuf> =
-        (1..).map(|n| file::aside(&log.path(), n)).take_while(|path| path.exists()).collect();
+        (1..).map(|n| file::rotated(&log.path(), n)).take_while(|path| path.exists()).collect();
     assert!(files.len() >= 4, "{}", files.len());
     let mut texts: Vec<String> =
         files.iter().rev().map(|path| std::fs::read_to_string(path).unwrap()).collect();
@@ -330,11 +330,11 @@ async fn the_chain_goes_on_from_file_to_file_and_files_have_one_order() {
 async fn no_more_files_are_kept_than_were_asked_for() {
     let log = Log { most_bytes: 1, ..Log::new(None) };
     log.run(&["x"; 20]).await;
-    assert!(file::aside(&log.path(), 8).exists());
-    assert!(!file::aside(&log.path(), 9).exists());
+    assert!(file::rotated(&log.path(), 8).exists());
+    assert!(!file::rotated(&log.path(), 9).exists());
 }
 
-/// A rollout: the new process writes while the old one drains, and either sets the file aside.
+/// A rollout: the new process writes while the old one drains, and either rotates the file.
 #[tokio::test]
 async fn two_processes_write_to_one_file() {
     let log = Log { most_bytes: 4000, ..Log::new(Some(KEY)) };
@@ -350,7 +350,7 @@ async fn two_processes_write_to_one_file() {
     new.end().await;
     let mut texts = vec![log.text()];
     for number in 1.. {
-        let Ok(text) = std::fs::read_to_string(file::aside(&log.path(), number)) else { break };
+        let Ok(text) = std::fs::read_to_string(file::rotated(&log.path(), number)) else { break };
         texts.insert(0, text);
     }
     assert!(texts.len() >= 3, "{}", texts.len());
@@ -408,7 +408,7 @@ async fn a_line_that_another_process_left_unfinished_is_cut_off_and_told() {
 }
 
 #[tokio::test]
-async fn a_line_left_unfinished_is_cut_off_before_its_file_is_set_aside() {
+async fn a_line_left_unfinished_is_cut_off_before_its_file_is_rotated() {
     let log = Log { most_bytes: 4000, ..Log::new(None) };
     let audit = log.start(OnFailure::Refuse).unwrap();
     admit(&audit, "a").await.unwrap();

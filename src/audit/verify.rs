@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::chain::{self, Digest, Hash};
 
-/// Findings that are told one by one; the rest is counted.
+/// Findings that are listed one by one; the rest is counted.
 const MOST_TOLD: usize = 100;
 
 /// What verification came to.
@@ -23,7 +23,7 @@ pub(super) struct Report {
     pub(super) first_time: String,
     pub(super) last_time: String,
     pub(super) findings: Vec<Finding>,
-    /// Beyond those that are told.
+    /// Beyond those that are listed.
     pub(super) more: u64,
     pub(super) last: Option<Hash>,
     /// Records that the writer itself says are missing.

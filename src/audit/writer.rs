@@ -1,4 +1,5 @@
-//! The thread that writes: what waits is written together, and those who wait are told together.
+//! Writer: the thread that writes records. What waits is written together, and those who wait hear of it
+//! together.
 
 use std::{
     io::Write,
@@ -108,7 +109,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Until it is told to end, or nobody is left to tell it.
+    /// Until it is asked to end, or all senders are gone.
     pub(super) fn run(mut self, work: &Receiver<Job>) {
         loop {
             let mut batches = Vec::new();
@@ -249,7 +250,7 @@ impl Writer {
         self.tell();
     }
 
-    /// Where the chain is, for whoever keeps the log apart from the records.
+    /// Logs where the chain is, for operators who keep the log apart from the records.
     fn tell(&mut self) {
         self.told = self.tip;
         self.told_at = Instant::now();

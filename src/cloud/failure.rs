@@ -296,7 +296,7 @@ impl Failure {
         )
     }
 
-    /// What others are told who wait for the same host: a request id is one request's.
+    /// For other calls that wait for the same host: without the id of a request that is not theirs.
     pub(super) fn for_others(&self) -> Self {
         let told = self.told.as_deref().map(|told| {
             let (status, code, known, fact) = (told.status, told.code.clone(), told.known, None);

@@ -253,7 +253,7 @@ const FLAGS: &[Flag] = &[
         OPERATION,
         "metrics",
         "BOOL",
-        "Serve /metrics at that port, to whoever can reach it [default: true]",
+        "Serve /metrics at that port, to anyone who can reach it [default: true]",
     ),
     flag(
         FRESHNESS,

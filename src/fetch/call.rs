@@ -107,8 +107,8 @@ pub(super) fn plans(reads: Vec<PendingRead>, batching: &Batching) -> Vec<Plan> {
     plans
 }
 
-/// Who may read several objects with one call. Whether the service has that operation, and which
-/// permission it takes, is told by the first answer to each identity at each host.
+/// Batching: which logins may read several objects with one call. The first answer to each identity at each
+/// host shows whether the service has that operation and the identity its permission.
 #[derive(Debug)]
 pub(super) struct Batching {
     /// For secrets the operator decides.

@@ -270,8 +270,8 @@ impl Annotations {
     }
 }
 
-/// An annotation whose name speaks of a role, Alibaba Cloud's first. Its value is told only if it is
-/// a role's ARN.
+/// An annotation whose name speaks of a role, Alibaba Cloud's first. Its value is named only if it
+/// is a role's ARN.
 fn near_miss(annotations: &BTreeMap<String, String>) -> Option<String> {
     let of_a_role = |key: &&String| {
         let name = key.rsplit_once('/').map_or(key.as_str(), |(_, name)| name);

@@ -171,7 +171,7 @@ fn read(object: &Object, end: &ReadOutcome, asked: Arc<Asked>) -> Record {
     record
 }
 
-/// Whoever is gone waits for nothing.
+/// A caller that is gone waits for nothing.
 impl Drop for MountAudit<'_> {
     fn drop(&mut self) {
         let reason =

@@ -100,7 +100,7 @@ mod tests {
         assert!(ask(one, "cn-hangzhou", "False", "0644").1);
         assert!(ask(one, "cn-hangzhou", "_", "0400").1);
         assert!(ask("- objectName: a/c", "cn-hangzhou", "_", "0644").1);
-        // Mistakes are told each time.
+        // Mistakes are reported each time.
         assert!(ask("- nothing", "cn-hangzhou", "_", "0644").0.is_err());
         assert!(ask("- nothing", "cn-hangzhou", "_", "0644").1);
         // What was not used for long makes room.

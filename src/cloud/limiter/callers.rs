@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{cloud::Caller, digest::Digest};
 
-/// Logins whose rates are remembered. Beyond them, those at rest are forgotten; accounts the same.
+/// Logins whose rates are remembered. Beyond them, idle ones are forgotten; accounts the same.
 const MOST: usize = 1024;
 /// Throttled of late before the account, or the host, is slowed as a whole.
 const SEVERAL: usize = 2;
