@@ -147,6 +147,15 @@ mod tests {
     }
 
     #[test]
+    fn owner_that_an_entry_would_make_the_largest_gives_way_too() {
+        let mut cache = Cache::new(10);
+        fill(&mut cache, 'a', 0..6);
+        fill(&mut cache, 'b', 0..4);
+        cache.insert('b', 9, 9, 3);
+        assert_eq!((held(&cache, 'a').len(), held(&cache, 'b')), (5, vec![2, 3, 9]));
+    }
+
+    #[test]
     fn entry_that_was_used_outlives_older_and_newer_ones() {
         let mut cache = Cache::new(3);
         fill(&mut cache, 'a', 0..3);
