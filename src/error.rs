@@ -175,7 +175,7 @@ impl Errors {
         self.more
     }
 
-    /// The class that decides the code: what the pod's author can mend comes before what passes.
+    /// The kind that decides the code: what the author of the pod can fix comes before what is transient.
     pub fn kind(&self) -> ErrorKind {
         self.kept.iter().map(|error| error.kind).min().unwrap_or(ErrorKind::Internal)
     }

@@ -177,7 +177,7 @@ async fn of_a_code(world: &World, number: usize, row: &Known) -> [String; 3] {
         _ => row.cause,
     };
     let status = outcome.answer.as_ref().expect_err(&code);
-    assert_eq!(status.code(), cause.class().code(), "{code}: {status:?}");
+    assert_eq!(status.code(), cause.kind().code(), "{code}: {status:?}");
     assert!(status.message().contains(&code), "{code}: {status:?}");
     assert!(status.message().contains(row.hint), "{code}: {status:?}");
     assert_eq!(outcome.kept, !cause.is_refusal(), "{code}: {status:?}");

@@ -63,7 +63,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    pub fn class(self) -> ErrorKind {
+    pub fn kind(self) -> ErrorKind {
         match self {
             Cause::Denied => ErrorKind::Denied,
             Cause::Invalid | Cause::Unsendable => ErrorKind::Invalid,
@@ -280,7 +280,7 @@ impl Failure {
             code,
             request,
             host,
-            ..Error::new(self.cause.class(), self.what())
+            ..Error::new(self.cause.kind(), self.what())
         }
         .about(subject)
         .fix(fix)

@@ -1,19 +1,19 @@
 use super::*;
 
 #[test]
-fn no_class_becomes_one_of_the_five_codes_that_start_a_pod_empty() {
+fn no_error_kind_becomes_one_of_the_five_codes_that_start_a_pod_empty() {
     use ErrorKind::*;
-    for class in [Invalid, Denied, Unauthenticated, NotFound, Unusable, Internal] {
+    for kind in [Invalid, Denied, Unauthenticated, NotFound, Unusable, Internal] {
         assert!(
             !matches!(
-                class.code(),
+                kind.code(),
                 Code::Unavailable
                     | Code::DeadlineExceeded
                     | Code::ResourceExhausted
                     | Code::Aborted
                     | Code::Cancelled
             ),
-            "{class:?}"
+            "{kind:?}"
         );
     }
 }

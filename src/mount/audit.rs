@@ -137,8 +137,8 @@ fn read(object: &Object, end: &ReadOutcome, asked: Arc<Asked>) -> Record {
         ReadOutcome { value: Some(_), .. } => "OK",
         ReadOutcome { missing: true, .. } if object.optional => "MISSING",
         ReadOutcome { error, .. } => {
-            let class = error.as_ref().map(|error| error.kind);
-            code_name(class.unwrap_or(ErrorKind::Internal).code())
+            let kind = error.as_ref().map(|error| error.kind);
+            code_name(kind.unwrap_or(ErrorKind::Internal).code())
         }
     };
     let endpoint = object.read.endpoint.host();
