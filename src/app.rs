@@ -19,8 +19,8 @@ use crate::{
     names::Region,
     offload::Offload,
     readiness::Readiness,
-    request::object_cache::ObjectCache,
     server::{self, Socket},
+    spc::object_cache::ObjectCache,
     telemetry::Metrics,
     value_cache::ValueCache,
 };

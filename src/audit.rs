@@ -4,6 +4,7 @@
 mod chain;
 pub mod command;
 mod file;
+mod hash;
 mod record;
 mod verify;
 mod writer;

@@ -5,9 +5,11 @@ pub mod codes;
 pub mod kms;
 pub mod limiter;
 pub mod oos;
+pub mod read;
 pub mod sign;
 pub mod trust;
 
+mod cause;
 mod failure;
 mod reach;
 
@@ -24,12 +26,14 @@ use hyper::{
 use tokio::time::{Instant, sleep, timeout_at};
 use zeroize::Zeroizing;
 
-pub use failure::{Cause, Failure};
+pub use cause::Cause;
+pub use failure::Failure;
 
 use crate::{
-    digest::Digest,
+    api::Api,
     endpoint::{Endpoint, Service},
     keys::Keys,
+    login::Caller,
     readiness::Readiness,
     secret::Secret,
     telemetry::Metrics,
@@ -44,60 +48,6 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 /// The cloud may ask for a longer pause than a mount can take; it gets this much.
 const LONGEST_HINT: Duration = Duration::from_secs(15);
-
-/// An operation of the cloud.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Api {
-    AssumeRole,
-    AssumeRoleWithOidc,
-    BatchGetSecretValue,
-    GetSecretParameter,
-    GetSecretParameters,
-    GetSecretValue,
-}
-
-impl Api {
-    pub fn name(self) -> &'static str {
-        match self {
-            Api::AssumeRole => "AssumeRole",
-            Api::AssumeRoleWithOidc => "AssumeRoleWithOIDC",
-            Api::BatchGetSecretValue => "BatchGetSecretValue",
-            Api::GetSecretParameter => "GetSecretParameter",
-            Api::GetSecretParameters => "GetSecretParameters",
-            Api::GetSecretValue => "GetSecretValue",
-        }
-    }
-
-    pub fn service(self) -> Service {
-        match self {
-            Api::AssumeRole | Api::AssumeRoleWithOidc => Service::Sts,
-            Api::GetSecretParameter | Api::GetSecretParameters => Service::Oos,
-            Api::BatchGetSecretValue | Api::GetSecretValue => Service::Kms,
-        }
-    }
-
-    /// Whether it reads several objects, which can be read one by one as well.
-    fn is_batch(self) -> bool {
-        matches!(self, Api::BatchGetSecretValue | Api::GetSecretParameters)
-    }
-
-    fn version(self) -> &'static str {
-        match self.service() {
-            Service::Sts => "2015-04-01",
-            Service::Kms => "2016-01-20",
-            Service::Oos => "2019-06-01",
-        }
-    }
-}
-
-/// Who calls, as far as quotas and turns are concerned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Caller {
-    /// A digest of the login: one for each pod and role, or for all that share a session.
-    pub login: Digest,
-    /// A digest of the ServiceAccount and the role: the same for all replicas of a workload.
-    pub account: Digest,
-}
 
 /// One operation with its parameters.
 pub struct Call<'a> {

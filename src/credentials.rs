@@ -6,7 +6,6 @@ mod sts;
 
 use std::{
     future::Future,
-    ops::Deref,
     pin::Pin,
     sync::{Arc, Mutex},
     time::Duration,
@@ -15,51 +14,17 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    cloud::{self, Caller, Cloud, limiter::Priority},
-    digest::{Digest, Parts},
+    cloud::{self, Cloud, limiter::Priority},
     endpoint::{Endpoint, Service},
     error::{Error, ErrorKind},
     fair_cache::FairCache,
     keys::Keys,
-    names::{OidcProviderArn, RoleArn},
-    secret::Secret,
+    login::{KeyedLogin, Login, LoginKey},
     singleflight::{Group, Waited, Waiter},
     sync::lock,
     telemetry::Metrics,
 };
 use metadata::Metadata;
-
-/// How a session is come by.
-#[derive(Clone, Debug)]
-pub enum Login {
-    /// Long-lived keys: there is no session.
-    Keys(Arc<Keys>),
-    /// AssumeRoleWithOIDC.
-    Oidc {
-        role: RoleArn,
-        provider: OidcProviderArn,
-        token: Arc<Secret<String>>,
-        /// The ServiceAccount, as tokens name it.
-        subject: String,
-        /// Whether all pods of the ServiceAccount may have the session, whatever their tokens.
-        shared: bool,
-        name: String,
-        lifetime: Duration,
-    },
-    /// AssumeRole, from another login.
-    Assume { base: KeyedLogin, role: RoleArn, name: String, lifetime: Duration },
-    /// The role of the machine.
-    EcsRole,
-}
-
-/// A login with its key, which is a digest of a kilobyte: made once for each mount.
-#[derive(Clone, Debug)]
-pub struct KeyedLogin {
-    login: Arc<Login>,
-    key: LoginKey,
-    pod: LoginKey,
-    account: Digest,
-}
 
 /// Keys to sign with, and until when.
 #[derive(Debug)]
@@ -76,44 +41,6 @@ pub struct Session {
 pub enum Credentials {
     Keys(Arc<Keys>),
     Session(Arc<Session>),
-}
-
-impl KeyedLogin {
-    pub fn new(login: Login) -> Self {
-        let (key, pod, account) = (login.digest(true), login.digest(false), login.account());
-        Self { login: Arc::new(login), key, pod, account }
-    }
-
-    /// The same for all tokens that one pod has for one role in the course of time.
-    pub fn pod(&self) -> &LoginKey {
-        &self.pod
-    }
-
-    /// Whose calls its calls are, where they have to wait.
-    pub fn caller(&self) -> Caller {
-        Caller { login: self.pod, account: self.account }
-    }
-
-    /// Whose room its sessions and values take: the pod's, or all pods' that share a login.
-    pub fn owner(&self) -> &LoginKey {
-        match &*self.login {
-            Login::Assume { base, .. } => base.owner(),
-            _ => &self.pod,
-        }
-    }
-
-    /// Tells logins apart, for whatever else must never be shared between them.
-    pub fn key(&self) -> &LoginKey {
-        &self.key
-    }
-}
-
-impl Deref for KeyedLogin {
-    type Target = Login;
-
-    fn deref(&self) -> &Login {
-        &self.login
-    }
 }
 
 impl Credentials {
@@ -142,10 +69,6 @@ const REFUSED_FOR: Duration = Duration::from_secs(60);
 const MAX_REFUSALS: usize = 1024;
 /// As readiness says it.
 const NO_SESSION: &str = "no RAM session can be had";
-
-/// A digest of everything that a session depends on, its token or keys included: two logins with one key
-/// are one login.
-pub type LoginKey = Digest;
 
 type Outcome = Result<Arc<Session>, NoSession>;
 
@@ -215,12 +138,11 @@ impl Sessions {
         priority: Priority,
         deadline: Instant,
     ) -> Result<Credentials, NoSession> {
-        let KeyedLogin { login, key, .. } = keyed;
-        if let Login::Keys(keys) = &**login {
+        if let Login::Keys(keys) = &**keyed {
             return Ok(Credentials::Keys(keys.clone()));
         }
         let now = Instant::now();
-        let held = lock(&self.0.held).get(keyed.owner(), key).map(|held| {
+        let held = lock(&self.0.held).get(keyed.owner(), keyed.key()).map(|held| {
             let due = held.session.renew_at.max(held.renew_not_before) <= now;
             (held.session.clone(), due)
         });
@@ -246,9 +168,9 @@ impl Sessions {
             }
             Waited::TimedOut(None) => {
                 let what =
-                    format!("{} has not answered in the mount's time", login.asked(&self.0.sts));
+                    format!("{} has not answered in the mount's time", asked(keyed, &self.0.sts));
                 let error = Error::new(ErrorKind::Internal, what)
-                    .about(login.who())
+                    .about(keyed.who())
                     .fix("check DNS, routes and --public-endpoints; the mount is tried again");
                 Err(NoSession { late: true, ..NoSession::unanswered(error) })
             }
@@ -258,15 +180,15 @@ impl Sessions {
     /// Whether a login like this would wait since STS throttles it.
     pub fn is_throttled(&self, keyed: &KeyedLogin) -> bool {
         let Inner { cloud, sts, .. } = &*self.0;
-        let asks_sts = matches!(*keyed.login, Login::Oidc { .. } | Login::Assume { .. });
+        let asks_sts = matches!(**keyed, Login::Oidc { .. } | Login::Assume { .. });
         asks_sts && cloud.is_throttling(Service::Sts, sts, &keyed.caller())
     }
 
     /// Whether this login, with these very credentials, has a session or needs none.
     pub fn hold(&self, keyed: &KeyedLogin) -> bool {
         let ends = |held: &Held| held.session.ends_at;
-        let held = || lock(&self.0.held).peek(keyed.owner(), &keyed.key).map(ends);
-        matches!(*keyed.login, Login::Keys(_)) || held().is_some_and(|end| end > Instant::now())
+        let held = || lock(&self.0.held).peek(keyed.owner(), keyed.key()).map(ends);
+        matches!(**keyed, Login::Keys(_)) || held().is_some_and(|end| end > Instant::now())
     }
 
     /// Drops a session that the cloud refused, unless it has been replaced already.
@@ -274,15 +196,15 @@ impl Sessions {
         let Credentials::Session(session) = credentials else { return };
         let mut held = lock(&self.0.held);
         let is_held = |held: &Held| Arc::ptr_eq(&held.session, session);
-        if held.peek(keyed.owner(), &keyed.key).is_some_and(is_held) {
-            held.remove(keyed.owner(), &keyed.key);
+        if held.peek(keyed.owner(), keyed.key()).is_some_and(is_held) {
+            held.remove(keyed.owner(), keyed.key());
         }
     }
 
     /// The refusal of a moment ago, which a new call would only repeat.
     fn remembered(&self, keyed: &KeyedLogin) -> Option<NoSession> {
         let refusals = lock(&self.0.refusals);
-        let (at, refused) = refusals.peek(keyed.owner(), &keyed.key)?;
+        let (at, refused) = refusals.peek(keyed.owner(), keyed.key())?;
         (at.elapsed() < REFUSED_FOR).then(|| refused.clone())
     }
 
@@ -301,14 +223,13 @@ impl Sessions {
     }
 
     fn start_login(&self, keyed: &KeyedLogin, priority: Priority) -> Waiter<Outcome> {
-        let (waiter, leader) = self.0.in_flight.join(keyed.key);
+        let (waiter, leader) = self.0.in_flight.join(*keyed.key());
         if let Some(leader) = leader {
             let (sessions, keyed) = (self.clone(), keyed.clone());
             tokio::spawn(async move {
-                let KeyedLogin { login, key, .. } = &keyed;
                 // Another login may have ended between the caller's look and this start.
                 let session = |held: &mut Held| held.session.clone();
-                let held = lock(&sessions.0.held).get(keyed.owner(), key).map(session);
+                let held = lock(&sessions.0.held).get(keyed.owner(), keyed.key()).map(session);
                 if let Some(session) = held
                     && session.renew_at > Instant::now()
                 {
@@ -326,8 +247,8 @@ impl Sessions {
                     deadline = later;
                     outcome = sessions.ask(&keyed, priority, deadline, &on_error).await;
                 }
-                sessions.watch(login, outcome.as_ref().err().map(|failed| &*failed.error));
-                leader.complete(sessions.keep(*keyed.owner(), *key, outcome));
+                sessions.watch(&keyed, outcome.as_ref().err().map(|failed| &*failed.error));
+                leader.complete(sessions.keep(*keyed.owner(), *keyed.key(), outcome));
             });
         }
         waiter
@@ -445,99 +366,11 @@ impl Session {
     }
 }
 
-impl Login {
-    /// Who the cloud will see, for errors: a role, or an access key's id.
-    pub fn who(&self) -> String {
-        match self {
-            Login::Keys(keys) => keys
-                .shown_id()
-                .map_or_else(|| "the access key".to_owned(), |id| format!("access key {id}")),
-            Login::Oidc { role, .. } | Login::Assume { role, .. } => format!("role {role}"),
-            Login::EcsRole => "the instance's role".to_owned(),
-        }
-    }
-
-    /// The role that the cloud will see, where it is known by its ARN.
-    pub fn role(&self) -> Option<&RoleArn> {
-        match self {
-            Login::Oidc { role, .. } | Login::Assume { role, .. } => Some(role),
-            Login::Keys(_) | Login::EcsRole => None,
-        }
-    }
-
-    /// Where a session is asked for.
-    fn asked(&self, sts: &Endpoint) -> String {
-        match self {
-            Login::EcsRole => "instance metadata".to_owned(),
-            _ => format!("STS at {sts}"),
-        }
-    }
-
-    fn digest(&self, token: bool) -> LoginKey {
-        let mut parts = Parts::new();
-        self.feed(&mut parts, token);
-        parts.digest()
-    }
-
-    /// The same for all pods of a ServiceAccount with one role.
-    fn account(&self) -> Digest {
-        let mut parts = Parts::new();
-        self.feed_account(&mut parts);
-        parts.digest()
-    }
-
-    fn feed_account(&self, parts: &mut Parts) {
-        match self {
-            Login::Keys(keys) => {
-                parts.part("keys");
-                parts.part(&keys.id);
-            }
-            Login::EcsRole => parts.part("ecs-role"),
-            Login::Oidc { role, subject, .. } => {
-                parts.part("oidc");
-                parts.part(role.as_str());
-                parts.part(subject);
-            }
-            Login::Assume { base, role, .. } => {
-                parts.part("assume");
-                base.login.feed_account(parts);
-                parts.part(role.as_str());
-            }
-        }
-    }
-
-    fn feed(&self, parts: &mut Parts, with_token: bool) {
-        match self {
-            Login::Keys(keys) => {
-                parts.part("keys");
-                parts.part(&keys.id);
-                parts.part(keys.secret.expose());
-            }
-            Login::EcsRole => parts.part("ecs-role"),
-            Login::Oidc { role, provider, token, subject, shared, name, lifetime } => {
-                parts.part("oidc");
-                parts.part(role.as_str());
-                parts.part(provider.as_str());
-                parts.part(subject);
-                match shared {
-                    true => parts.part("shared"),
-                    false if with_token => {
-                        parts.part("own");
-                        parts.part(token.expose());
-                    }
-                    false => parts.part("pod"),
-                }
-                parts.part(name);
-                parts.part(&lifetime.as_secs().to_string());
-            }
-            Login::Assume { base, role, name, lifetime } => {
-                parts.part("assume");
-                base.login.feed(parts, with_token);
-                parts.part(role.as_str());
-                parts.part(name);
-                parts.part(&lifetime.as_secs().to_string());
-            }
-        }
+/// Where a session is asked for.
+fn asked(login: &Login, sts: &Endpoint) -> String {
+    match login {
+        Login::EcsRole => "instance metadata".to_owned(),
+        _ => format!("STS at {sts}"),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Document: a secret's JSON or YAML, read once for all its extracts. A text whose meaning is not
 //! certain is refused with the reason and the place, never with any of it.
 
+mod ast;
 mod found;
-mod functions;
 pub mod jmespath;
 mod json;
 mod number;

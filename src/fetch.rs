@@ -19,17 +19,15 @@ use tokio::time::Instant;
 
 use crate::{
     cloud::{Cause, Cloud, Failure, limiter::Priority},
-    credentials::{KeyedLogin, LoginKey, NoSession, Sessions},
+    credentials::{NoSession, Sessions},
     error::{Error, ErrorKind, Errors},
     fair_cache::FairCache,
     identity::Identity,
+    login::{KeyedLogin, LoginKey},
     names::RoleArn,
-    request::{
-        Mount,
-        objects::{Object, Read},
-    },
+    request::Mount,
     singleflight::{Group, Waited, Waiter},
-    source::Source,
+    spc::{objects::Object, read::Read, source::Source},
     sync::lock,
     value::{Fetched, Value},
     value_cache::{Key, Stale, ValueCache},
@@ -174,7 +172,7 @@ impl Fetcher {
         interval: Duration,
         deadline: Instant,
     ) -> Result<Vec<ReadOutcome>, Error> {
-        let objects = &*mount.objects;
+        let objects = &*mount.spec.objects;
         let Shared { sessions, values, .. } = &*self.shared;
         let (own, logins) = (&identity.login, logins(identity, objects));
         let reads = logins.iter().zip(objects);
@@ -264,7 +262,7 @@ impl Fetcher {
 
     /// Once for each login, or every mount of a pod would log it, also those that fail.
     fn log_clamped(&self, mount: &Mount, login: LoginKey, interval: Duration) {
-        let Some(asked) = mount.refresh.filter(|asked| *asked != interval) else { return };
+        let Some(asked) = mount.spec.refresh.filter(|asked| *asked != interval) else { return };
         let mut clamped = lock(&self.clamped);
         if clamped.get(&(), &(login, asked)).is_none() {
             clamped.insert((), (login, asked), (), 1);
@@ -306,7 +304,7 @@ impl Fetcher {
                 let outcome = match waiter.until(deadline).await {
                     Waited::Completed(outcome) | Waited::TimedOut(Some(outcome)) => outcome,
                     Waited::TimedOut(None) => {
-                        let (api, endpoint) = (call::api(&read), &read.endpoint);
+                        let (api, endpoint) = (read.source.facts().api(), &read.endpoint);
                         Err(ReadError::Failed(Failure::new(api, endpoint, Cause::TimedOut)))
                     }
                     Waited::Lost => {
@@ -495,7 +493,7 @@ impl ReadError {
     fn of_version(mut self, source: &Source) -> Self {
         if let ReadError::Failed(failure) = &mut self
             && failure.cause == Cause::NotFound
-            && advice::version(source).is_some()
+            && source.facts().version_in_words().is_some()
         {
             failure.cause = Cause::NoVersion;
         }

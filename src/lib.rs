@@ -7,6 +7,7 @@
 //! `ARCHITECTURE.md` follows one request through these files.
 
 pub mod admin;
+pub mod api;
 pub mod app;
 pub mod audit;
 pub mod cloud;
@@ -24,10 +25,13 @@ pub mod http;
 pub mod identity;
 pub mod idle;
 pub mod keys;
+pub mod login;
 pub mod memory;
 pub mod mount;
 pub mod names;
 pub mod offload;
+pub mod plan;
+pub mod policy;
 pub mod project;
 pub mod readiness;
 pub mod request;
@@ -36,7 +40,7 @@ pub mod sandbox;
 pub mod secret;
 pub mod server;
 pub mod singleflight;
-pub mod source;
+pub mod spc;
 pub mod sync;
 pub mod telemetry;
 pub mod text;

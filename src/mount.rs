@@ -15,14 +15,16 @@ use crate::{
     error::{Error, ErrorKind, Errors},
     events::Events,
     fetch::{Fetcher, Origin, require_all},
-    identity::{self, Policy, kubernetes::ServiceAccounts},
+    identity::{self, kubernetes::ServiceAccounts},
     memory::Memory,
     offload::{self, Offload},
     pb::{self, csi_driver_provider_server::CsiDriverProvider},
+    policy::Policy,
     project::{self, project},
-    request::{self, object_cache::ObjectCache, objects::Object},
+    request,
     response::respond,
     server::{AnswerRoom, Deadline, LARGEST_CALL, LeftUnread, RequestRoom},
+    spc::{object_cache::ObjectCache, objects::Object},
     telemetry::Metrics,
     turns::Turn,
     value_cache::Freshness,
@@ -83,36 +85,37 @@ impl Provider {
         let mount = parsed?;
         let namespace = &*mount.pod.namespace;
         if let Some(turn) = &mut of_objects {
-            turn.keep(mount.objects.iter().map(Object::memory).sum());
+            turn.keep(mount.spec.objects.iter().map(Object::memory).sum());
         }
-        audit.requested(mount.identity);
-        trace.objects = Some(mount.objects.clone());
-        let identity = identity::choose(&mount, &self.policy, &self.service_accounts).await?;
+        audit.requested(mount.spec.identity);
+        trace.objects = Some(mount.spec.objects.clone());
+        let identity = identity::resolve(&mount, &self.policy, &self.service_accounts).await?;
         trace.identity(&identity);
         audit.identity(&identity);
-        let kept = || self.fetcher.keeps(&identity, &mount.objects);
-        let reads = reads(&mount.objects);
+        let kept = || self.fetcher.keeps(&identity, &mount.spec.objects);
+        let reads = reads(&mount.spec.objects);
         let mut of_values = self.memory.values(namespace, reads, kept, deadline).await?;
-        let interval = self.freshness.of(mount.refresh);
+        let interval = self.freshness.of(mount.spec.refresh);
         let ends = self.fetcher.fetch(&identity, &mount, interval, deadline).await;
         let mut ends = ends.map_err(|error| identity.named_in(error))?;
         for end in &mut ends {
             end.error = end.error.take().map(|error| identity.named_in(error));
         }
         audit.reads(&mount, &identity, &ends);
-        let values = require_all(&mount.objects, &ends)?;
+        let values = require_all(&mount.spec.objects, &ends)?;
         trace.from = Origin::of(&ends).map_or(trace.from, Origin::name);
         if let Some(turn) = &mut of_values {
             turn.keep(project::held(&values));
         }
         self.metrics.answered(trace.from);
         trace.log_stale(&ends);
-        let bytes = project::to_search(&mount.objects, &values);
+        let bytes = project::to_search(&mount.spec.objects, &values);
         let place = self.offload.acquire(namespace, bytes, deadline).await?;
         // Nobody knows how much a search will find: its place is kept until that has room too.
-        let copied = if place.is_none() { project::to_copy(&mount.objects, &values) } else { 0 };
+        let copied =
+            if place.is_none() { project::to_copy(&mount.spec.objects, &values) } else { 0 };
         let room = self.memory.answer(namespace, copied, deadline).await?;
-        let work = || project(&mount.objects, &values);
+        let work = || project(&mount.spec.objects, &values);
         let projection = offload::run(place.as_ref(), work)?;
         let found = if place.is_some() { projection.bytes() } else { 0 };
         let room = room.or(self.memory.answer(namespace, found, deadline).await?);

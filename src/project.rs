@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use crate::{
     document::Document,
     error::{Error, ErrorKind, Errors},
-    request::{
+    secret::Secret,
+    spc::{
         file::{FileMode, RelPath},
         objects::{Extract, Object},
     },
-    secret::Secret,
     text::quoted,
     value::{Fetched, Value},
 };
@@ -201,7 +201,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::request::objects::tests::parsed;
+    use crate::spc::objects::tests::parsed;
 
     fn objects(text: &str) -> Vec<Object> {
         parsed(text).unwrap()

@@ -52,8 +52,8 @@ mod tests {
     use super::*;
     use crate::{
         project::OutFile,
-        request::file::{FileMode, RelPath},
         secret::Secret,
+        spc::file::{FileMode, RelPath},
     };
 
     fn of(sizes: &[usize]) -> Projection {

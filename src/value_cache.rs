@@ -16,11 +16,11 @@ use aws_lc_rs::{
 use tokio::time::Instant;
 
 use crate::{
-    credentials::{KeyedLogin, LoginKey},
     digest::{self, Digest},
     fair_cache::FairCache,
-    request::objects::Read,
+    login::{KeyedLogin, LoginKey},
     secret::Secret,
+    spc::read::Read,
     sync::lock,
     telemetry::Metrics,
     value::Value,
@@ -352,7 +352,7 @@ mod tests {
     use super::*;
     use crate::{
         endpoint::{Endpoints, Service},
-        source::{SecretRef, Source},
+        spc::source::{Source, kms::SecretRef},
     };
 
     const MINUTE: Duration = Duration::from_secs(60);

@@ -10,6 +10,7 @@ mod strict;
 
 use std::fmt;
 
+use granit_parser::Marker;
 use strict::Strict;
 
 /// One value of a document and where it starts.
@@ -48,6 +49,11 @@ pub struct Entry {
 pub struct Position {
     pub line: u32,
     pub column: u32,
+}
+
+fn position(marker: &Marker) -> Position {
+    let number = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+    Position { line: number(marker.line()), column: number(marker.col() + 1) }
 }
 
 impl Position {

@@ -8,11 +8,13 @@ use provider::{
     credentials::{Sessions, metadata::Metadata},
     endpoint::{Endpoints, Service},
     fetch::Fetcher,
-    identity::{DefaultMode, Identity, Policy, Share, choose, kubernetes::ServiceAccounts},
+    identity::{Identity, kubernetes::ServiceAccounts, resolve},
     names::{OidcProviderArn, Region},
     pb,
-    request::{self, Mount, PodToken, TokenInput, mode::Mode, object_cache::ObjectCache},
+    policy::{DefaultMode, Policy, Share},
+    request::{self, Mount, PodToken, TokenInput},
     secret::Secret,
+    spc::{mode::Mode, object_cache::ObjectCache},
     telemetry::Metrics,
     value_cache::ValueCache,
 };
@@ -123,7 +125,7 @@ impl Cluster {
     pub(crate) async fn identity(&self, mount: &mut Mount, pod: &str) -> Result<Identity, Fault> {
         pod.clone_into(&mut mount.pod.name);
         mount.token = TokenInput::Token(PodToken { jwt: token(mount), expires: None });
-        let identity = choose(mount, &self.policy, &self.service_accounts).await;
+        let identity = resolve(mount, &self.policy, &self.service_accounts).await;
         Ok(identity.map_err(|errors| errors.message())?)
     }
 }

@@ -86,7 +86,7 @@ impl Pod {
     async fn succeed(&mut self, successors: usize) -> Option<()> {
         let mut own = self.cluster.mount("app-0", 1).ok()?;
         own.pod = self.mount.pod.clone();
-        own.role = self.mount.role.clone();
+        own.spec.role = self.mount.spec.role.clone();
         let name = format!("app-{}-{successors}", self.number);
         self.identity = self.cluster.identity(&mut own, &name).await.ok()?;
         Some(())
@@ -106,7 +106,7 @@ async fn fetch(
     let failed = |errors: &Errors| {
         errors.iter().next().map_or_else(String::new, |error| error.what.to_string())
     };
-    let values = require_all(&mount.objects, &ends).map_err(|errors| failed(&errors))?;
+    let values = require_all(&mount.spec.objects, &ends).map_err(|errors| failed(&errors))?;
     content(&values).ok_or_else(|| "a value is missing".to_owned())
 }
 

@@ -1,7 +1,7 @@
 //! `ARCHITECTURE.md` says what is where and what may use what; here it is held to it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     fs,
     path::{Path, PathBuf},
 };
@@ -175,4 +175,136 @@ fn named_after(root: &str, code: &str) -> BTreeSet<String> {
 
 fn identifier(text: &str) -> String {
     text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+/// The module path of each file in `src`, such as `spc::source::kms`, with its code without tests.
+fn files() -> BTreeMap<String, String> {
+    let src = root().join("src");
+    let files = sources(&src).into_iter().filter_map(|path| {
+        let relative = path.strip_prefix(&src).unwrap().with_extension("");
+        let parts: Vec<_> = relative.iter().map(|part| part.to_str().unwrap()).collect();
+        let text = fs::read_to_string(&path).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap().to_owned();
+        (!matches!(*parts, ["lib" | "main"])).then(|| (parts.join("::"), code))
+    });
+    files.collect()
+}
+
+/// The files that a file uses: by `crate::`, by `super::`, and its own children by their names.
+fn used_by(file: &str, code: &str, files: &BTreeMap<String, String>) -> BTreeSet<String> {
+    let parent = |path: &str| path.rsplit_once("::").map_or("", |(parent, _)| parent).to_owned();
+    let mut paths: BTreeSet<String> = paths_after("crate::", code);
+    let (mut base, mut ups) = (file.to_owned(), "super::".to_owned());
+    while !base.is_empty() {
+        base = parent(&base);
+        let absolute = |path: &String| format!("{base}::{path}").trim_matches(':').to_owned();
+        paths.extend(paths_after(&ups, code).iter().map(absolute));
+        ups.push_str("super::");
+    }
+    let children = files.keys().filter(|other| parent(other) == file).filter(|child| {
+        let name = child.rsplit("::").next().unwrap();
+        code.contains(&format!("{name}::"))
+    });
+    let children: BTreeSet<String> = children.cloned().collect();
+    let file_of = |mut path: String| {
+        while !path.is_empty() && !files.contains_key(&path) {
+            path = parent(&path);
+        }
+        path
+    };
+    // What a module declares is for the files below it: that is no circle.
+    let counts = |used: &String| !used.is_empty() && used != file && !is_below(file, used);
+    paths.into_iter().map(file_of).filter(counts).chain(children).collect()
+}
+
+fn is_below(file: &str, folder: &str) -> bool {
+    file.strip_prefix(folder).is_some_and(|rest| rest.starts_with("::"))
+}
+
+/// Every full path that `root::x::y` and `root::{x, y::{a, b}}` name.
+fn paths_after(root: &str, code: &str) -> BTreeSet<String> {
+    let mut paths = BTreeSet::new();
+    for (at, _) in code.match_indices(root) {
+        let before = &code[..at];
+        let nested = before.ends_with("::") || before.ends_with(|c: char| c.is_alphanumeric());
+        if !nested {
+            expand("", &code[at + root.len()..], &mut paths);
+        }
+    }
+    paths
+}
+
+/// Reads one path, or one list in braces, and gives the rest.
+fn expand<'a>(prefix: &str, text: &'a str, paths: &mut BTreeSet<String>) -> &'a str {
+    let text = text.trim_start();
+    if let Some(mut rest) = text.strip_prefix('{') {
+        loop {
+            rest = rest.trim_start();
+            if let Some(after) = rest.strip_prefix('}') {
+                return after;
+            }
+            let next = expand(prefix, rest, paths);
+            rest = next.trim_start().trim_start_matches(',');
+            if rest.len() >= next.len() && !rest.starts_with('}') {
+                return rest;
+            }
+        }
+    }
+    let name = identifier(text);
+    let rest = &text[name.len()..];
+    let path = if prefix.is_empty() { name } else { format!("{prefix}::{name}") };
+    match rest.strip_prefix("::") {
+        Some(more) if more.starts_with(|c: char| c.is_alphabetic() || c == '{' || c == '_') => {
+            expand(&path, more, paths)
+        }
+        _ => {
+            paths.insert(path);
+            match rest.strip_prefix(" as ") {
+                Some(alias) => &alias[identifier(alias).len()..],
+                None => rest,
+            }
+        }
+    }
+}
+
+#[test]
+fn no_files_use_each_other_in_a_circle() {
+    let files = files();
+    let uses = files.iter().map(|(file, code)| (file.clone(), used_by(file, code, &files)));
+    let uses: BTreeMap<String, BTreeSet<String>> = uses.collect();
+    let circles: BTreeSet<_> = uses.keys().filter_map(|file| circle_through(file, &uses)).collect();
+    assert!(circles.is_empty(), "circles: {circles:#?}");
+}
+
+/// The shortest, with the file that comes first in it at its start.
+fn circle_through(file: &str, uses: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
+    let mut came_from: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut open = VecDeque::from([file]);
+    while let Some(at) = open.pop_front() {
+        for next in uses.get(at).into_iter().flatten() {
+            if next == file {
+                let back = std::iter::successors(Some(at), |at| came_from.get(at).copied());
+                let mut circle: Vec<String> = back.map(str::to_owned).collect();
+                circle.reverse();
+                let first = circle.iter().enumerate().min_by_key(|(_, name)| *name)?.0;
+                circle.rotate_left(first);
+                return Some(circle);
+            }
+            if !came_from.contains_key(&**next) {
+                came_from.insert(next, at);
+                open.push_back(next);
+            }
+        }
+    }
+    None
+}
+
+#[test]
+fn paths_of_a_use_are_found_whatever_their_form() {
+    let code = "use crate::{a::b, c::{d, e::f as g, self}, h};\nfn x() { crate::i::j::K::new() }\n\
+                use super::{super::l::M, n};";
+    let of = |root| paths_after(root, code).into_iter().collect::<Vec<_>>();
+    assert_eq!(of("crate::")[..3], ["a::b", "c::d", "c::e::f"]);
+    assert!(of("crate::").contains(&"i::j::K::new".to_owned()));
+    assert!(of("super::").contains(&"super::l::M".to_owned()), "{:?}", of("super::"));
 }

@@ -8,11 +8,9 @@ use std::{
 
 use aho_corasick::AhoCorasick;
 use provider::{
+    api::Api,
     app::App,
-    cloud::{
-        Api, Call, Caller, Cloud, Failure, ReadOptions, limiter::Priority, sign::Unsigned,
-        trust::Clients,
-    },
+    cloud::{Call, Cloud, Failure, ReadOptions, limiter::Priority, sign::Unsigned, trust::Clients},
     credentials::{Sessions, metadata::Metadata},
     digest::Parts,
     endpoint::Service,
@@ -20,6 +18,7 @@ use provider::{
     http::Answer,
     identity::{self, kubernetes::ServiceAccounts},
     keys::Keys,
+    login::Caller,
     names::{Region, RoleArn},
     project::project,
     request,
@@ -83,7 +82,7 @@ async fn debug_output_shows_nothing_secret_of_a_mount() {
         let mount =
             request::parse(volume.request(), &endpoints, &Default::default(), &mut who).unwrap();
         shown.push(format!("{who:?} {who:#?} {mount:?} {mount:#?}"));
-        let identity = identity::choose(&mount, &config.policy, &accounts).await.unwrap();
+        let identity = identity::resolve(&mount, &config.policy, &accounts).await.unwrap();
         shown.push(format!("{identity:?} {identity:#?}"));
         let partner = RoleArn::parse("acs:ram::6543210987654321:role/partner").unwrap();
         let led = identity.assume_role(&partner);
@@ -100,9 +99,9 @@ async fn debug_output_shows_nothing_secret_of_a_mount() {
         // The operator's key may read less than the pod; what a refusal shows counts too.
         let ends = fetcher.fetch(&identity, &mount, INTERVAL, deadline).await.unwrap();
         shown.push(format!("{ends:?} {ends:#?} {fetcher:?} {fetcher:#?}"));
-        match require_all(&mount.objects, &ends) {
+        match require_all(&mount.spec.objects, &ends) {
             Ok(values) => {
-                let projection = project(&mount.objects, &values).unwrap();
+                let projection = project(&mount.spec.objects, &values).unwrap();
                 shown.push(format!("{values:?} {projection:?} {projection:#?}"));
             }
             Err(errors) => shown.push(format!("{errors:?} {errors:#?}")),
@@ -173,14 +172,15 @@ async fn debug_output_shows_nothing_secret_of_a_mount() {
 const HOLD_NONE: &[&str] = &[
     // Numbers, words of our own, and states; of a turn its amount alone is shown.
     "AnswerRoom",
+    "Batch",
     "Broken",
     "ConnectionError",
     "Deadline",
+    "Decision",
     "Fact",
     "Full",
     "Granted",
     "InFlightGuard",
-    "Kind",
     "Known",
     "LayerStatus",
     "LeftUnread",
@@ -188,6 +188,7 @@ const HOLD_NONE: &[&str] = &[
     "Malformed",
     "NameError",
     "Outcome",
+    "Place",
     "PathTranslation",
     "Position",
     "Priority",
@@ -206,6 +207,7 @@ const HOLD_NONE: &[&str] = &[
     "Key",
     "Layout",
     "Mistakes",
+    "Names",
     "NoSession",
     "ParameterRef",
     "Permit",
@@ -225,6 +227,8 @@ const HOLD_NONE: &[&str] = &[
     "Leader",
     "Waiter",
     "Waited",
+    // Texts of authors, each a `Secret`.
+    "Parameters",
     // By hand: without what goes through it.
     "AuthorityFix",
     // By hand: without texts and keys.

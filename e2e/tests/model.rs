@@ -29,8 +29,9 @@ use provider::{
     credentials::{Sessions, metadata::Metadata},
     endpoint::{Endpoints, Service},
     fetch::Fetcher,
-    identity::{Policy, kubernetes::ServiceAccounts},
-    request::object_cache::ObjectCache,
+    identity::kubernetes::ServiceAccounts,
+    policy::Policy,
+    spc::object_cache::ObjectCache,
     telemetry::Metrics,
     value_cache::{Freshness, ValueCache},
 };
@@ -80,7 +81,7 @@ pub(crate) struct Tally {
 impl World {
     fn new(rng: &mut Rng, grace: Duration, tally: &Arc<Tally>) -> Self {
         let cluster = Cluster::new(rng);
-        let by_token = cluster.share == provider::identity::Share::Pod;
+        let by_token = cluster.share == provider::policy::Share::Pod;
         let cloud = Cloud::new(rng.fork(), by_token, &cluster::LONG_LIVED);
         let metrics = Arc::new(Metrics::new());
         let calls = *rng.choice(&[2, 5, 64]).unwrap();

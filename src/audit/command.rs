@@ -11,8 +11,9 @@ use std::{
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::{
-    chain::{Digest, Hash},
+    chain::Digest,
     file::rotated,
+    hash::Hash,
     verify::{Report, Run, Verifier},
 };
 use crate::secret::Secret;

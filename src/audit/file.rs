@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::chain::{self, Hash};
+use super::{chain, hash::Hash};
 
 /// More than the longest line takes.
 const TAIL_BYTES: u64 = 64 << 10;

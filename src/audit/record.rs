@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::chain::Hash;
+use super::hash::Hash;
 use crate::text::{cut, shown};
 
 /// Raised when a field changes its meaning or goes; new fields do not raise it.

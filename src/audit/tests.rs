@@ -11,7 +11,8 @@ use std::{
 use tempfile::TempDir;
 
 use super::{
-    chain::{Hash, parts},
+    chain::parts,
+    hash::Hash,
     verify::{Report, Verifier, Wrong},
     *,
 };

@@ -9,7 +9,10 @@ use std::{
 
 use serde::Deserialize;
 
-use super::chain::{self, Digest, Hash};
+use super::{
+    chain::{self, Digest},
+    hash::Hash,
+};
 
 /// Findings that are listed one by one; the rest is counted.
 const MOST_TOLD: usize = 100;

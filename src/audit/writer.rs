@@ -14,8 +14,9 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::{
-    chain::{Chain, Digest, Hash, Tip},
+    chain::{Chain, Digest, Tip},
     file::{Found, LogFile},
+    hash::Hash,
     record::{Body, Record},
 };
 use crate::telemetry::Metrics;

@@ -1,7 +1,7 @@
 //! What each documented error code means. Messages, retries, the cache and `docs/cloud-errors.md`
 //! are made from this one table; a code that is not in it is classified by its HTTP status.
 
-use super::failure::Cause;
+use super::cause::Cause;
 use crate::endpoint::Service;
 
 /// A documented error code.

@@ -8,154 +8,16 @@ use serde::Deserialize;
 
 use super::{
     Api, Call,
+    cause::{Cause, Full},
     codes::{self, Known},
-    limiter::Full,
     reach,
 };
 use crate::{
     endpoint::{self, Endpoint, Service},
-    error::{Error, ErrorKind},
+    error::Error,
     http::{Answer, Broken, Untrusted},
     text::identifier,
 };
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// No connection, one that broke, or an answer that is not taken.
-    Broken(Broken),
-    /// The clock here and there differ by too much.
-    Clock,
-    /// The identity may not do this.
-    Denied,
-    /// An answer that is not what the operation answers.
-    Garbled,
-    /// A parameter is wrong.
-    Invalid,
-    /// STS could not get what it needs to check a token.
-    IssuerUnread,
-    /// No place among the calls allowed at once came free in time.
-    NoPlace(Full),
-    /// The role to become does not exist.
-    NoRole,
-    NonceUsed,
-    /// The secret or parameter does not exist.
-    NotFound,
-    /// It, or the version of it that was asked for, does not exist.
-    NoVersion,
-    /// A KMS instance whose image is too old for this operation.
-    OldInstance,
-    /// An answer that is not the service's: a page of a proxy, a firewall, a gateway.
-    OnTheWay,
-    /// The cloud's own trouble.
-    Server,
-    /// The session is expired or was taken back; a new one may do.
-    SessionRefused,
-    Throttled,
-    TimedOut,
-    /// The keys or the token do not prove anyone.
-    Unauthenticated,
-    /// The operation does not exist at this endpoint.
-    UnknownApi,
-    /// A value that cannot be put into a request.
-    Unsendable,
-    /// An encryption key, a KMS instance or the account is in a state in which nothing is given out.
-    Unusable,
-}
-
-impl Cause {
-    pub fn kind(self) -> ErrorKind {
-        match self {
-            Cause::Denied => ErrorKind::Denied,
-            Cause::Invalid | Cause::Unsendable => ErrorKind::Invalid,
-            Cause::NoRole | Cause::NotFound | Cause::NoVersion => ErrorKind::NotFound,
-            Cause::IssuerUnread | Cause::SessionRefused | Cause::Unauthenticated => {
-                ErrorKind::Unauthenticated
-            }
-            Cause::Broken(Broken::Certificate(_))
-            | Cause::Clock
-            | Cause::OldInstance
-            | Cause::UnknownApi
-            | Cause::Unusable => ErrorKind::Unusable,
-            Cause::Broken(Broken::Connection(_) | Broken::TooLarge)
-            | Cause::Garbled
-            | Cause::NoPlace(_)
-            | Cause::NonceUsed
-            | Cause::OnTheWay
-            | Cause::Server
-            | Cause::Throttled
-            | Cause::TimedOut => ErrorKind::Internal,
-        }
-    }
-
-    /// Whether it is the service's answer, and a no to this identity or about this object. After it
-    /// nothing that was read before may be handed out. What could not be asked, or was not
-    /// understood, is no such answer.
-    pub fn is_refusal(self) -> bool {
-        match self {
-            Cause::Denied
-            | Cause::Invalid
-            | Cause::NoRole
-            | Cause::NotFound
-            | Cause::NoVersion
-            | Cause::SessionRefused
-            | Cause::Unauthenticated
-            | Cause::Unusable => true,
-            Cause::Broken(_)
-            | Cause::Clock
-            | Cause::Garbled
-            | Cause::IssuerUnread
-            | Cause::NoPlace(_)
-            | Cause::NonceUsed
-            | Cause::OldInstance
-            | Cause::OnTheWay
-            | Cause::Server
-            | Cause::Throttled
-            | Cause::TimedOut
-            | Cause::UnknownApi
-            | Cause::Unsendable => false,
-        }
-    }
-
-    /// Whether an `optional` object may be left out for it.
-    pub fn is_missing(self) -> bool {
-        self == Cause::NotFound
-    }
-
-    /// Whether asking again later can help.
-    pub fn passes(self) -> bool {
-        matches!(
-            self,
-            Cause::Broken(Broken::Connection(_))
-                | Cause::Garbled
-                | Cause::OnTheWay
-                | Cause::Server
-                | Cause::Throttled
-                | Cause::TimedOut
-        )
-    }
-
-    pub fn is_too_large(self) -> bool {
-        self == Cause::Broken(Broken::TooLarge)
-    }
-
-    /// Whether what one call cannot have for several objects, calls for each may. The others are
-    /// about the host or the identity.
-    pub fn is_of_a_batch(self) -> bool {
-        matches!(
-            self,
-            Cause::Broken(Broken::TooLarge)
-                | Cause::Denied
-                | Cause::Garbled
-                | Cause::Invalid
-                | Cause::NotFound
-                | Cause::NoVersion
-                | Cause::OldInstance
-                | Cause::OnTheWay
-                | Cause::UnknownApi
-                | Cause::Unusable
-        )
-    }
-}
 
 #[derive(Clone, Debug)]
 pub struct Failure {

@@ -4,10 +4,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
 use super::{Api, Cause, Cloud, Failure, ReadOptions};
-use crate::{secret::Secret, source::SecretRef, text::identifier, value::Value};
-
-/// `BatchGetSecretValue` takes no more than this (its `SecretsList`).
-pub const BATCH: usize = 20;
+use crate::{secret::Secret, spc::source::kms::SecretRef, text::identifier, value::Value};
 
 impl Cloud {
     pub async fn get_secret_value(

@@ -26,7 +26,8 @@ pub use priority::Priority;
 
 use super::{
     Api, Caller,
-    failure::{Cause, Failure},
+    cause::{Cause, Full},
+    failure::Failure,
 };
 use crate::{
     digest::Digest,
@@ -107,17 +108,6 @@ impl Outcome {
             _ => Outcome::Answered,
         }
     }
-}
-
-/// Which limit on calls at once was reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Full {
-    /// The operator's, over all hosts of a service.
-    Service(usize),
-    /// That of one host, which was overloaded.
-    Host(usize),
-    /// That of the hosts that SecretProviderClasses name, or of one of them that never answered.
-    Named(usize),
 }
 
 /// Leave to make one call; the next has it when this is dropped.

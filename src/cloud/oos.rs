@@ -3,21 +3,8 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::Value as Json;
 
-use super::{Api, Cause, Cloud, Failure, ReadOptions, kms::request_id};
-use crate::{names::Region, secret::Secret, source::ParameterRef, value::Value};
-
-/// What an answer says of one of several parameters.
-#[derive(Debug)]
-pub enum Part {
-    Value(Value),
-    /// It is listed as one that cannot be given.
-    Refused,
-    /// Not in the answer, or without its value: nothing is said of it.
-    Absent,
-}
-
-/// `GetSecretParameters` takes no more names than this.
-pub const BATCH: usize = 10;
+use super::{Api, Cause, Cloud, Failure, ReadOptions, kms::request_id, read::Part};
+use crate::{names::Region, secret::Secret, spc::source::oos::ParameterRef, value::Value};
 
 impl Cloud {
     pub async fn get_secret_parameter(

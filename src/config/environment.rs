@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{flags, settings::Settings};
-use crate::{request::hints, text::quoted};
+use crate::{spc::hints, text::quoted};
 
 /// Of the official clients, the official provider and its predecessors.
 const OFFICIAL: [&str; 3] = ["ALICLOUD_", "ALIBABA_CLOUD_", "ALIBABACLOUD_"];

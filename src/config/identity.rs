@@ -9,14 +9,12 @@ use std::{
 
 use super::settings::Settings;
 use crate::{
-    identity::{
-        DefaultMode, Policy, SWAPPED_KEYS, Share,
-        api_server::{ACCOUNT_DIR, ApiServer},
-    },
+    identity::api_server::{ACCOUNT_DIR, ApiServer},
     keys::Keys,
     names::{Glob, OidcProviderArn, RoleArn},
-    request::mode::Mode,
+    policy::{DefaultMode, Policy, SWAPPED_KEYS, Share},
     secret::Secret,
+    spc::mode::Mode,
 };
 
 impl Settings<'_> {

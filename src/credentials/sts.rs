@@ -8,9 +8,11 @@ use tokio::time::Instant;
 
 use super::{NoSession, Session};
 use crate::{
-    cloud::{Api, Call, Caller, Cause, Cloud, Failure, limiter::Priority, sign::percent_encode},
+    api::Api,
+    cloud::{Call, Cause, Cloud, Failure, limiter::Priority, sign::percent_encode},
     endpoint::Endpoint,
     keys::Keys,
+    login::Caller,
     names::{OidcProviderArn, RoleArn},
     secret::Secret,
 };

@@ -15,10 +15,14 @@ use crate::{
     endpoint::{Endpoints, HostTemplate, Service},
     fetch::Fetcher,
     http::{Answer, Broken, Transport},
-    identity::{ChosenBy, Identity},
-    request::{
-        Mount, NodePublishKeys, Pod, RequestedIdentity, TokenInput,
-        caller::Via,
+    identity::Identity,
+    names::{OidcProviderArn, RoleArn},
+    policy::ChosenBy,
+    request::{Mount, NodePublishKeys, Pod, TokenInput, caller::Via},
+    secret::Secret,
+    spc::{
+        RequestedIdentity, Spec,
+        context::Context,
         file::{FileMode, PathTranslation},
         mode::Mode,
         objects,
@@ -207,7 +211,7 @@ fn endpoints() -> Endpoints {
 
 fn mount() -> Mount {
     let endpoints = endpoints();
-    let context = objects::Context {
+    let context = Context {
         endpoints: &endpoints,
         region: &endpoints.region,
         translation: PathTranslation::Off,
@@ -218,12 +222,14 @@ fn mount() -> Mount {
     Mount {
         pod: Pod { namespace, name, uid: String::new(), service_account },
         via: Via::Driver,
-        identity: RequestedIdentity::Default,
-        role: None,
         token: TokenInput::Absent,
         node_publish_keys: NodePublishKeys::Absent,
-        objects: objects::parse("- objectName: a", &context).unwrap().into(),
-        refresh: None,
+        spec: Spec {
+            identity: RequestedIdentity::Default,
+            role: None,
+            refresh: None,
+            objects: objects::parse("- objectName: a", &context).unwrap().into(),
+        },
     }
 }
 

@@ -9,7 +9,9 @@ use jmespath::{
 };
 
 use super::{
-    Document, found, functions, json, path,
+    Document,
+    ast::children,
+    found, json, path,
     search::{self, Fault, Search},
     value::Value,
 };
@@ -109,7 +111,7 @@ fn walks(ast: &Ast) -> bool {
 /// That every call and literal in it has a meaning.
 fn check(text: &str, ast: &Ast) -> Result<(), String> {
     match ast {
-        Ast::Function { name, args, .. } => functions::check(name, args)?,
+        Ast::Function { name, args, .. } => search::functions::check(name, args)?,
         Ast::Literal { offset, value } if search::literal(text, *offset, value).is_none() => {
             return Err(format!(
                 "has a literal (column {}) that is not JSON, or has the same key twice",
@@ -132,29 +134,6 @@ fn reads(ast: &Ast, current: bool) -> bool {
         // For each element of another argument.
         Ast::Expref { .. } => false,
         _ => children(ast).into_iter().any(|child| reads(child, current)),
-    }
-}
-
-pub(super) fn children(ast: &Ast) -> Vec<&Ast> {
-    match ast {
-        Ast::Identity { .. }
-        | Ast::Field { .. }
-        | Ast::Index { .. }
-        | Ast::Slice { .. }
-        | Ast::Literal { .. } => Vec::new(),
-        Ast::Expref { ast: node, .. }
-        | Ast::Not { node, .. }
-        | Ast::Flatten { node, .. }
-        | Ast::ObjectValues { node, .. } => vec![node],
-        Ast::Comparison { lhs, rhs, .. }
-        | Ast::And { lhs, rhs, .. }
-        | Ast::Or { lhs, rhs, .. }
-        | Ast::Subexpr { lhs, rhs, .. }
-        | Ast::Projection { lhs, rhs, .. }
-        | Ast::Condition { predicate: lhs, then: rhs, .. } => vec![lhs, rhs],
-        Ast::MultiList { elements, .. } => elements.iter().collect(),
-        Ast::MultiHash { elements, .. } => elements.iter().map(|pair| &pair.value).collect(),
-        Ast::Function { args, .. } => args.iter().collect(),
     }
 }
 

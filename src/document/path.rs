@@ -4,7 +4,7 @@
 use jmespath::{Variable, ast::Ast};
 use serde_json::Value as Json;
 
-use super::{jmespath::children, value::Value};
+use super::{ast::children, value::Value};
 use crate::text::{accident, is_invisible};
 
 /// A longer path is not written out again: an Event has room for less than 1 KiB.

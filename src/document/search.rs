@@ -9,8 +9,10 @@ use jmespath::{
     ast::{Ast, Comparator},
 };
 
+pub(super) mod functions;
+
 use super::{
-    functions, json, number,
+    json, number,
     value::{Fields, Shared, Value},
 };
 

@@ -1,33 +1,26 @@
 //! What to do about a read that the cloud refused: it depends on who asked for what.
 
-use crate::{
-    cloud::Cause,
-    credentials::Login,
-    identity::Identity,
-    names::account,
-    request::objects::Object,
-    source::{SecretRef, Source},
-    text::quoted,
-};
+use crate::{cloud::Cause, identity::Identity, login::Login, names::account, spc::objects::Object};
 
 /// Empty where the failure says all there is to say. `alone`: no other object of the mount was
 /// denied, so that this one can be named without hiding the others.
 pub(super) fn fix(cause: Cause, object: &Object, identity: &Identity, alone: bool) -> String {
     let who = who(object, identity);
-    let source = &object.read.source;
+    let facts = object.read.source.facts();
     match cause {
         Cause::Denied => denied(object, identity, &who, alone),
         Cause::NotFound => "check its name, region and version".to_owned(),
         Cause::NoVersion => {
-            let asked =
-                version(source).map_or_else(String::new, |v| format!(": {v} was asked for"));
+            let asked = facts
+                .version_in_words()
+                .map_or_else(String::new, |v| format!(": {v} was asked for"));
             let forgiven = match object.optional {
                 true => "; optional is for one that does not exist at all",
                 false => "",
             };
             format!("check its name, region and version{asked}{forgiven}")
         }
-        Cause::Invalid => match version(source) {
+        Cause::Invalid => match facts.version_in_words() {
             Some(version) => format!("check its name and version: {version} was asked for"),
             None => "check its name".to_owned(),
         },
@@ -38,20 +31,6 @@ pub(super) fn fix(cause: Cause, object: &Object, identity: &Identity, alone: boo
             _ => format!("the session that {who} was given is not taken; the mount is tried again"),
         },
         _ => String::new(),
-    }
-}
-
-/// The version that was asked for, if it is not the one that every secret has.
-pub(super) fn version(source: &Source) -> Option<String> {
-    const CURRENT: &str = "ACSCurrent";
-    match source {
-        Source::Oos(parameter) => parameter.version.map(|number| format!("version {number}")),
-        Source::Kms(SecretRef { version_id, stage, .. }) => {
-            let id = version_id.as_ref().map(|id| format!("version id {}", quoted(id)));
-            let stage = stage.as_deref().filter(|stage| *stage != CURRENT);
-            let stage = stage.map(|stage| format!("label {}", quoted(stage)));
-            id.into_iter().chain(stage).reduce(|id, stage| format!("{id} with {stage}"))
-        }
     }
 }
 
@@ -67,8 +46,8 @@ fn denied(object: &Object, identity: &Identity, who: &str, alone: bool) -> Strin
         Some(role) => account(role.as_str()),
         None => identity.login.role().and_then(|role| account(role.as_str())),
     };
-    if let Source::Kms(SecretRef { name, .. }) = &object.read.source
-        && let (Some(theirs), Some(own)) = (account(name), own)
+    let facts = object.read.source.facts();
+    if let (Some(theirs), Some(own)) = (account(facts.name()), own)
         && theirs != own
     {
         return format!(
@@ -76,10 +55,7 @@ fn denied(object: &Object, identity: &Identity, who: &str, alone: bool) -> Strin
              crossAccountRoleArn to a role of account {theirs} that may read it"
         );
     }
-    let allow = match object.read.source {
-        Source::Kms(_) => "kms:GetSecretValue",
-        Source::Oos(_) => "oos:GetSecretParameter and kms:GetSecretValue",
-    };
+    let allow = facts.actions().join(" and ");
     let statement = statement(object, own.unwrap_or("*"), alone);
     let own = match object.read.cross_account_role {
         None => identity.own_instead(),
@@ -93,27 +69,22 @@ fn denied(object: &Object, identity: &Identity, who: &str, alone: bool) -> Strin
 fn statement(object: &Object, account: &str, alone: bool) -> String {
     /// The message has to hold more than this.
     const LONGEST: usize = 100;
-    let shown = |name: &'static str, real: &str| match alone && real.len() <= LONGEST {
-        true => real.to_owned(),
-        false => name.to_owned(),
+    let facts = object.read.source.facts();
+    let name = match alone && facts.name().len() <= LONGEST {
+        true => facts.name(),
+        false => facts.placeholder(),
     };
-    let (action, resource) = match &object.read.source {
-        Source::Kms(SecretRef { name, .. }) if name.starts_with("acs:") => {
-            ("\"kms:GetSecretValue\"", format!("\"{}\"", shown("ARN", name)))
-        }
-        Source::Kms(SecretRef { name, .. }) => {
-            let resource = object.read.resource_called(&shown("NAME", name), account);
-            ("\"kms:GetSecretValue\"", format!("\"{resource}\""))
-        }
-        Source::Oos(parameter) => {
-            let name = shown("NAME", parameter.name.trim_start_matches('/'));
-            let region = parameter.region.as_str();
-            let resource = object.read.resource_called(&name, account);
-            (
-                "[\"oos:GetSecretParameter\",\"kms:GetSecretValue\"]",
-                format!("[\"{resource}\",\"acs:kms:{region}:{account}:secret/{name}\"]"),
-            )
-        }
-    };
-    format!("{{\"Effect\":\"Allow\",\"Action\":{action},\"Resource\":{resource}}}")
+    let actions = facts.actions().iter().map(|action| (*action).to_owned()).collect();
+    let resources = object.read.resources(name, account);
+    let (actions, resources) = (one_or_list(actions), one_or_list(resources));
+    format!("{{\"Effect\":\"Allow\",\"Action\":{actions},\"Resource\":{resources}}}")
+}
+
+/// As JSON.
+fn one_or_list(texts: Vec<String>) -> String {
+    let quoted: Vec<String> = texts.into_iter().map(|text| format!("\"{text}\"")).collect();
+    match &*quoted {
+        [one] => one.clone(),
+        more => format!("[{}]", more.join(",")),
+    }
 }

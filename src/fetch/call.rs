@@ -2,7 +2,7 @@
 //! the answers.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -15,20 +15,17 @@ use tokio::time::Instant;
 
 use super::{Outcome, ReadError, Shared};
 use crate::{
-    cloud::{
-        Api, Cause, Failure, ReadOptions,
-        kms::{self},
-        limiter::Priority,
-        oos::{self, Part},
-    },
-    credentials::{KeyedLogin, Login},
+    api::Api,
+    cloud::{Cause, Failure, ReadOptions, limiter::Priority, read::Part},
     endpoint::Endpoint,
-    names::{Region, RoleArn},
-    request::objects::Read,
+    login::{KeyedLogin, Login},
+    plan,
     singleflight::Leader,
-    source::{ParameterRef, SecretRef, Source},
+    spc::{
+        read::Read,
+        source::{Batch, Source},
+    },
     sync::lock,
-    value::Value,
     value_cache::Key,
 };
 
@@ -40,71 +37,37 @@ pub(super) struct PendingRead {
     pub(super) leader: Leader<Key, Outcome>,
 }
 
-/// One call to make.
+/// One call to make: alone or, of one login and host, together.
 pub(super) enum Plan {
     One(Box<PendingRead>),
-    /// Of one login, endpoint and region.
-    Parameters(Vec<PendingRead>),
-    /// Of one login and endpoint, all of them with names of their own.
-    Secrets(Vec<PendingRead>),
+    Batch(Vec<PendingRead>),
 }
 
 impl Plan {
-    fn of(mut reads: Vec<PendingRead>, parameters: bool) -> Self {
+    fn of(mut reads: Vec<PendingRead>) -> Self {
         match (reads.len(), reads.pop()) {
             (1, Some(only)) => Plan::One(Box::new(only)),
             (_, last) => {
                 reads.extend(last);
-                if parameters { Plan::Parameters(reads) } else { Plan::Secrets(reads) }
+                Plan::Batch(reads)
             }
         }
     }
 }
 
-/// Parameters go out in tens, except those of a chosen version, which that operation cannot give;
-/// secrets in twenties, if the operator wants it. Neither where it was refused a short while ago.
+/// Nothing goes out together where that was refused a short while ago.
 pub(super) fn plans(reads: Vec<PendingRead>, batching: &Batching) -> Vec<Plan> {
-    type Group = (Endpoint, Option<Region>, Option<RoleArn>);
-    let mut plans = Vec::new();
-    let mut groups: HashMap<Group, (Vec<PendingRead>, HashSet<String>)> = HashMap::new();
-    for pending in reads {
-        let Read { endpoint, source, cross_account_role, .. } = &*pending.read;
-        let (region, name) = match source {
-            Source::Oos(ParameterRef { region, name, version: None })
-                if batching.may(&pending.login, endpoint) =>
-            {
-                (Some(region), name)
-            }
-            // An ARN is answered under a name that may be another's.
-            Source::Kms(SecretRef { name, .. })
-                if batching.kms
-                    && !name.starts_with("acs:")
-                    && batching.may(&pending.login, endpoint) =>
-            {
-                (None, name)
-            }
-            _ => {
-                plans.push(Plan::One(Box::new(pending)));
-                continue;
-            }
-        };
-        let group = (endpoint.clone(), region.cloned(), cross_account_role.clone());
-        let (reads, names) = groups.entry(group).or_default();
-        if names.insert(name.clone()) {
-            reads.push(pending);
-        } else {
-            plans.push(Plan::One(Box::new(pending)));
-        }
-    }
-    for ((_, region, _), (mut reads, _)) in groups {
-        let most = if region.is_some() { oos::BATCH } else { kms::BATCH };
-        while !reads.is_empty() {
-            let rest = reads.split_off(most.min(reads.len()));
-            let chunk = std::mem::replace(&mut reads, rest);
-            plans.push(Plan::of(chunk, region.is_some()));
-        }
-    }
-    plans
+    let asked: Vec<&Read> = reads.iter().map(|pending| &*pending.read).collect();
+    let may = |at: usize, batch: &Batch<'_>| {
+        let pending = reads.get(at);
+        pending
+            .is_some_and(|pending| batching.may(batch.api, &pending.login, &pending.read.endpoint))
+    };
+    let calls = plan::calls(&asked, may);
+    let mut reads: Vec<Option<PendingRead>> = reads.into_iter().map(Some).collect();
+    let taken = |at: &usize| reads.get_mut(*at).and_then(Option::take);
+    let mut of = taken;
+    calls.iter().map(|call| Plan::of(call.reads.iter().filter_map(&mut of).collect())).collect()
 }
 
 /// Batching: which logins may read several objects with one call. The first answer to each identity at each
@@ -124,7 +87,10 @@ impl Batching {
         Self { kms, refused: Mutex::default() }
     }
 
-    fn may(&self, login: &Login, endpoint: &Endpoint) -> bool {
+    fn may(&self, api: Api, login: &Login, endpoint: &Endpoint) -> bool {
+        if api == Api::BatchGetSecretValue && !self.kms {
+            return false;
+        }
         let refused = lock(&self.refused);
         let at = refused.get(&(login.who(), endpoint.host().to_owned()));
         at.is_none_or(|at| at.elapsed() >= Self::REMEMBERED)
@@ -138,14 +104,6 @@ impl Batching {
             refused.clear();
         }
         refused.insert((login.who(), endpoint.host().to_owned()), Instant::now());
-    }
-}
-
-/// The operation that reads it alone.
-pub(super) fn api(read: &Read) -> Api {
-    match read.source {
-        Source::Kms(_) => Api::GetSecretValue,
-        Source::Oos(_) => Api::GetSecretParameter,
     }
 }
 
@@ -170,13 +128,6 @@ pub(super) struct Caller {
 /// When the cloud was asked last: a value is as old as the question, and not as the wish.
 type Asked = Mutex<Instant>;
 
-enum Ask<'a> {
-    Secret(&'a SecretRef),
-    Secrets(&'a [&'a SecretRef]),
-    Parameter(&'a ParameterRef),
-    Parameters(&'a Region, &'a [&'a str]),
-}
-
 impl Caller {
     pub(super) async fn run(self, plan: Plan) {
         self.carry_out(plan).await;
@@ -185,28 +136,23 @@ impl Caller {
     /// Boxed because a batch may become smaller ones.
     fn carry_out(&self, plan: Plan) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            let (reads, parameters) = match plan {
+            let plans = match plan {
                 Plan::One(pending) => return self.one(pending).await,
-                Plan::Parameters(reads) => (reads, true),
-                Plan::Secrets(reads) => (reads, false),
+                Plan::Batch(reads) => self.batch(reads).await,
             };
-            let plans = self.batch(reads, parameters).await;
             join_all(plans.into_iter().map(|plan| self.carry_out(plan))).await;
         })
     }
 
     async fn one(&self, pending: Box<PendingRead>) {
         let asked = Asked::new(Instant::now());
-        let ask = match &pending.read.source {
-            Source::Kms(secret) => Ask::Secret(secret),
-            Source::Oos(parameter) => Ask::Parameter(parameter),
-        };
         let reads = std::slice::from_ref(&*pending);
-        let outcome = match self.signed(&pending, reads, &ask, &asked).await {
+        let outcome = match self.signed(&pending, reads, &asked).await {
             Ok(mut parts) => match parts.pop() {
                 Some(Part::Value(value)) => Ok(Arc::new(value)),
                 _ => {
-                    let (api, endpoint) = (api(&pending.read), &pending.read.endpoint);
+                    let (api, endpoint) =
+                        (pending.read.source.facts().api(), &pending.read.endpoint);
                     Err(Failure::new(api, endpoint, Cause::Garbled).into())
                 }
             },
@@ -217,26 +163,13 @@ impl Caller {
 
     /// One call for all of them, as far as it has them. Gives back what is better asked for in other
     /// calls, so that each object gets its own answer.
-    async fn batch(&self, reads: Vec<PendingRead>, parameters: bool) -> Vec<Plan> {
+    async fn batch(&self, reads: Vec<PendingRead>) -> Vec<Plan> {
         let asked = Asked::new(Instant::now());
         let one_by_one = |reads: Vec<PendingRead>| {
             reads.into_iter().map(|pending| Plan::One(Box::new(pending))).collect()
         };
-        let outcome = match reads.first() {
-            None => return Vec::new(),
-            Some(first) if parameters => {
-                let of: Vec<&ParameterRef> = reads.iter().filter_map(parameter).collect();
-                let Some(region) = of.first().map(|parameter| &parameter.region) else {
-                    return one_by_one(reads);
-                };
-                let names: Vec<&str> = of.iter().map(|parameter| &*parameter.name).collect();
-                self.signed(first, &reads, &Ask::Parameters(region, &names), &asked).await
-            }
-            Some(first) => {
-                let secrets: Vec<&SecretRef> = reads.iter().filter_map(secret).collect();
-                self.signed(first, &reads, &Ask::Secrets(&secrets), &asked).await
-            }
-        };
+        let Some(first) = reads.first() else { return Vec::new() };
+        let outcome = self.signed(first, &reads, &asked).await;
         let failed = match outcome {
             Ok(parts) => {
                 let mut singly = Vec::new();
@@ -257,9 +190,7 @@ impl Caller {
             Err(failed) => failed,
         };
         match &failed {
-            ReadError::Failed(Failure { cause, .. }) if cause.is_too_large() => {
-                halves(reads, parameters)
-            }
+            ReadError::Failed(Failure { cause, .. }) if cause.is_too_large() => halves(reads),
             ReadError::Failed(Failure { cause, .. }) if cause.is_of_a_batch() => {
                 // Policies made for the official provider allow only the single read, and one name
                 // that is not allowed fails the whole batch.
@@ -283,7 +214,6 @@ impl Caller {
         &self,
         first: &PendingRead,
         reads: &[PendingRead],
-        ask: &Ask<'_>,
         asked: &Asked,
     ) -> Result<Vec<Part>, ReadError> {
         let sessions = &self.shared.sessions;
@@ -309,7 +239,7 @@ impl Caller {
                 on_error: &on_error,
                 sent: &|| *lock(asked) = Instant::now(),
             };
-            match self.ask(ask, &options).await {
+            match self.ask(reads, &options).await {
                 Err(failure) if again && failure.cause == Cause::SessionRefused => {
                     again = false;
                     sessions.refused(&first.login, &credentials);
@@ -329,23 +259,18 @@ impl Caller {
         }
     }
 
-    async fn ask(&self, ask: &Ask<'_>, options: &ReadOptions<'_>) -> Result<Vec<Part>, Failure> {
+    async fn ask(
+        &self,
+        reads: &[PendingRead],
+        options: &ReadOptions<'_>,
+    ) -> Result<Vec<Part>, Failure> {
         let cloud = &self.shared.cloud;
-        let one = |value| vec![Part::Value(value)];
-        match ask {
-            Ask::Secret(secret) => cloud.get_secret_value(options, secret).await.map(one),
-            Ask::Parameter(parameter) => {
-                cloud.get_secret_parameter(options, parameter).await.map(one)
-            }
-            Ask::Secrets(secrets) => {
-                let values = cloud.batch_get_secret_value(options, secrets).await?;
-                let part = |value: Option<Value>| value.map_or(Part::Absent, Part::Value);
-                Ok(values.into_iter().map(part).collect())
-            }
-            Ask::Parameters(region, names) => {
-                cloud.get_secret_parameters(options, region, names).await
-            }
+        if let [only] = reads {
+            let value = cloud.read_one(options, &only.read.source).await;
+            return value.map(|value| vec![Part::Value(value)]);
         }
+        let sources: Vec<&Source> = reads.iter().map(|pending| &pending.read.source).collect();
+        cloud.read_batch(options, &sources).await
     }
 
     fn complete(&self, pending: PendingRead, outcome: Outcome, asked: Instant) {
@@ -363,23 +288,9 @@ impl Caller {
 }
 
 /// Two calls in place of one.
-fn halves(mut reads: Vec<PendingRead>, parameters: bool) -> Vec<Plan> {
+fn halves(mut reads: Vec<PendingRead>) -> Vec<Plan> {
     let rest = reads.split_off(reads.len() / 2);
-    vec![Plan::of(reads, parameters), Plan::of(rest, parameters)]
-}
-
-fn parameter(pending: &PendingRead) -> Option<&ParameterRef> {
-    match &pending.read.source {
-        Source::Oos(parameter) => Some(parameter),
-        Source::Kms(_) => None,
-    }
-}
-
-fn secret(pending: &PendingRead) -> Option<&SecretRef> {
-    match &pending.read.source {
-        Source::Kms(secret) => Some(secret),
-        Source::Oos(_) => None,
-    }
+    vec![Plan::of(reads), Plan::of(rest)]
 }
 
 #[cfg(test)]
@@ -394,12 +305,13 @@ mod tests {
         let (batching, endpoints) = (Batching::new(true), Endpoints::of_hangzhou());
         let kms = endpoints.of(Service::Kms, &endpoints.region);
         let oos = endpoints.of(Service::Oos, &endpoints.region);
+        let (of_kms, of_oos) = (Api::BatchGetSecretValue, Api::GetSecretParameters);
         let login = Login::EcsRole;
         batching.refused(&login, &kms);
-        assert!(!batching.may(&login, &kms) && batching.may(&login, &oos));
+        assert!(!batching.may(of_kms, &login, &kms) && batching.may(of_oos, &login, &oos));
         advance(Batching::REMEMBERED - Duration::from_secs(1)).await;
-        assert!(!batching.may(&login, &kms));
+        assert!(!batching.may(of_kms, &login, &kms));
         advance(Duration::from_secs(1)).await;
-        assert!(batching.may(&login, &kms));
+        assert!(batching.may(of_kms, &login, &kms));
     }
 }

@@ -7,12 +7,12 @@ use std::{
 
 use tokio::time::{Instant, sleep};
 
-use super::{Fetcher, Origin, ReadOutcome, Reads, call};
+use super::{Fetcher, Origin, ReadOutcome, Reads};
 use crate::{
     cloud::{Cause, Failure},
-    credentials::KeyedLogin,
     identity::Identity,
-    request::objects::Object,
+    login::KeyedLogin,
+    spc::objects::Object,
     value::Fetched,
     value_cache::{Key, Stale},
 };
@@ -34,7 +34,7 @@ impl Fetcher {
         let pairs = reads.objects.iter().zip(&reads.logins);
         !sessions.hold(own) && sessions.is_throttled(own)
             || pairs.into_iter().any(|(object, login)| {
-                let service = call::api(&object.read).service();
+                let service = object.read.source.facts().api().service();
                 cloud.is_throttling(service, &object.read.endpoint, &login.caller())
             })
     }
@@ -47,7 +47,7 @@ impl Fetcher {
         proved: bool,
     ) -> Option<Vec<ReadOutcome>> {
         let throttled = |object: &Object| {
-            let (api, endpoint) = (call::api(&object.read), &object.read.endpoint);
+            let (api, endpoint) = (object.read.source.facts().api(), &object.read.endpoint);
             let error = Failure::new(api, endpoint, Cause::Throttled).error(&object.label, "");
             ReadOutcome { throttled: true, ..ReadOutcome::failed(identity.named_in(error), false) }
         };

@@ -1,8 +1,18 @@
+use std::{path::PathBuf, sync::Arc};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
 use super::*;
 use crate::{
     endpoint::Endpoints,
-    request::{
-        PodToken,
+    keys::Keys,
+    names::{Glob, OidcProviderArn},
+    policy::DefaultMode,
+    request::{NodePublishKeys, Pod, PodToken, TokenInput, caller::Via},
+    secret::Secret,
+    spc::{
+        RequestedIdentity, Spec,
+        context::Context,
         file::{FileMode, PathTranslation},
         objects,
     },
@@ -72,7 +82,7 @@ fn token(jwt: &str, expires: Option<jiff::Timestamp>) -> TokenInput {
 /// Of the pod shop/web-1, which has a token and a role; `fields` are beside the object's name.
 fn mount(identity: RequestedIdentity, fields: &str) -> Mount {
     let endpoints = Endpoints::of_hangzhou();
-    let context = objects::Context {
+    let context = Context {
         endpoints: &endpoints,
         region: &endpoints.region,
         translation: PathTranslation::Off,
@@ -81,12 +91,16 @@ fn mount(identity: RequestedIdentity, fields: &str) -> Mount {
     Mount {
         pod: pod("shop", "web", "web-1"),
         via: Via::Driver,
-        identity,
-        role: (identity == RequestedIdentity::Mode(Mode::Pod)).then(|| role(ROLE)),
         token: token(&token_of("shop", "web"), None),
         node_publish_keys: NodePublishKeys::Keys(keys("published")),
-        objects: objects::parse(&format!("- {{objectName: a{fields}}}"), &context).unwrap().into(),
-        refresh: None,
+        spec: Spec {
+            identity,
+            role: (identity == RequestedIdentity::Mode(Mode::Pod)).then(|| role(ROLE)),
+            refresh: None,
+            objects: objects::parse(&format!("- {{objectName: a{fields}}}"), &context)
+                .unwrap()
+                .into(),
+        },
     }
 }
 
@@ -108,8 +122,14 @@ fn policy() -> Policy {
 }
 
 async fn chosen(mount: &Mount, policy: &Policy) -> Result<Identity, Error> {
-    let chosen = choose(mount, policy, &ServiceAccounts::new(None)).await;
+    let chosen = resolve(mount, policy, &ServiceAccounts::new(None)).await;
     chosen.map_err(|errors| errors.iter().next().unwrap().clone())
+}
+
+fn decided(mount: &Mount, policy: &Policy) -> Result<Mode, Error> {
+    let decision = policy.decide(&mount.spec, &mount.node_publish_keys);
+    let first = |errors: Errors| errors.iter().next().unwrap().clone();
+    decision.map(|decision| decision.mode).map_err(first)
 }
 
 async fn refused(mount: &Mount, policy: &Policy) -> (ErrorKind, String) {
@@ -221,7 +241,8 @@ async fn only_what_the_operator_allows_is_used() {
 #[tokio::test]
 async fn a_role_of_the_mount_is_for_the_pod_s_own_identity() {
     for mode in Mode::ALL {
-        let mount = Mount { role: Some(role(ROLE)), ..mount(RequestedIdentity::Mode(mode), "") };
+        let mut mount = mount(RequestedIdentity::Mode(mode), "");
+        mount.spec.role = Some(role(ROLE));
         match mode {
             Mode::Pod => assert!(chosen(&mount, &policy()).await.is_ok()),
             mode => {
@@ -266,8 +287,9 @@ async fn an_identity_that_pods_share_is_led_on_only_where_the_operator_agreed() 
 #[tokio::test]
 async fn nothing_said_means_the_default_and_auto_the_first_that_is_set_up() {
     let mode = async |wish: RequestedIdentity, policy: &Policy| {
-        let mount = Mount { role: None, ..mount(wish, "") };
-        self::mode(&mount, policy).map_err(|error| error.to_string())
+        let mut mount = mount(wish, "");
+        mount.spec.role = None;
+        decided(&mount, policy).map_err(|error| error.to_string())
     };
     for default in Mode::ALL {
         let policy = Policy { default: DefaultMode::Mode(default), ..policy() };
@@ -291,11 +313,12 @@ async fn nothing_said_means_the_default_and_auto_the_first_that_is_set_up() {
         keys: keys_set.then(|| keys("operator")),
         ..policy()
     };
-    let mount = Mount { role: None, ..mount(RequestedIdentity::NotPod, "") };
-    let bare = || Mount {
-        node_publish_keys: NodePublishKeys::Absent,
-        role: None,
-        ..self::mount(RequestedIdentity::Default, "")
+    let mut mount = mount(RequestedIdentity::NotPod, "");
+    mount.spec.role = None;
+    let bare = || {
+        let mut bare = self::mount(RequestedIdentity::Default, "");
+        bare.spec.role = None;
+        Mount { node_publish_keys: NodePublishKeys::Absent, ..bare }
     };
     let (secret, without) = (Mode::NodePublishSecret, Mode::AccessKey);
     for (policy, expected) in [
@@ -308,11 +331,11 @@ async fn nothing_said_means_the_default_and_auto_the_first_that_is_set_up() {
         (auto(false, false, false, true), (secret, without)),
         (auto(false, false, false, false), (secret, Mode::EcsRole)),
     ] {
-        let found = (self::mode(&mount, &policy).unwrap(), self::mode(&bare(), &policy).unwrap());
+        let found = (decided(&mount, &policy).unwrap(), decided(&bare(), &policy).unwrap());
         assert_eq!(found, expected, "{policy:?}");
     }
     let nothing = Policy { ecs_metadata: false, ..auto(false, false, false, false) };
-    let told = self::mode(&bare(), &nothing).unwrap_err();
+    let told = decided(&bare(), &nothing).unwrap_err();
     assert_eq!((told.kind, &*told.what), (ErrorKind::Unusable, "no identity is configured here"));
 }
 
@@ -398,7 +421,8 @@ async fn what_would_mend_the_trust_is_said_where_nothing_else_is() {
 #[tokio::test]
 async fn identity_says_by_whom_it_was_chosen_and_how_a_pod_can_have_its_own() {
     let identity = async |wish: RequestedIdentity, policy: &Policy| {
-        let mount = Mount { role: None, ..mount(wish, "") };
+        let mut mount = mount(wish, "");
+        mount.spec.role = None;
         chosen(&mount, policy).await.unwrap()
     };
     let keys = || Policy { default: DefaultMode::Mode(Mode::AccessKey), ..policy() };

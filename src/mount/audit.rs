@@ -8,17 +8,16 @@ use tokio::time::Instant;
 use super::code_name;
 use crate::{
     audit::{self, Asked, Audit, Event, Record},
-    credentials::Login,
     error::{Error, ErrorKind, Errors},
     fetch::{Origin, ReadOutcome},
     identity::Identity,
+    login::Login,
     names::{RoleArn, account},
     request::{
-        Mount, Pod, RequestedIdentity,
+        Mount, Pod,
         caller::{Caller, Via},
-        objects::Object,
     },
-    source::Source,
+    spc::{RequestedIdentity, objects::Object},
 };
 
 #[derive(Debug)]
@@ -46,11 +45,7 @@ impl<'a> MountAudit<'a> {
     }
 
     pub(super) fn requested(&mut self, requested: RequestedIdentity) {
-        self.asked.identity_requested = match requested {
-            RequestedIdentity::Default => "",
-            RequestedIdentity::Mode(mode) => mode.name(),
-            RequestedIdentity::NotPod => "not-pod",
-        };
+        self.asked.identity_requested = requested.name();
     }
 
     pub(super) fn identity(&mut self, identity: &Identity) {
@@ -65,7 +60,7 @@ impl<'a> MountAudit<'a> {
         }
         let own = Arc::new(self.asked.clone().clean());
         let mut assumed: HashMap<&RoleArn, Arc<Asked>> = HashMap::new();
-        let ends = mount.objects.iter().zip(ends);
+        let ends = mount.spec.objects.iter().zip(ends);
         let records = ends.map(|(object, end)| {
             let asked = object.read.cross_account_role.as_ref().map(|role| {
                 let assumed = assumed.entry(role).or_insert_with(|| {
@@ -125,14 +120,7 @@ impl<'a> MountAudit<'a> {
 }
 
 fn read(object: &Object, end: &ReadOutcome, asked: Arc<Asked>) -> Record {
-    let (name, object_type, version) = match &object.read.source {
-        Source::Kms(secret) => {
-            (&secret.name, "kms", secret.version_id.clone().or_else(|| secret.stage.clone()))
-        }
-        Source::Oos(parameter) => {
-            (&parameter.name, "oos", parameter.version.map(|version| version.to_string()))
-        }
-    };
+    let facts = object.read.source.facts();
     let outcome = match end {
         ReadOutcome { value: Some(_), .. } => "OK",
         ReadOutcome { missing: true, .. } if object.optional => "MISSING",
@@ -145,10 +133,10 @@ fn read(object: &Object, end: &ReadOutcome, asked: Arc<Asked>) -> Record {
     let mut record = Record {
         event: Event::Read,
         time: Timestamp::now(),
-        object: name.clone(),
-        object_type,
+        object: facts.name().to_owned(),
+        object_type: facts.object_type(),
         resource: object.read.resource(account(&asked.role).unwrap_or("*")),
-        version: version.unwrap_or_default(),
+        version: facts.version().unwrap_or_default(),
         endpoint: endpoint.to_owned(),
         source: end.origin.name(),
         outcome,

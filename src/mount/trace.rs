@@ -12,10 +12,8 @@ use crate::{
     fetch::{Origin, ReadOutcome},
     identity::Identity,
     pb,
-    request::{
-        caller::{Caller, Via},
-        objects::Object,
-    },
+    request::caller::{Caller, Via},
+    spc::objects::Object,
     telemetry::Metrics,
 };
 

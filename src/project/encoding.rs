@@ -3,7 +3,7 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 
-use crate::{request::objects::Encoding, secret::Secret};
+use crate::{secret::Secret, spc::objects::Encoding};
 
 pub(super) fn decode(
     encoding: Encoding,

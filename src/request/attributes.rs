@@ -6,7 +6,11 @@ use std::{collections::BTreeMap, fmt};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use zeroize::Zeroize;
 
-use crate::{error::Error, secret::Secret};
+use crate::{
+    error::Error,
+    secret::Secret,
+    spc::parameters::{Names, Parameters},
+};
 
 /// The driver's and Kubernetes' own keys.
 pub(super) const CLASS: &str = "secretProviderClass";
@@ -17,62 +21,22 @@ pub(super) const POD_UID: &str = "csi.storage.k8s.io/pod.uid";
 pub(super) const SERVICE_ACCOUNT: &str = "csi.storage.k8s.io/serviceAccount.name";
 const SENT: [&str; 6] = [CLASS, TOKENS, POD_NAMESPACE, POD_NAME, POD_UID, SERVICE_ACCOUNT];
 
-pub(super) const PARAMETERS: [&str; 7] = [
-    "identity",
-    "objects",
-    "pathTranslation",
-    "refreshInterval",
-    "region",
-    "roleArn",
-    "usePodServiceAccountToken",
-];
-
-/// Some names of many.
-#[derive(Debug, Default)]
-pub(super) struct Names {
-    pub(super) first: Vec<String>,
-    /// Beyond these.
-    pub(super) more: usize,
-}
-
-impl Names {
-    /// An error shows fewer, and fewer characters of each.
-    const MAX_KEPT: usize = 10;
-    const MAX_CHARS: usize = 100;
-
-    fn add(&mut self, name: &str) {
-        if self.first.len() < Self::MAX_KEPT {
-            self.first.push(name.chars().take(Self::MAX_CHARS).collect());
-        } else {
-            self.more += 1;
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.first.is_empty()
-    }
-}
-
 /// What of the volume's attributes is read here.
 #[derive(Debug, Default)]
 pub(super) struct Attributes {
-    values: BTreeMap<&'static str, Secret<String>>,
-    /// Kubernetes' own keys have a slash; what else is not ours is a mistake that would go unnoticed.
-    pub(super) unknown: Names,
+    /// Of the driver and of Kubernetes.
+    sent: BTreeMap<&'static str, Secret<String>>,
+    /// All others.
+    pub(super) parameters: Parameters,
 }
 
 impl Attributes {
     pub(super) fn read(text: &mut String) -> Result<Self, Error> {
         let mut all = Self::default();
         each("attributes", text, |name, value| {
-            let ours = PARAMETERS.into_iter().chain(SENT).find(|ours| *ours == name);
-            // Classes copied from the official provider's tests carry `env_auth_mode`, which
-            // nothing ever read.
-            let foreign = name.contains('/') || matches!(&*name, "providerName" | "env_auth_mode");
-            match ours {
-                Some(ours) => drop(all.values.insert(ours, value)),
-                None if foreign => {}
-                None => all.unknown.add(&name),
+            match SENT.into_iter().find(|sent| *sent == name) {
+                Some(sent) => drop(all.sent.insert(sent, value)),
+                None => all.parameters.insert(&name, value),
             }
         })?;
         Ok(all)
@@ -80,7 +44,7 @@ impl Attributes {
 
     /// `None` also where it is empty.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.values.get(name).map(|value| value.expose().as_str()).filter(|value| !value.is_empty())
+        self.sent.get(name).map(|value| value.expose().as_str()).filter(|value| !value.is_empty())
     }
 }
 
@@ -192,10 +156,10 @@ mod tests {
         let mut text = format!("{{{unknown}\"other.io/x\":\"v\",\"region\":\"cn-beijing\"}}");
         let attributes = Attributes::read(&mut text).unwrap();
         assert_eq!(text, "", "wiped");
-        assert_eq!(attributes.get("region"), Some("cn-beijing"));
-        assert_eq!(attributes.get("other.io/x"), None);
-        let Names { first, more } = attributes.unknown;
-        assert_eq!((first.len(), more), (10, 149_990));
+        assert_eq!(attributes.parameters.get("region"), Some("cn-beijing"));
+        assert_eq!(attributes.parameters.get("other.io/x"), None);
+        let Names { first, more } = attributes.parameters.unknown();
+        assert_eq!((first.len(), *more), (10, 149_990));
         assert!(first.iter().all(|name| name.len() <= 100));
     }
 

@@ -6,9 +6,9 @@ use serde::Deserialize;
 
 use super::{
     NodePublishKeys, PodToken, STS_AUDIENCE, TokenInput,
-    attributes::{Attributes, Names, Secrets, TOKENS},
+    attributes::{Attributes, Secrets, TOKENS},
 };
-use crate::{error::Error, keys::Keys, secret::Secret, text::quoted};
+use crate::{error::Error, keys::Keys, secret::Secret, spc::parameters::Names, text::quoted};
 
 #[derive(Deserialize)]
 struct RawToken {

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use granit_parser::{Event, Marker, Options, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
+use granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
-use super::{Entry, Malformed, Node, Position, Scalar, Value, reason, strict::Strict};
+use super::{Entry, Malformed, Node, Position, Scalar, Value, position, reason, strict::Strict};
 
 /// Deep enough for any document that a person wrote.
 pub(super) const MAX_DEPTH: usize = 32;
@@ -268,9 +268,4 @@ fn tagged(span: &Span) -> Malformed {
     let at = position(span.tag_start.as_ref().unwrap_or(&span.start));
     let reason = "a YAML tag that is not accepted (a value that starts with ! needs quotes)";
     Malformed { reason, at }
-}
-
-pub(super) fn position(marker: &Marker) -> Position {
-    let number = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-    Position { line: number(marker.line()), column: number(marker.col() + 1) }
 }

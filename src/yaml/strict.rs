@@ -3,7 +3,7 @@
 
 use granit_parser::{Event, ScalarStyle, Span};
 
-use super::{Malformed, Position, compose::position};
+use super::{Malformed, Position, position};
 
 const MARKS: &str = "not certain as YAML: a mark that JSON does not have (a value with # or & * ! ? - \
                      at its start needs double quotes)";

@@ -20,15 +20,16 @@ use hyper::{
 };
 use libfuzzer_sys::{Corpus, fuzz_target};
 use provider::{
-    cloud::{Caller, Cloud, Failure, ReadOptions, limiter::Priority, oos::Part, trust::Clients},
-    credentials::{KeyedLogin, Login, Sessions, metadata::Metadata},
+    cloud::{Cloud, Failure, ReadOptions, limiter::Priority, read::Part, trust::Clients},
+    credentials::{Sessions, metadata::Metadata},
     endpoint::{Endpoints, Service},
     error::{ErrorKind, Errors},
     http::{Answer, Broken, Transport},
-    identity::Share,
     keys::Keys,
+    login::{Caller, KeyedLogin, Login},
+    policy::Share,
     secret::Secret,
-    source::{ParameterRef, SecretRef},
+    spc::source::{kms::SecretRef, oos::ParameterRef},
     telemetry::Metrics,
     text::identifier,
     value::Value as SecretValue,

@@ -17,12 +17,13 @@ use provider::{
     endpoint::Service,
     error::{ErrorKind, Errors},
     project::{Projection, project},
-    request::{
-        file::{FileMode, RelPath},
-        objects::{Encoding, Extract, Object, Read},
-    },
     secret::Secret,
-    source::{SecretRef, Source},
+    spc::{
+        file::{FileMode, RelPath},
+        objects::{Encoding, Extract, Object},
+        read::Read,
+        source::{Source, kms::SecretRef},
+    },
     value::{Fetched, Value},
 };
 

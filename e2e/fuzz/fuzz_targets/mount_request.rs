@@ -14,7 +14,8 @@ use prost::Message;
 use provider::{
     error::ErrorKind,
     pb::MountRequest,
-    request::{self, NodePublishKeys, TokenInput, caller::Caller, object_cache::ObjectCache},
+    request::{self, NodePublishKeys, TokenInput, caller::Caller},
+    spc::object_cache::ObjectCache,
     text::is_invisible,
 };
 
@@ -42,7 +43,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     match parsed {
         Err(errors) => check_errors(&errors, &[ErrorKind::Invalid]),
         Ok(mount) => {
-            check_objects(&mount.objects, &endpoints);
+            check_objects(&mount.spec.objects, &endpoints);
             let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b);
             let pod = &mount.pod;
             for name in [&pod.namespace, &pod.name, &pod.service_account] {
@@ -54,7 +55,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
             if let NodePublishKeys::Keys(keys) = &mount.node_publish_keys {
                 assert_eq!(keys.id.trim(), keys.id);
             }
-            assert!(mount.refresh.is_none_or(|interval| interval.as_secs() <= 86_400));
+            assert!(mount.spec.refresh.is_none_or(|interval| interval.as_secs() <= 86_400));
             assert!(!format!("{mount:?}").contains(CANARY));
         }
     }

@@ -9,9 +9,10 @@ use fuzz::{check_errors, check_objects, choices, endpoints};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use provider::{
     error::ErrorKind,
-    request::{
+    spc::{
+        context::Context,
         file::{FileMode, PathTranslation},
-        objects::{Context, parse},
+        objects::parse,
     },
     yaml::Node,
 };

@@ -20,7 +20,7 @@ use hyper::{HeaderMap, Request, Uri, header::AUTHORIZATION};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use provider::{
     cloud::{
-        Caller, Cause, Cloud, Failure, ReadOptions,
+        Cause, Cloud, Failure, ReadOptions,
         limiter::Priority,
         sign::{Unsigned, authorization, canonical_query, sha256_hex},
         trust::Clients,
@@ -29,8 +29,9 @@ use provider::{
     error::{ErrorKind, Errors},
     http::{Answer, Broken, Transport},
     keys::Keys,
+    login::Caller,
     secret::Secret,
-    source::SecretRef,
+    spc::source::kms::SecretRef,
     telemetry::Metrics,
 };
 use tokio::time::Instant;

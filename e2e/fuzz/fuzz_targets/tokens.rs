@@ -9,11 +9,13 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use fuzz::{CANARY, HERE, check_errors, choices, endpoints, policy};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use provider::{
-    credentials::Login,
     error::ErrorKind,
-    identity::{Share, choose, kubernetes::ServiceAccounts},
+    identity::{kubernetes::ServiceAccounts, resolve},
+    login::Login,
     pb::MountRequest,
-    request::{self, object_cache::ObjectCache},
+    policy::Share,
+    request,
+    spc::object_cache::ObjectCache,
 };
 use serde_json::{Value, json};
 
@@ -59,7 +61,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         }
     };
     let (policy, service_accounts) = (policy(share), ServiceAccounts::new(None));
-    match futures::executor::block_on(choose(&mount, &policy, &service_accounts)) {
+    match futures::executor::block_on(resolve(&mount, &policy, &service_accounts)) {
         Err(errors) => check_errors(&errors, &[ErrorKind::Unauthenticated]),
         Ok(identity) => {
             let Login::Oidc { token, subject: of, shared, name, .. } = &*identity.login else {

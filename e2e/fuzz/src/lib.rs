@@ -5,14 +5,14 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use provider::{
     endpoint::Endpoints,
     error::{ErrorKind, Errors},
-    identity::{DefaultMode, Policy, Share},
     keys::Keys,
     names::{Glob, OidcProviderArn, Region, RoleArn},
-    request::{
+    policy::{DefaultMode, Policy, Share},
+    secret::Secret,
+    spc::{
         mode::Mode,
         objects::{MAX_OBJECTS, Object},
     },
-    secret::Secret,
     text::is_invisible,
 };
 use tonic::Code;

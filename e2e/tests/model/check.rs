@@ -8,7 +8,7 @@ use std::{
 use provider::{
     error::{ErrorKind, Errors},
     fetch::{Origin, ReadOutcome, require_all},
-    identity::choose,
+    identity::resolve,
     project::{OutFile, project},
     request::{self, Mount},
 };
@@ -31,14 +31,14 @@ pub async fn mount(world: Arc<World>, mut plan: Plan, limit: Duration) -> Result
     let asked = std::mem::take(&mut plan.request);
     let mount = request::parse(asked, &world.endpoints, &world.known, &mut Default::default())
         .map_err(told)?;
-    let chosen = choose(&mount, &world.policy, &world.service_accounts).await;
+    let chosen = resolve(&mount, &world.policy, &world.service_accounts).await;
     let identity = match (chosen, plan.stolen) {
         (Ok(identity), false) => identity,
         (Err(_), true) => return Ok(()),
         (Ok(_), true) => return Err("another ServiceAccount's token did".to_owned()),
         (Err(errors), false) => return Err(told(errors)),
     };
-    let interval = world.freshness.of(mount.refresh);
+    let interval = world.freshness.of(mount.spec.refresh);
     let check = Check::new(&world, &plan, begun, interval);
     let fetched = world.fetcher.fetch(&identity, &mount, interval, begun + limit).await;
     if begun.elapsed() > limit + Duration::from_millis(100) {
@@ -70,13 +70,13 @@ pub async fn mount(world: Arc<World>, mut plan: Plan, limit: Duration) -> Result
             check.refused(file, begun);
         }
     }
-    match require_all(&mount.objects, &ends) {
+    match require_all(&mount.spec.objects, &ends) {
         Ok(values) => {
             let memory = ends.iter().all(|end| end.origin == Origin::Memory);
             world.tally.from_memory.fetch_add(memory.into(), Relaxed);
             let grace = ends.iter().any(is_stale);
             world.tally.from_grace.fetch_add(grace.into(), Relaxed);
-            let projected = project(&mount.objects, &values).map_err(told)?;
+            let projected = project(&mount.spec.objects, &values).map_err(told)?;
             check.files(&mount, &projected.files, &ends)
         }
         Err(errors) => check.message(&errors),

@@ -6,12 +6,12 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use fastrand::Rng;
 use provider::{
     endpoint::Endpoints,
-    identity::{DefaultMode, Policy, Share},
     keys::Keys,
     names::{Glob, OidcProviderArn, Region, RoleArn},
     pb,
-    request::mode::Mode,
+    policy::{DefaultMode, Policy, Share},
     secret::Secret,
+    spc::mode::Mode,
 };
 use serde_json::{Value, json};
 

@@ -11,7 +11,7 @@ use super::{
     queue::{Among, Queue, Waiter},
     rate::Rate,
 };
-use crate::{cloud::Caller, digest::Digest};
+use crate::{digest::Digest, login::Caller};
 
 /// Logins whose rates are remembered. Beyond them, idle ones are forgotten; accounts the same.
 const MOST: usize = 1024;

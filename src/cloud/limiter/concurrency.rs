@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::cloud::Api;
+use crate::api::Api;
 
 /// A success is quick up to this many times the quickest of late, and this much more.
 const QUICK_TIMES: u32 = 3;

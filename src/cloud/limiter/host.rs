@@ -13,10 +13,7 @@ use super::{
     queue::{Among, Queue, Waiter},
     rate::Rate,
 };
-use crate::{
-    cloud::{Caller, Failure},
-    digest::Digest,
-};
+use crate::{cloud::Failure, digest::Digest, login::Caller};
 
 /// Calls at once to a host that a pod names and that never answered.
 const UNPROVEN: usize = 2;

@@ -9,7 +9,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{Permit, Priority};
-use crate::cloud::{Api, Caller, Failure};
+use crate::{api::Api, cloud::Failure, login::Caller};
 
 /// A call that waits.
 #[derive(Debug)]

@@ -23,7 +23,7 @@ use crate::{
     keys::Keys,
     names::Region,
     secret::Secret,
-    source::SecretRef,
+    spc::source::kms::SecretRef,
     telemetry::Metrics,
     value::Value,
 };

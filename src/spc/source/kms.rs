@@ -1,23 +1,111 @@
 //! Objects of type `kms`: secrets of KMS Secrets Manager.
 
-use super::{Context, Endpoint, Fields, Mistakes, Reported, SecretRef, Source};
-use crate::{
-    endpoint::Service,
-    names::{Region, secret_arn_region},
-    text::accident,
+use super::{
+    super::{
+        context::Context,
+        fields::{Fields, Reported},
+        mistakes::Mistakes,
+    },
+    Batch, Facts, Source,
 };
+use crate::{
+    api::Api,
+    digest::Parts,
+    endpoint::{Endpoint, Service},
+    names::{Region, secret_arn_region},
+    text::{accident, quoted},
+};
+
+pub(super) const TYPE: &str = "kms";
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SecretRef {
+    /// Name or ARN.
+    pub name: String,
+    pub version_id: Option<String>,
+    pub stage: Option<String>,
+}
+
+/// The label of the version that every secret has.
+const CURRENT: &str = "ACSCurrent";
+
+/// Names that BatchGetSecretValue takes (alibaba-cloud-api: BatchGetSecretValue).
+pub const BATCH: usize = 20;
+
+impl SecretRef {
+    fn is_arn(&self) -> bool {
+        self.name.starts_with("acs:")
+    }
+}
+
+impl Facts for SecretRef {
+    fn object_type(&self) -> &'static str {
+        TYPE
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn version(&self) -> Option<String> {
+        self.version_id.clone().or_else(|| self.stage.clone())
+    }
+
+    fn version_in_words(&self) -> Option<String> {
+        let id = self.version_id.as_ref().map(|id| format!("version id {}", quoted(id)));
+        let stage = self.stage.as_deref().filter(|stage| *stage != CURRENT);
+        let stage = stage.map(|stage| format!("label {}", quoted(stage)));
+        id.into_iter().chain(stage).reduce(|id, stage| format!("{id} with {stage}"))
+    }
+
+    fn digest(&self, parts: &mut Parts) {
+        parts.part(&self.name);
+        parts.part(self.version_id.as_deref().unwrap_or_default());
+        parts.part(self.stage.as_deref().unwrap_or_default());
+    }
+
+    fn memory(&self) -> usize {
+        let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        self.name.len() + length(&self.version_id) + length(&self.stage)
+    }
+
+    fn api(&self) -> Api {
+        Api::GetSecretValue
+    }
+
+    /// An ARN is answered under a name that may be another's.
+    fn batch(&self) -> Option<Batch<'_>> {
+        let batch = Batch { api: Api::BatchGetSecretValue, region: None, most: BATCH };
+        (!self.is_arn()).then_some(batch)
+    }
+
+    fn actions(&self) -> &'static [&'static str] {
+        &["kms:GetSecretValue"]
+    }
+
+    fn placeholder(&self) -> &'static str {
+        if self.is_arn() { "ARN" } else { "NAME" }
+    }
+
+    fn resources(&self, name: &str, region: &str, account: &str) -> Vec<String> {
+        vec![match self.is_arn() {
+            true => name.to_owned(),
+            false => format!("acs:kms:{region}:{account}:secret/{name}"),
+        }]
+    }
+}
 
 /// Of a name, and of a version or label (alibaba-cloud-api: GetSecretValue).
 const MAX_NAME: usize = 192;
 const MAX_VERSION: usize = 64;
 
-pub(super) fn read(
+pub(super) fn parse(
     fields: &Fields<'_>,
     name: Option<&str>,
     context: &Context<'_>,
     mistakes: &mut Mistakes,
 ) -> Option<(Endpoint, Source)> {
-    let arn_region = named(fields, name, mistakes);
+    let arn_region = self::name(fields, name, mistakes);
     let of_arn = arn_region.as_ref().and_then(Option::as_ref);
     let endpoint = endpoint(fields, of_arn, context, mistakes);
     let version_id = version(fields, "objectVersion", mistakes);
@@ -35,7 +123,7 @@ pub(super) fn read(
 }
 
 /// The region of a name that is an ARN; `None` at the outside where the name cannot be one.
-pub(super) fn named(
+pub(super) fn name(
     fields: &Fields<'_>,
     name: Option<&str>,
     mistakes: &mut Mistakes,

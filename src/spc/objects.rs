@@ -1,29 +1,24 @@
 //! The `objects` parameter: YAML that a person wrote becomes typed objects, and every mistake in it
 //! is reported with its object and field.
 
-mod fields;
-mod kms;
-mod oos;
-
 use std::{collections::HashSet, sync::Arc};
 
 use super::{
-    file::{FileMode, Layout, PathTranslation, RelPath},
-    hints::{self, Kind},
+    context::Context,
+    fields::{Fields, Reported, find, parse_role},
+    file::{FileMode, Layout, RelPath},
+    hints,
     mistakes::Mistakes,
-    parse_role,
+    names::Place,
+    read::Read,
+    source,
 };
 use crate::{
-    digest::{Digest, Parts},
     document::jmespath::Expression,
-    endpoint::{Endpoint, Endpoints, regional},
     error::{Error, ErrorKind, Errors},
-    names::{Region, RoleArn},
-    source::{ParameterRef, SecretRef, Source},
     text::{accident, quoted},
     yaml::{Node, Value},
 };
-use fields::{Fields, Reported, find};
 
 pub const MAX_OBJECTS: usize = 500;
 /// Objects and their extracts together.
@@ -59,81 +54,6 @@ impl Object {
     }
 }
 
-/// What to read, as whom: two objects with the same `Read` are fetched once.
-#[derive(Debug)]
-pub struct Read {
-    pub endpoint: Endpoint,
-    pub source: Source,
-    pub cross_account_role: Option<RoleArn>,
-    digest: Digest,
-}
-
-impl Read {
-    pub fn new(
-        endpoint: Endpoint,
-        source: Source,
-        cross_account_role: Option<RoleArn>,
-    ) -> Arc<Self> {
-        let mut parts = Parts::new();
-        parts.part(endpoint.host());
-        parts.part(cross_account_role.as_ref().map_or("", RoleArn::as_str));
-        match &source {
-            Source::Kms(SecretRef { name, version_id, stage }) => {
-                parts.part("kms");
-                parts.part(name);
-                parts.part(version_id.as_deref().unwrap_or_default());
-                parts.part(stage.as_deref().unwrap_or_default());
-            }
-            Source::Oos(ParameterRef { region, name, version }) => {
-                parts.part("oos");
-                parts.part(region.as_str());
-                parts.part(name);
-                parts.part(&version.map(|version| version.to_string()).unwrap_or_default());
-            }
-        }
-        Arc::new(Self { endpoint, source, cross_account_role, digest: parts.digest() })
-    }
-
-    /// As policies of RAM name it; `*` stands for what is not known.
-    pub fn resource(&self, account: &str) -> String {
-        match &self.source {
-            Source::Kms(secret) => self.resource_called(&secret.name, account),
-            Source::Oos(parameter) => self.resource_called(&parameter.name, account),
-        }
-    }
-
-    pub(crate) fn resource_called(&self, name: &str, account: &str) -> String {
-        match &self.source {
-            Source::Kms(_) if name.starts_with("acs:") => name.to_owned(),
-            Source::Kms(_) => {
-                let region = regional(self.endpoint.host()).map_or("*", |(_, region)| region);
-                format!("acs:kms:{region}:{account}:secret/{name}")
-            }
-            Source::Oos(ParameterRef { region, .. }) => {
-                let name = name.trim_start_matches('/');
-                format!("acs:oos:{region}:{account}:secretparameter/{name}")
-            }
-        }
-    }
-
-    fn memory(&self) -> usize {
-        let source = match &self.source {
-            Source::Kms(SecretRef { name, version_id, stage }) => {
-                let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-                name.len() + length(version_id) + length(stage)
-            }
-            Source::Oos(ParameterRef { region, name, .. }) => region.as_str().len() + name.len(),
-        };
-        let role = self.cross_account_role.as_ref().map_or(0, |role| role.as_str().len());
-        size_of::<Self>() + self.endpoint.host().len() + source + role
-    }
-
-    /// Of everything that tells it from another read.
-    pub fn digest(&self) -> &Digest {
-        &self.digest
-    }
-}
-
 /// How the stored text stands for the file's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
@@ -157,33 +77,6 @@ impl Extract {
         size_of::<Self>() + self.file.as_str().len() + self.path.memory()
     }
 }
-
-/// What holds for all objects of a mount.
-#[derive(Debug)]
-pub struct Context<'a> {
-    pub endpoints: &'a Endpoints,
-    pub region: &'a Region,
-    pub translation: PathTranslation,
-    /// For objects without `filePermission`.
-    pub mode: FileMode,
-}
-
-/// All fields of an object.
-pub const FIELDS: [&str; 11] = [
-    "crossAccountRoleArn",
-    "filePermission",
-    "jmesPath",
-    "kmsEndpoint",
-    "objectAlias",
-    "objectEncoding",
-    "objectName",
-    "objectType",
-    "objectVersion",
-    "objectVersionLabel",
-    "optional",
-];
-/// All fields of an entry of `jmesPath`.
-pub const ENTRY_FIELDS: [&str; 4] = ["filePermission", "objectAlias", "objectEncoding", "path"];
 
 pub fn parse(text: &str, context: &Context<'_>) -> Result<Vec<Object>, Errors> {
     let whole = |what: String| Error::invalid("parameter objects", what);
@@ -314,7 +207,7 @@ fn object(
     layout: &mut Layout,
     mistakes: &mut Mistakes,
 ) -> Option<Object> {
-    let fields = &Fields::of(label(number, item), item, Kind::Field, mistakes)?;
+    let fields = &Fields::of(label(number, item), item, Place::Field, mistakes)?;
     let name = fields.required("objectName", mistakes);
     let read = read(fields, name, context, mistakes);
     let encoding = encoding(fields, mistakes);
@@ -361,17 +254,7 @@ fn read(
     context: &Context<'_>,
     mistakes: &mut Mistakes,
 ) -> Option<Arc<Read>> {
-    let source = match fields.text("objectType", mistakes) {
-        Ok(None | Some("kms")) => kms::read(fields, name, context, mistakes),
-        Ok(Some("oos")) => oos::read(fields, name, context, mistakes),
-        Ok(Some(other)) => {
-            // Names of OOS have fewer characters.
-            kms::named(fields, name, mistakes);
-            fields.wrong("objectType", mistakes, || hints::object_type(other));
-            None
-        }
-        Err(Reported) => None,
-    };
+    let source = source::parse(fields, name, context, mistakes);
     let cross_account_role = match fields.text("crossAccountRoleArn", mistakes).ok()? {
         None => None,
         Some(arn) => Some(fields.keep("crossAccountRoleArn", parse_role(arn), mistakes)?),
@@ -397,7 +280,7 @@ fn extracts(
     let mut extracts = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let label = format!("{}, jmesPath {}", fields.label, index + 1);
-        let Some(entry) = &Fields::of(label, item, Kind::Entry, mistakes) else { continue };
+        let Some(entry) = &Fields::of(label, item, Place::Entry, mistakes) else { continue };
         let path = entry
             .required("path", mistakes)
             .and_then(|path| entry.keep("path", Expression::parse(path), mistakes));

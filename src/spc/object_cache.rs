@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use super::objects::{Context, Object};
+use super::{context::Context, objects::Object};
 use crate::{
     digest::{Digest, Parts},
     fair_cache::FairCache,
@@ -67,7 +67,7 @@ mod tests {
     use crate::{
         endpoint::Endpoints,
         names::Region,
-        request::{
+        spc::{
             file::{FileMode, PathTranslation},
             objects,
         },

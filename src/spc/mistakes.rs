@@ -1,7 +1,7 @@
 //! Mistakes of one request: the first are kept for their words, all are counted, so that a request
 //! of a megabyte that is wrong throughout costs no more than one with a single mistake.
 
-use crate::error::{Error, Errors};
+use crate::error::{Error, ErrorKind, Errors};
 
 /// A message has room for fewer (error.rs).
 const MAX_KEPT: usize = 20;
@@ -42,6 +42,16 @@ impl Mistakes {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// What was parsed, unless there are mistakes.
+    pub fn none_and<T>(self, parsed: impl FnOnce() -> Option<T>) -> Result<T, Errors> {
+        match self.into_errors() {
+            Some(errors) => Err(errors),
+            None => parsed().ok_or_else(|| {
+                Error::new(ErrorKind::Internal, "the request was not parsed").into()
+            }),
+        }
     }
 
     /// `None` where there are none.

@@ -1,4 +1,8 @@
 use super::*;
+use crate::{
+    endpoint::Endpoints,
+    spc::{file::PathTranslation, source::Source},
+};
 
 pub(crate) fn parsed(text: &str) -> Result<Vec<Object>, Errors> {
     let endpoints = Endpoints::of_hangzhou();

@@ -1,10 +1,15 @@
 //! The fields of one mapping in `objects`, read by name in any letter case, as the official provider
 //! does, with the label that their mistakes carry.
 
-use super::{FileMode, Layout, Mistakes, PathTranslation, RelPath};
+use super::{
+    file::{FileMode, Layout, PathTranslation, RelPath},
+    hints,
+    mistakes::Mistakes,
+    names::Place,
+};
 use crate::{
     error::Error,
-    request::hints::{self, Kind},
+    names::RoleArn,
     text::{accident, is_invisible, quoted},
     yaml::{Node, Scalar, Value},
 };
@@ -31,18 +36,19 @@ impl<'a> Fields<'a> {
     pub(super) fn of(
         label: String,
         node: &'a Node,
-        kind: Kind,
+        place: Place,
         mistakes: &mut Mistakes,
     ) -> Option<Self> {
         let Some(entries) = node.entries() else {
-            mistakes.push(|| not_a_mapping(label, node, kind));
+            mistakes.push(|| not_a_mapping(label, node, place));
             return None;
         };
         let mut fields = Self { label, values: Vec::new(), meant: Vec::new() };
         for entry in entries {
-            let Some(name) = kind.known().iter().find(|name| name.eq_ignore_ascii_case(&entry.key))
+            let Some(name) =
+                place.known().iter().find(|name| name.eq_ignore_ascii_case(&entry.key))
             else {
-                let (what, meant) = hints::unknown(kind, &entry.key);
+                let (what, meant) = hints::unknown(place, &entry.key);
                 fields.meant.extend(meant);
                 fields.wrong(&quoted(&entry.key), mistakes, || what);
                 continue;
@@ -171,6 +177,17 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Of a parameter or a field.
+pub(super) fn parse_role(text: &str) -> Result<RoleArn, String> {
+    RoleArn::parse(text).ok_or_else(|| {
+        let form = RoleArn::FORM;
+        match accident::in_word(text) {
+            Some(accident) => format!("is not of the form {form}: it {accident}"),
+            None => format!("is not of the form {form}: {}", RoleArn::problem(text)),
+        }
+    })
+}
+
 /// As YAML 1.1 reads them, and with it the official provider: `yes` is true there.
 fn may_be_boolean(scalar: &Scalar) -> bool {
     const WORDS: [&str; 6] = ["true", "false", "yes", "no", "on", "off"];
@@ -203,7 +220,7 @@ fn file_mode(scalar: &Scalar) -> Result<FileMode, String> {
     }
 }
 
-fn not_a_mapping(label: String, node: &Node, kind: Kind) -> Error {
+fn not_a_mapping(label: String, node: &Node, place: Place) -> Error {
     let what = "is not a mapping of fields";
     let error = |what: String| Error::invalid(label, what);
     match &node.value {
@@ -216,10 +233,10 @@ fn not_a_mapping(label: String, node: &Node, kind: Kind) -> Error {
         }
         Value::Scalar(scalar) => {
             let text = quoted(&scalar.text);
-            match (field_in_text(scalar, kind), kind) {
+            match (field_in_text(scalar, place), place) {
                 (Some((field, why)), _) => error(format!("{what} but the text {text}: {why}"))
                     .fix(format!("write - {field}: VALUE")),
-                (None, Kind::Entry) => error(format!("{what} but the text {text}"))
+                (None, Place::Entry) => error(format!("{what} but the text {text}"))
                     .fix("write - path: PATH and below it objectAlias: FILE"),
                 (None, _) => error(format!("{what} but the text {text}"))
                     .fix("write - objectName: and the name"),
@@ -232,8 +249,8 @@ fn not_a_mapping(label: String, node: &Node, kind: Kind) -> Error {
 }
 
 /// The field that a text begins with, and why YAML does not see one.
-fn field_in_text(scalar: &Scalar, kind: Kind) -> Option<(&'static str, String)> {
-    let (field, rest) = kind.known().iter().find_map(|field| {
+fn field_in_text(scalar: &Scalar, place: Place) -> Option<(&'static str, String)> {
+    let (field, rest) = place.known().iter().find_map(|field| {
         let (name, rest) = scalar.text.split_at_checked(field.len())?;
         let more = |c: char| c.is_ascii_alphanumeric();
         (name.eq_ignore_ascii_case(field) && !rest.starts_with(more)).then_some((*field, rest))

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::{attributes, objects};
+use super::names::Place;
 use crate::text::{accident, quoted};
 
 /// A parameter or field of another tool, whose it is, and what to write here.
@@ -176,64 +176,45 @@ const GUESSED_IN_ENTRIES: [Guessed; 11] = [
 const PATH: Here = ours("path", "");
 const MODE: Here = ours("filePermission", ", such as \"0400\"");
 
-/// Where a name was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Parameter,
-    /// Of an object.
-    Field,
-    /// Of an entry of an object's `jmesPath`.
-    Entry,
-}
-
-impl Kind {
-    /// The names that there are.
-    pub fn known(self) -> &'static [&'static str] {
-        match self {
-            Kind::Parameter => &attributes::PARAMETERS,
-            Kind::Field => &objects::FIELDS,
-            Kind::Entry => &objects::ENTRY_FIELDS,
-        }
-    }
-
+impl Place {
     fn foreign(self) -> &'static [Foreign] {
         match self {
-            Kind::Parameter => &PARAMETERS,
-            Kind::Field => &FIELDS,
-            Kind::Entry => &ENTRY_FIELDS,
+            Place::Parameter => &PARAMETERS,
+            Place::Field => &FIELDS,
+            Place::Entry => &ENTRY_FIELDS,
         }
     }
 
     fn guessed(self) -> &'static [Guessed] {
         match self {
-            Kind::Parameter => &GUESSED_PARAMETERS,
-            Kind::Field => &GUESSED_FIELDS,
-            Kind::Entry => &GUESSED_IN_ENTRIES,
+            Place::Parameter => &GUESSED_PARAMETERS,
+            Place::Field => &GUESSED_FIELDS,
+            Place::Entry => &GUESSED_IN_ENTRIES,
         }
     }
 
     /// What to say of a name that is known at another place alone.
     fn of_other_place(self, name: &str) -> Option<String> {
-        let known = |kind: Kind| {
-            kind.known().iter().find(|known| known.eq_ignore_ascii_case(name)).copied()
+        let known = |place: Place| {
+            place.known().iter().find(|known| known.eq_ignore_ascii_case(name)).copied()
         };
         match self {
-            Kind::Parameter => known(Kind::Field).map(|ours| {
+            Place::Parameter => known(Place::Field).map(|ours| {
                 format!(
                     "is a field of an object, not a parameter; write {ours} in objects, beside objectName"
                 )
             }),
-            Kind::Field | Kind::Entry if known(Kind::Parameter).is_some() => {
-                let ours = known(Kind::Parameter)?;
+            Place::Field | Place::Entry if known(Place::Parameter).is_some() => {
+                let ours = known(Place::Parameter)?;
                 Some(format!("is a parameter, not a field of an object; write {ours} beside objects"))
             }
-            Kind::Field => known(Kind::Entry).map(|ours| {
+            Place::Field => known(Place::Entry).map(|ours| {
                 format!(
                     "belongs into jmesPath, a list in which each entry has {ours} and objectAlias; the \
                      name of the object's own file is objectAlias"
                 )
             }),
-            Kind::Entry => known(Kind::Field).map(|_| {
+            Place::Entry => known(Place::Field).map(|_| {
                 format!(
                     "is a field of the object and not of its jmesPath, whose entries have {}",
                     self.known().join(", ")
@@ -244,19 +225,19 @@ impl Kind {
 }
 
 /// What is wrong with a name, and which of the known ones was meant if that is certain enough.
-pub fn unknown(kind: Kind, name: &str) -> (String, Option<&'static str>) {
-    let known = kind.known();
-    let noun = if kind == Kind::Parameter { "parameter" } else { "field" };
+pub fn unknown(place: Place, name: &str) -> (String, Option<&'static str>) {
+    let known = place.known();
+    let noun = if place == Place::Parameter { "parameter" } else { "field" };
     let meant = |here: &Here| known.iter().find(|known| here.ours == Some(known)).copied();
-    let foreign = kind.foreign().iter().find(|theirs| theirs.name.eq_ignore_ascii_case(name));
+    let foreign = place.foreign().iter().find(|theirs| theirs.name.eq_ignore_ascii_case(name));
     if let Some(Foreign { of, here, .. }) = foreign {
         return (format!("is a {noun} of {of}; {here}"), meant(here));
     }
-    let guessed = kind.guessed().iter().find(|(guess, _)| guess.eq_ignore_ascii_case(name));
+    let guessed = place.guessed().iter().find(|(guess, _)| guess.eq_ignore_ascii_case(name));
     if let Some((_, here)) = guessed {
         return (format!("is not a {noun}; {here}"), meant(here));
     }
-    if let Some(what) = kind.of_other_place(name) {
+    if let Some(what) = place.of_other_place(name) {
         return (what, None);
     }
     match near(name, known) {
@@ -320,7 +301,7 @@ pub fn refused(text: &str, rule: &str) -> String {
 }
 
 /// What to write for an object type that is another provider's.
-pub fn object_type(text: &str) -> String {
+pub fn object_type(text: &str, types: &[&str], rule: &str) -> String {
     let theirs = match text.to_ascii_lowercase().as_str() {
         "secretsmanager" => "is the AWS provider's type for secrets: write kms",
         "ssmparameter" => "is the AWS provider's type for parameters: write oos",
@@ -329,10 +310,7 @@ pub fn object_type(text: &str) -> String {
             "is the Azure provider's type for keys and certificates, which KMS does not hand out; \
              write kms for a secret"
         }
-        _ => {
-            let rule = "must be kms (a KMS secret) or oos (an OOS encrypted parameter)";
-            return none_of(text, &["kms", "oos"], rule);
-        }
+        _ => return none_of(text, types, rule),
     };
     theirs.to_owned()
 }
@@ -368,10 +346,10 @@ mod tests {
         for name in ["objectNameXYZ", "obj", "ptionla", "date", "", &"x".repeat(65)] {
             assert_eq!(near(name, &KNOWN), None, "{name}");
         }
-        let (told, meant) = unknown(Kind::Field, "object_alias");
+        let (told, meant) = unknown(Place::Field, "object_alias");
         assert_eq!(told, "is not a field; did you mean objectAlias?");
         assert_eq!(meant, Some("objectAlias"));
-        let (told, meant) = unknown(Kind::Entry, "colour");
+        let (told, meant) = unknown(Place::Entry, "colour");
         assert_eq!(
             told,
             "is not a field; there are filePermission, objectAlias, objectEncoding, path"
@@ -382,7 +360,7 @@ mod tests {
     #[test]
     fn names_of_other_providers_are_recognised_in_any_letter_case() {
         let told = unknown;
-        let (what, meant) = told(Kind::Field, "secretPath");
+        let (what, meant) = told(Place::Field, "secretPath");
         assert_eq!(
             what,
             "is a field of the Vault provider; here it is objectName, and the file's name is \
@@ -390,29 +368,29 @@ mod tests {
         );
         assert_eq!(meant, Some("objectName"));
         assert_eq!(
-            told(Kind::Parameter, "regionID").0,
+            told(Place::Parameter, "regionID").0,
             "is a parameter of Alibaba Cloud's APIs; here it is region"
         );
         assert!(
-            told(Kind::Parameter, "keyvaultName").0.contains("a parameter of the Azure provider")
+            told(Place::Parameter, "keyvaultName").0.contains("a parameter of the Azure provider")
         );
-        assert_eq!(told(Kind::Field, "mode").1, Some("filePermission"));
+        assert_eq!(told(Place::Field, "mode").1, Some("filePermission"));
     }
 
     #[test]
     fn names_in_the_wrong_place_say_where_they_belong() {
         assert_eq!(
-            unknown(Kind::Parameter, "jmespath").0,
+            unknown(Place::Parameter, "jmespath").0,
             "is a field of an object, not a parameter; write jmesPath in objects, beside objectName"
         );
-        for kind in [Kind::Field, Kind::Entry] {
+        for place in [Place::Field, Place::Entry] {
             assert_eq!(
-                unknown(kind, "region").0,
+                unknown(place, "region").0,
                 "is a parameter, not a field of an object; write region beside objects"
             );
         }
         assert_eq!(
-            unknown(Kind::Field, "path"),
+            unknown(Place::Field, "path"),
             (
                 "belongs into jmesPath, a list in which each entry has path and objectAlias; the name \
                  of the object's own file is objectAlias"
@@ -421,7 +399,7 @@ mod tests {
             )
         );
         assert_eq!(
-            unknown(Kind::Entry, "objectName").0,
+            unknown(Place::Entry, "objectName").0,
             "is a field of the object and not of its jmesPath, whose entries have filePermission, \
              objectAlias, objectEncoding, path"
         );
@@ -429,35 +407,40 @@ mod tests {
 
     #[test]
     fn names_that_people_guess_say_what_to_write() {
-        for (kind, name, told, meant) in [
-            (Kind::Field, "alias", "is not a field; here it is objectAlias", Some("objectAlias")),
-            (Kind::Field, "jsonkey", "here it is jmesPath, a list of", Some("jmesPath")),
-            (Kind::Field, "permission", "here it is filePermission, such", Some("filePermission")),
+        for (place, name, told, meant) in [
+            (Place::Field, "alias", "is not a field; here it is objectAlias", Some("objectAlias")),
+            (Place::Field, "jsonkey", "here it is jmesPath, a list of", Some("jmesPath")),
+            (Place::Field, "permission", "here it is filePermission, such", Some("filePermission")),
             (
-                Kind::Field,
+                Place::Field,
                 "versionLabel",
                 "here it is objectVersionLabel",
                 Some("objectVersionLabel"),
             ),
-            (Kind::Field, "name", "here it is objectName, and", Some("objectName")),
-            (Kind::Field, "key", "the secret's name is objectName, the file's objectAlias", None),
-            (Kind::Entry, "key", "is not a field; here it is path", Some("path")),
-            (Kind::Entry, "jmesPath", "here it is path", Some("path")),
-            (Kind::Entry, "fileMode", "here it is filePermission", Some("filePermission")),
-            (Kind::Entry, "name", "the file's name is objectAlias", None),
+            (Place::Field, "name", "here it is objectName, and", Some("objectName")),
+            (Place::Field, "key", "the secret's name is objectName, the file's objectAlias", None),
+            (Place::Entry, "key", "is not a field; here it is path", Some("path")),
+            (Place::Entry, "jmesPath", "here it is path", Some("path")),
+            (Place::Entry, "fileMode", "here it is filePermission", Some("filePermission")),
+            (Place::Entry, "name", "the file's name is objectAlias", None),
             (
-                Kind::Parameter,
+                Place::Parameter,
                 "ramRoleArn",
                 "of ack-secret-manager; here it is roleArn",
                 Some("roleArn"),
             ),
-            (Kind::Parameter, "accessKeySecret", "nodePublishSecretRef names, as access_key", None),
-            (Kind::Parameter, "secretObjects", "is not a parameter; it belongs beside", None),
-            (Kind::Parameter, "provider", "beside parameters, under spec", None),
-            (Kind::Parameter, "nodePublishSecretRef", "belongs to the pod's volume", None),
-            (Kind::Parameter, "rotationPollInterval", "it is set for the driver; refresh", None),
+            (
+                Place::Parameter,
+                "accessKeySecret",
+                "nodePublishSecretRef names, as access_key",
+                None,
+            ),
+            (Place::Parameter, "secretObjects", "is not a parameter; it belongs beside", None),
+            (Place::Parameter, "provider", "beside parameters, under spec", None),
+            (Place::Parameter, "nodePublishSecretRef", "belongs to the pod's volume", None),
+            (Place::Parameter, "rotationPollInterval", "it is set for the driver; refresh", None),
         ] {
-            let (what, ours) = unknown(kind, name);
+            let (what, ours) = unknown(place, name);
             assert!(what.contains(told), "{name}: {what}");
             assert_eq!(ours, meant, "{name}");
         }
@@ -465,17 +448,17 @@ mod tests {
 
     #[test]
     fn tables_hold_no_name_twice_and_only_names_of_ours() {
-        for kind in [Kind::Parameter, Kind::Field, Kind::Entry] {
-            let foreign = kind.foreign().iter().map(|theirs| (theirs.name, theirs.here));
-            let mut all: Vec<_> = foreign.chain(kind.guessed().iter().copied()).collect();
+        for place in [Place::Parameter, Place::Field, Place::Entry] {
+            let foreign = place.foreign().iter().map(|theirs| (theirs.name, theirs.here));
+            let mut all: Vec<_> = foreign.chain(place.guessed().iter().copied()).collect();
             for (name, here) in &all {
-                assert!(here.ours.is_none_or(|ours| kind.known().contains(&ours)), "{name}");
-                assert!(!kind.known().contains(name), "{name}");
+                assert!(here.ours.is_none_or(|ours| place.known().contains(&ours)), "{name}");
+                assert!(!place.known().contains(name), "{name}");
             }
             let length = all.len();
             all.sort_by_key(|(name, _)| name.to_ascii_lowercase());
             all.dedup_by_key(|(name, _)| name.to_ascii_lowercase());
-            assert_eq!(all.len(), length, "{kind:?}");
+            assert_eq!(all.len(), length, "{place:?}");
         }
     }
 
@@ -523,7 +506,8 @@ mod tests {
             ("ssm", "is \"ssm\"; it must be kms"),
             ("kms ", "is \"kms \", which holds a blank at its start or end; it must be kms"),
         ] {
-            assert!(object_type(text).contains(part), "{}", object_type(text));
+            let told = object_type(text, &["kms", "oos"], "must be kms or oos");
+            assert!(told.contains(part), "{told}");
         }
     }
 

@@ -1,15 +1,89 @@
 //! Objects of type `oos`: encrypted parameters of OOS.
 
-use super::{Context, Endpoint, Fields, Mistakes, ParameterRef, Source};
+use super::{
+    super::{context::Context, fields::Fields, mistakes::Mistakes},
+    Batch, Facts, Source,
+};
 use crate::{
-    endpoint::Service,
+    api::Api,
+    digest::Parts,
+    endpoint::{Endpoint, Service},
+    names::Region,
     text::{accident, quoted},
 };
+
+pub(super) const TYPE: &str = "oos";
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ParameterRef {
+    pub region: Region,
+    pub name: String,
+    pub version: Option<u32>,
+}
+
+/// Names that GetSecretParameters takes (alibaba-cloud-api: OOS).
+pub const BATCH: usize = 10;
+
+impl Facts for ParameterRef {
+    fn object_type(&self) -> &'static str {
+        TYPE
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn version(&self) -> Option<String> {
+        self.version.map(|version| version.to_string())
+    }
+
+    fn version_in_words(&self) -> Option<String> {
+        self.version.map(|version| format!("version {version}"))
+    }
+
+    fn digest(&self, parts: &mut Parts) {
+        parts.part(self.region.as_str());
+        parts.part(&self.name);
+        parts.part(&self.version().unwrap_or_default());
+    }
+
+    fn memory(&self) -> usize {
+        self.region.as_str().len() + self.name.len()
+    }
+
+    fn api(&self) -> Api {
+        Api::GetSecretParameter
+    }
+
+    /// The operation has no version.
+    fn batch(&self) -> Option<Batch<'_>> {
+        let batch =
+            Batch { api: Api::GetSecretParameters, region: Some(&self.region), most: BATCH };
+        self.version.is_none().then_some(batch)
+    }
+
+    /// OOS keeps the value in a KMS secret of the same name, and reads it as the caller.
+    fn actions(&self) -> &'static [&'static str] {
+        &["oos:GetSecretParameter", "kms:GetSecretValue"]
+    }
+
+    fn placeholder(&self) -> &'static str {
+        "NAME"
+    }
+
+    fn resources(&self, name: &str, _: &str, account: &str) -> Vec<String> {
+        let (region, name) = (&self.region, name.trim_start_matches('/'));
+        vec![
+            format!("acs:oos:{region}:{account}:secretparameter/{name}"),
+            format!("acs:kms:{region}:{account}:secret/{name}"),
+        ]
+    }
+}
 
 /// Of a name, or a path of names (alibaba-cloud-api: OOS).
 const MAX_NAME: usize = 200;
 
-pub(super) fn read(
+pub(super) fn parse(
     fields: &Fields<'_>,
     name: Option<&str>,
     context: &Context<'_>,

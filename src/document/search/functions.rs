@@ -6,9 +6,11 @@ use std::{cmp::Ordering, rc::Rc};
 use jmespath::ast::Ast;
 
 use super::{
-    json, number,
-    search::{Fault, STEP, Search},
-    value::{Fields, Shared, Value},
+    super::{
+        json, number,
+        value::{Fields, Shared, Value},
+    },
+    Fault, STEP, Search,
 };
 use crate::text::quoted;
 
@@ -43,7 +45,7 @@ const FUNCTIONS: [(&str, usize, usize); 26] = [
 ];
 
 /// What is wrong with a call before any document is there.
-pub(super) fn check(name: &str, args: &[Ast]) -> Result<(), String> {
+pub(in crate::document) fn check(name: &str, args: &[Ast]) -> Result<(), String> {
     let known = FUNCTIONS.iter().find(|(known, ..)| *known == name);
     let Some((_, least, most)) = known else {
         let lower = name.to_ascii_lowercase();

@@ -1,0 +1,102 @@
+//! Mode `pod`: the pod's own token, exchanged at STS for the role of its ServiceAccount.
+
+use std::sync::Arc;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use super::{super::DEFAULT_LIFETIME, Evidence};
+use crate::{
+    error::{Error, ErrorKind, Errors},
+    login::Login,
+    policy::Share,
+    request::{Pod, STS_AUDIENCE, TokenInput, caller::Via},
+    secret::Secret,
+    spc::mode::Mode,
+    text::quoted,
+};
+
+pub(super) async fn login(evidence: &Evidence<'_>) -> Result<Login, Errors> {
+    let Evidence { mount, policy, service_accounts, session_name } = *evidence;
+    let provider = policy.require(&policy.oidc_provider, Mode::Pod)?;
+    let token = pod_token(&mount.token, mount.via)?;
+    let subject = subject(&mount.pod);
+    let shared = policy.share == Share::ServiceAccount;
+    if shared {
+        check_subject(&token, &subject)?;
+    }
+    let role = service_accounts.role(&mount.pod, mount.spec.role.as_ref(), provider).await?;
+    Ok(Login::Oidc {
+        role,
+        provider: provider.clone(),
+        token,
+        subject,
+        shared,
+        name: session_name.to_owned(),
+        lifetime: DEFAULT_LIFETIME,
+    })
+}
+
+fn pod_token(input: &TokenInput, via: Via) -> Result<Arc<Secret<String>>, Error> {
+    let unproven = |what: String| {
+        Error::new(ErrorKind::Unauthenticated, format!("identity pod cannot be used: {what}"))
+    };
+    let (sender, enable) = match via {
+        Via::Driver => (
+            "driver",
+            format!(
+                "the CSIDriver object must list {STS_AUDIENCE} in tokenRequests (driver chart: \
+                 tokenRequests[0].audience)"
+            ),
+        ),
+        Via::SyncController => (
+            "sync controller",
+            format!(
+                "the sync controller must ask for {STS_AUDIENCE} (its chart: \
+                 tokenRequestAudience[0].audience)"
+            ),
+        ),
+    };
+    match input {
+        TokenInput::Absent => {
+            Err(unproven(format!("the {sender} sent no ServiceAccount token")).fix(enable))
+        }
+        TokenInput::OtherAudiences(audiences) => {
+            let list: Vec<_> = audiences.iter().map(|audience| quoted(audience)).collect();
+            let what = format!("the {sender} sent tokens for {} only", list.join(", "));
+            Err(unproven(what).fix(enable))
+        }
+        TokenInput::Token(token) => match token.expires {
+            // Without its time: where clocks differ each new token has another.
+            Some(expires) if expires <= jiff::Timestamp::now() => Err(unproven(
+                "the pod's token has expired".to_owned(),
+            )
+            .fix("kubelet renews it; if this stays, check the clocks of node and API server")),
+            _ => Ok(token.jwt.clone()),
+        },
+    }
+}
+
+/// What a pod's token says that it is of.
+fn subject(pod: &Pod) -> String {
+    format!("system:serviceaccount:{}:{}", pod.namespace, pod.service_account)
+}
+
+/// Only one pod's token of a ServiceAccount is held against STS, so the others' have at least to say
+/// whose they are.
+fn check_subject(token: &Secret<String>, subject: &str) -> Result<(), Error> {
+    #[derive(Deserialize)]
+    struct Claims {
+        sub: String,
+    }
+    let claims = token.expose().split('.').nth(1);
+    let claims = claims.and_then(|claims| URL_SAFE_NO_PAD.decode(claims).ok()).map(Zeroizing::new);
+    let claims = claims.and_then(|claims| serde_json::from_slice::<Claims>(&claims).ok());
+    if claims.is_some_and(|claims| claims.sub == subject) {
+        return Ok(());
+    }
+    let what = format!("identity pod cannot be used: the pod's token is not one of {subject}");
+    Err(Error::new(ErrorKind::Unauthenticated, what)
+        .fix("kubelet sends the token: remove any from the volume's attributes and Secret"))
+}
