@@ -1,12 +1,12 @@
 //! The audit record: a line for each value read and for each mount refused, written by a thread of
 //! its own, each line chained to the one before it.
 
-mod chain;
-pub mod command;
-mod file;
-mod hash;
+pub(crate) mod chain;
+pub(crate) mod file;
+pub(crate) mod hash;
+pub mod key;
 mod record;
-mod verify;
+pub(crate) mod verify;
 mod writer;
 
 use std::{

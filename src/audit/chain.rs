@@ -9,13 +9,13 @@ use super::{
 use crate::secret::Secret;
 
 #[derive(Debug)]
-pub(super) enum Digest {
+pub(crate) enum Digest {
     Sha256,
     HmacSha256(Box<hmac::Key>),
 }
 
 impl Digest {
-    pub(super) fn new(key: Option<&Secret<Vec<u8>>>) -> Self {
+    pub(crate) fn new(key: Option<&Secret<Vec<u8>>>) -> Self {
         key.map_or(Digest::Sha256, |key| {
             Digest::HmacSha256(Box::new(hmac::Key::new(hmac::HMAC_SHA256, key.expose())))
         })

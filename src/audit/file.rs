@@ -59,7 +59,7 @@ pub(super) struct Found {
 }
 
 /// The name of a rotated file.
-pub(super) fn rotated(path: &Path, number: usize) -> PathBuf {
+pub(crate) fn rotated(path: &Path, number: usize) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(format!(".{number}"));
     name.into()

@@ -19,41 +19,41 @@ const MOST_TOLD: usize = 100;
 
 /// What verification came to.
 #[derive(Debug, Default)]
-pub(super) struct Report {
-    pub(super) lines: u64,
-    pub(super) files: u64,
-    pub(super) runs: Vec<Run>,
-    pub(super) first_time: String,
-    pub(super) last_time: String,
-    pub(super) findings: Vec<Finding>,
+pub(crate) struct Report {
+    pub(crate) lines: u64,
+    pub(crate) files: u64,
+    pub(crate) runs: Vec<Run>,
+    pub(crate) first_time: String,
+    pub(crate) last_time: String,
+    pub(crate) findings: Vec<Finding>,
     /// Beyond those that are listed.
-    pub(super) more: u64,
-    pub(super) last: Option<Hash>,
+    pub(crate) more: u64,
+    pub(crate) last: Option<Hash>,
     /// Records that the writer itself says are missing.
-    pub(super) lost: u64,
+    pub(crate) lost: u64,
     /// Some lines say that they are chained in another way than they are held to.
-    pub(super) other_digest: Option<String>,
+    pub(crate) other_digest: Option<String>,
 }
 
 /// The lines of one process.
 #[derive(Debug)]
-pub(super) struct Run {
-    pub(super) id: String,
-    pub(super) node: String,
-    pub(super) from: u64,
-    pub(super) to: u64,
-    pub(super) stopped: bool,
+pub(crate) struct Run {
+    pub(crate) id: String,
+    pub(crate) node: String,
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+    pub(crate) stopped: bool,
     hash: Hash,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Finding {
-    pub(super) place: String,
-    pub(super) what: Wrong,
+pub(crate) struct Finding {
+    pub(crate) place: String,
+    pub(crate) what: Wrong,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Wrong {
+pub(crate) enum Wrong {
     /// Not what was written: its hash is another, or it is no record at all.
     Changed,
     /// These of a run are not there.
@@ -136,7 +136,7 @@ struct Gap {
     place: String,
 }
 
-pub(super) struct Verifier {
+pub(crate) struct Verifier {
     digest: Digest,
     /// Hashes that must occur.
     expected: HashSet<Hash>,
@@ -151,7 +151,7 @@ pub(super) struct Verifier {
 }
 
 impl Verifier {
-    pub(super) fn new(digest: Digest, expected: impl IntoIterator<Item = Hash>) -> Self {
+    pub(crate) fn new(digest: Digest, expected: impl IntoIterator<Item = Hash>) -> Self {
         Self {
             digest,
             expected: expected.into_iter().collect(),
@@ -164,7 +164,7 @@ impl Verifier {
     }
 
     /// Takes the lines of the next file; all files are one sequence of lines.
-    pub(super) fn read(&mut self, name: &str, mut input: impl BufRead) -> io::Result<()> {
+    pub(crate) fn read(&mut self, name: &str, mut input: impl BufRead) -> io::Result<()> {
         self.report.files += 1;
         let mut number = 0_u64;
         let mut line = Vec::new();
@@ -187,7 +187,7 @@ impl Verifier {
         }
     }
 
-    pub(super) fn report(mut self) -> Report {
+    pub(crate) fn report(mut self) -> Report {
         // Gaps that nothing filled, in the order in which they were seen.
         let mut gaps: Vec<_> = std::mem::take(&mut self.gaps).into_iter().collect();
         gaps.sort_by_key(|(_, gap)| gap.at);

@@ -29,7 +29,7 @@ impl Settings<'_> {
             to,
             most_bytes: (self.count("audit-max-mib", 1, 64) as u64) << 20,
             files: self.count("audit-files", 1, 8),
-            key: self.file("audit-key-file", |path| audit::command::key(path.as_ref())),
+            key: self.file("audit-key-file", |path| audit::key::read(path.as_ref())),
             on_failure: on_failure.unwrap_or(OnFailure::Refuse),
             node: self.env(&["NODE_NAME"]).unwrap_or_default(),
         }

@@ -3,6 +3,8 @@
 
 use clap::{Arg, ArgMatches, Command};
 
+use crate::spc::mode::Mode;
+
 /// What was given on the command line.
 #[derive(Debug, Default)]
 pub struct Flags(Vec<(&'static str, String)>);
@@ -82,17 +84,16 @@ const FLAGS: &[Flag] = &[
         IDENTITY,
         "allowed-identities",
         "MODE,...",
-        "Identities that a SecretProviderClass, or a pod that overrides it, may ask for: pod, \
-         provider, ram-role, node-publish-secret, access-key, ecs-role [default: pod and \
-         --default-identity]",
+        "Identities that a SecretProviderClass, or a pod that overrides it, may ask for: {modes} \
+         [default: pod and --default-identity]",
     ),
     flag(
         IDENTITY,
         "default-identity",
         "MODE|auto",
         "Identity of a SecretProviderClass that names none; the program does not start where it \
-         cannot work. auto: the first that is configured, in the order provider, ram-role, \
-         node-publish-secret, access-key, ecs-role [default: pod]",
+         cannot work. auto: the first that is configured, in the order {modes_but_pod} \
+         [default: pod]",
     ),
     flag(
         IDENTITY,
@@ -405,12 +406,19 @@ Exit status: 0 after SIGTERM or SIGINT, 64 if the configuration is wrong (all mi
 values are listed; an unknown flag is reported alone, as text), 1 if the program cannot start or go
 on, or a second signal ended it.";
 
+/// The modes have one list, which is not here.
+fn with_modes(help: &str) -> String {
+    let unasked: Vec<_> =
+        Mode::ALL.into_iter().filter(|mode| *mode != Mode::Pod).map(Mode::name).collect();
+    help.replace("{modes}", &Mode::list()).replace("{modes_but_pod}", &unasked.join(", "))
+}
+
 pub(crate) fn command() -> Command {
     let arguments = FLAGS.iter().map(|flag| {
         let argument = Arg::new(flag.name)
             .long(flag.name)
             .value_name(flag.value)
-            .help(flag.help)
+            .help(with_modes(flag.help))
             .help_heading(flag.group);
         match flag.value {
             "BOOL" => argument.num_args(0..=1).require_equals(true).default_missing_value("true"),

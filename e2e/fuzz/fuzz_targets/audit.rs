@@ -5,7 +5,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use provider::audit::command::check;
+use provider::commands::audit::check;
 
 const RECORD: &str = include_str!("../corpus/audit/seed-record");
 const LONGEST: usize = 64 << 10;

@@ -1,22 +1,23 @@
-//! `audit verify`: its arguments, its words and its exit status.
+//! `audit`: what is done with an audit record.
 
 use std::{
     collections::HashSet,
     fs::File,
     io::{self, BufRead, BufReader, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
 };
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::{
+use super::{Subcommand, USAGE};
+use crate::audit::{
     chain::Digest,
     file::rotated,
     hash::Hash,
+    key,
     verify::{Report, Run, Verifier},
 };
-use crate::secret::Secret;
 
 const ABOUT: &str = "\
 Detects lines of an audit record that were changed, removed, reordered, repeated or cut off.
@@ -40,13 +41,12 @@ Exit status: 0 if all is whole, 1 if not (FILE:LINE and what is wrong), 66 if a 
 64 if the command line is wrong.";
 
 const NO_INPUT: u8 = 66;
-const USAGE: u8 = 64;
 /// Runs that are listed one by one.
 const MOST_RUNS: usize = 20;
-/// The shortest key: as long as the hash.
-pub const SHORTEST_KEY: usize = 32;
 
-pub fn command() -> Command {
+pub(super) const AUDIT: Subcommand = Subcommand { command, run };
+
+fn command() -> Command {
     let verify = Command::new("verify")
         .about("Detects tampering with an audit record")
         .long_about(ABOUT)
@@ -81,18 +81,7 @@ pub fn command() -> Command {
         .subcommand(verify)
 }
 
-/// The bytes of a key file, without the newline that an editor adds.
-pub fn key(path: &Path) -> Result<Secret<Vec<u8>>, String> {
-    let bytes = std::fs::read(path).map(Secret::new);
-    let bytes = bytes.map_err(|error| format!("cannot be read: {}", error.kind()))?;
-    let key = Secret::new(bytes.expose().trim_ascii().to_vec());
-    if key.expose().len() < SHORTEST_KEY {
-        return Err(format!("holds a key of less than {SHORTEST_KEY} bytes"));
-    }
-    Ok(key)
-}
-
-pub fn run(matches: &ArgMatches) -> ExitCode {
+fn run(matches: &ArgMatches) -> ExitCode {
     match matches.subcommand() {
         Some(("verify", matches)) => verify(matches),
         _ => ExitCode::from(USAGE),
@@ -100,7 +89,7 @@ pub fn run(matches: &ArgMatches) -> ExitCode {
 }
 
 fn verify(matches: &ArgMatches) -> ExitCode {
-    let key = match matches.get_one::<PathBuf>("key-file").map(|path| (path, key(path))) {
+    let key = match matches.get_one::<PathBuf>("key-file").map(|path| (path, key::read(path))) {
         None => None,
         Some((_, Ok(key))) => Some(key),
         Some((path, Err(what))) => {

@@ -1,0 +1,41 @@
+//! Commands: a file for each. `serve` is what the program does where none is named.
+
+pub mod audit;
+pub mod serve;
+
+use std::{fmt, process::ExitCode};
+
+use clap::{ArgMatches, Command};
+
+/// The command line is wrong: `EX_USAGE` of sysexits.h.
+pub const USAGE: u8 = 64;
+
+/// What there is beside serving. A new one gets a line here and a file.
+const ALL: [Subcommand; 1] = [audit::AUDIT];
+
+#[derive(Clone, Copy)]
+pub struct Subcommand {
+    /// Its name, help and arguments.
+    command: fn() -> Command,
+    run: fn(&ArgMatches) -> ExitCode,
+}
+
+impl Subcommand {
+    pub fn all() -> impl Iterator<Item = Self> {
+        ALL.into_iter()
+    }
+
+    pub fn command(self) -> Command {
+        (self.command)()
+    }
+
+    pub fn run(self, matches: &ArgMatches) -> ExitCode {
+        (self.run)(matches)
+    }
+}
+
+impl fmt::Debug for Subcommand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str((self.command)().get_name())
+    }
+}
