@@ -1,0 +1,277 @@
+//! The few calls of a Kubernetes API server that a provider makes, and its token issuer.
+
+use bytes::Bytes;
+use hyper::Request;
+use hyper::body::Incoming;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::net::gateway::{body_of, carry_out};
+use crate::net::server::Link;
+use crate::services::reply::{Answer, Reply};
+use crate::state::cloud::Cloud;
+use crate::state::config::ServiceAccount;
+use crate::state::faults::Subject;
+use crate::state::journal::RequestRecord;
+use crate::state::{clock, random};
+
+/// The pod and ServiceAccount a token is for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TokenFor<'a> {
+    pub(crate) namespace: &'a str,
+    pub(crate) service_account: &'a str,
+    pub(crate) pod: Option<(&'a str, &'a str)>,
+    pub(crate) audiences: &'a [String],
+}
+
+pub(crate) async fn serve(cloud: &Cloud, link: &Link, request: Request<Incoming>) -> Reply {
+    let method = request.method().to_string();
+    let path = request.uri().path().to_owned();
+    let host = request.headers().get("host").and_then(|value| value.to_str().ok());
+    let host = host.unwrap_or_default().to_owned();
+    let route = Route::parse(&method, &path);
+    let (action, objects) = route.describe();
+    let plan = cloud.faults.plan(&Subject {
+        service: "kubernetes",
+        action,
+        host: &host,
+        objects: &objects,
+        ..Subject::default()
+    });
+    let record = RequestRecord {
+        service: "kubernetes".to_owned(),
+        action: action.to_owned(),
+        objects,
+        protocol: format!("{:?}", request.version()),
+        host,
+        ..RequestRecord::default()
+    };
+    let body = body_of(request).await;
+    carry_out(cloud, link, record, plan, "", async |_: &str| (None, answer(cloud, &route, &body)))
+        .await
+}
+
+enum Route<'a> {
+    GetServiceAccount { namespace: &'a str, name: &'a str },
+    CreateToken { namespace: &'a str, name: &'a str },
+    Jwks,
+    Discovery,
+    Unknown,
+}
+
+impl<'a> Route<'a> {
+    fn parse(method: &str, path: &'a str) -> Self {
+        let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
+        match (method, segments.as_slice()) {
+            ("GET", ["api", "v1", "namespaces", namespace, "serviceaccounts", name]) => {
+                Self::GetServiceAccount { namespace, name }
+            }
+            ("POST", ["api", "v1", "namespaces", namespace, "serviceaccounts", name, "token"]) => {
+                Self::CreateToken { namespace, name }
+            }
+            ("GET", ["openid", "v1", "jwks"]) => Self::Jwks,
+            ("GET", [".well-known", "openid-configuration"]) => Self::Discovery,
+            _ => Self::Unknown,
+        }
+    }
+
+    fn describe(&self) -> (&'static str, Vec<String>) {
+        match self {
+            Self::GetServiceAccount { namespace, name } => {
+                ("GetServiceAccount", vec![format!("{namespace}/{name}")])
+            }
+            Self::CreateToken { namespace, name } => {
+                ("CreateToken", vec![format!("{namespace}/{name}")])
+            }
+            Self::Jwks => ("Jwks", Vec::new()),
+            Self::Discovery => ("Discovery", Vec::new()),
+            Self::Unknown => ("Unknown", Vec::new()),
+        }
+    }
+}
+
+fn answer(cloud: &Cloud, route: &Route<'_>, body: &Bytes) -> Answer {
+    let settings = &cloud.config.kubernetes;
+    match route {
+        Route::GetServiceAccount { name, .. } if settings.forbid_service_accounts => {
+            forbidden("get", "serviceaccounts", name)
+        }
+        Route::CreateToken { name, .. } if settings.forbid_token_requests => {
+            forbidden("create", "serviceaccounts/token", name)
+        }
+        Route::GetServiceAccount { namespace, name } => match find(cloud, namespace, name) {
+            Some(account) => Answer::json(200, "", &service_account(account)),
+            None => not_found(name),
+        },
+        Route::CreateToken { namespace, name } => match find(cloud, namespace, name) {
+            Some(_) => create_token(cloud, namespace, name, body),
+            None => not_found(name),
+        },
+        Route::Jwks => Answer::json(200, "", &json!(cloud.issuer.jwks())),
+        Route::Discovery => {
+            let issuer = &settings.issuer;
+            let document = json!({
+                "issuer": issuer,
+                "jwks_uri": format!("{issuer}/openid/v1/jwks"),
+                "response_types_supported": ["id_token"],
+                "subject_types_supported": ["public"],
+                "id_token_signing_alg_values_supported": ["RS256", "ES256"],
+            });
+            Answer::json(200, "", &document)
+        }
+        Route::Unknown => {
+            status(404, "NotFound", "the server could not find the requested resource", None)
+        }
+    }
+}
+
+fn find<'a>(cloud: &'a Cloud, namespace: &str, name: &str) -> Option<&'a ServiceAccount> {
+    let accounts = &cloud.config.kubernetes.service_accounts;
+    accounts.iter().find(|account| account.namespace == namespace && account.name == name)
+}
+
+fn service_account(account: &ServiceAccount) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {
+            "name": account.name,
+            "namespace": account.namespace,
+            "uid": uid(account),
+            "resourceVersion": "1",
+            "annotations": account.annotations,
+        },
+    })
+}
+
+fn uid(account: &ServiceAccount) -> String {
+    account.uid.clone().unwrap_or_else(|| format!("uid-{}-{}", account.namespace, account.name))
+}
+
+#[derive(Deserialize)]
+struct TokenRequest {
+    spec: TokenRequestSpec,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TokenRequestSpec {
+    #[serde(default)]
+    audiences: Vec<String>,
+    #[serde(default)]
+    expiration_seconds: Option<i64>,
+    #[serde(default)]
+    bound_object_ref: Option<BoundObject>,
+}
+
+#[derive(Deserialize)]
+struct BoundObject {
+    #[serde(default)]
+    kind: Option<String>,
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    uid: Option<String>,
+}
+
+fn create_token(cloud: &Cloud, namespace: &str, name: &str, body: &Bytes) -> Answer {
+    let Ok(TokenRequest { spec }) = serde_json::from_slice(body) else {
+        return status(400, "BadRequest", "the body is not a TokenRequest", None);
+    };
+    let seconds = spec.expiration_seconds.unwrap_or(3600);
+    if seconds < 600 {
+        return status(
+            422,
+            "Invalid",
+            "spec.expirationSeconds: may not specify a duration less than 10 minutes",
+            None,
+        );
+    }
+    let pod = match &spec.bound_object_ref {
+        Some(BoundObject { kind: Some(kind), name: Some(name), uid }) if kind == "Pod" => {
+            Some((name.as_str(), uid.as_deref().unwrap_or_default()))
+        }
+        Some(_) => return status(422, "Invalid", "only tokens bound to pods are known here", None),
+        None => None,
+    };
+    let audiences = match spec.audiences.is_empty() {
+        true => vec![cloud.config.kubernetes.issuer.clone()],
+        false => spec.audiences,
+    };
+    let wanted = TokenFor { namespace, service_account: name, pod, audiences: &audiences };
+    let now = Timestamp::now();
+    let Some(token) = sign_token(cloud, &wanted, now.as_second(), seconds) else {
+        return status(500, "InternalError", "the token could not be signed", None);
+    };
+    let expires = clock::after(now, seconds.unsigned_abs());
+    let answer = json!({
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenRequest",
+        "metadata": { "name": name, "namespace": namespace },
+        "spec": { "audiences": audiences, "expirationSeconds": seconds },
+        "status": { "token": token, "expirationTimestamp": clock::format(expires) },
+    });
+    Answer::json(201, "", &answer)
+}
+
+/// A token with the claims the API server puts into projected tokens.
+pub(crate) fn sign_token(
+    cloud: &Cloud,
+    wanted: &TokenFor<'_>,
+    issued: i64,
+    lifetime: i64,
+) -> Option<String> {
+    let TokenFor { namespace, service_account, pod, audiences } = *wanted;
+    let uid = find(cloud, namespace, service_account)
+        .map_or_else(|| format!("uid-{namespace}-{service_account}"), uid);
+    let mut kubernetes = json!({
+        "namespace": namespace,
+        "serviceaccount": { "name": service_account, "uid": uid },
+    });
+    if let (Some((name, uid)), Value::Object(members)) = (pod, &mut kubernetes) {
+        members.insert("pod".to_owned(), json!({ "name": name, "uid": uid }));
+        members.insert("node".to_owned(), json!({ "name": "emulated-node" }));
+    }
+    let claims = json!({
+        "aud": audiences,
+        "exp": issued.saturating_add(lifetime),
+        "iat": issued,
+        "nbf": issued,
+        "iss": cloud.config.kubernetes.issuer,
+        "jti": random::uuid(),
+        "kubernetes.io": kubernetes,
+        "sub": format!("system:serviceaccount:{namespace}:{service_account}"),
+    });
+    let token = cloud.issuer.sign(&claims).ok()?;
+    cloud.remember(&token);
+    Some(token)
+}
+
+fn not_found(name: &str) -> Answer {
+    let message = format!("serviceaccounts \"{name}\" not found");
+    status(404, "NotFound", &message, Some(name))
+}
+
+fn forbidden(verb: &str, resource: &str, name: &str) -> Answer {
+    let message = format!(
+        "serviceaccounts \"{name}\" is forbidden: User \"emulated\" cannot {verb} resource \
+         \"{resource}\" in API group \"\""
+    );
+    status(403, "Forbidden", &message, Some(name))
+}
+
+fn status(code: u16, reason: &str, message: &str, name: Option<&str>) -> Answer {
+    let details = name.map(|name| json!({ "name": name, "kind": "serviceaccounts" }));
+    let body = json!({
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": message,
+        "reason": reason,
+        "details": details,
+        "code": code,
+    });
+    Answer::json(code, reason, &body)
+}
