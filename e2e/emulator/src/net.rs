@@ -5,6 +5,7 @@ pub mod dns;
 pub(crate) mod emulator;
 pub mod fetch;
 pub(crate) mod gateway;
+pub(crate) mod issuer;
 pub(crate) mod listeners;
 pub(crate) mod server;
 pub(crate) mod steering;

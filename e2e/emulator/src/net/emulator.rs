@@ -16,11 +16,11 @@ use crate::net::control::Control;
 use crate::net::listeners::Listeners;
 use crate::net::server::{Front, Port, bind};
 use crate::net::tls::{Authorities, TlsError, failed, write_private};
-use crate::services::kubernetes::TokenFor;
 use crate::state::cloud::{Cloud, CloudError};
 use crate::state::config::{self, Config};
 use crate::state::journal::RequestRecord;
 use crate::state::jwt::TokenIssuer;
+use crate::state::pod_token::TokenFor;
 
 /// A running stand-in for Alibaba Cloud; dropping it stops it.
 pub struct Emulator {

@@ -6,6 +6,7 @@ use hyper::Request;
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
+use crate::net::issuer;
 use crate::net::server::Link;
 use crate::services::authentication::authenticate;
 use crate::services::error::ApiError;
@@ -170,7 +171,9 @@ async fn dispatch(
         return (None, Err(error));
     }
     let result = match (service, caller) {
-        (Service::Sts, None) => return sts::assume_role_with_oidc(cloud, request).await,
+        (Service::Sts, None) => {
+            return sts::assume_role_with_oidc(cloud, request, issuer::jwks).await;
+        }
         (_, None) => Err(ApiError::unknown_action()),
         (Service::Sts, Some(caller)) => match request.action() {
             Some("AssumeRole") => sts::assume_role(cloud, &caller, request),

@@ -4,16 +4,15 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::services::kubernetes::{TokenFor, sign_token};
 use crate::state::cloud::Cloud;
 use crate::state::config::{self, Batch};
+use crate::state::error::VaultError;
 use crate::state::faults::Fault;
 use crate::state::identity::resolve_role;
+use crate::state::pod_token::TokenFor;
 use crate::state::sync::lock;
-use crate::state::vault::VaultError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
@@ -240,13 +239,5 @@ impl Cloud {
         resolve_role(&self.config, role)
             .map(|role| role.arn.as_str())
             .ok_or_else(|| ChangeError::NoRole(role.to_owned()))
-    }
-
-    /// With a negative lifetime, a token that expired that long ago.
-    pub(crate) fn pod_token(&self, wanted: &TokenFor<'_>, lifetime: i64) -> String {
-        let now = Timestamp::now().as_second();
-        let issued = if lifetime < 0 { now.saturating_add(lifetime) - 3600 } else { now };
-        let lifetime = if lifetime < 0 { 3600 } else { lifetime };
-        sign_token(self, wanted, issued, lifetime).unwrap_or_default()
     }
 }

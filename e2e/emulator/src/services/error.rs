@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::state::identity::Denied;
+
 /// An error answer: HTTP status, code and message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{status} {code}: {message}")]
@@ -10,16 +12,6 @@ pub struct ApiError {
     pub code: String,
     pub message: String,
     pub(crate) denied: Option<Box<Denied>>,
-}
-
-/// What `AccessDeniedDetail` tells.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Denied {
-    pub(crate) action: String,
-    pub(crate) principal_type: &'static str,
-    pub(crate) principal: String,
-    pub(crate) account: String,
-    pub(crate) explicit: bool,
 }
 
 impl ApiError {
@@ -66,23 +58,21 @@ impl ApiError {
                 members.insert("HttpStatus".to_owned(), json!(self.status));
             }
             if let Some(denied) = &self.denied {
-                members.insert("AccessDeniedDetail".to_owned(), denied.detail());
+                members.insert("AccessDeniedDetail".to_owned(), detail(denied));
             }
         }
         body
     }
 }
 
-impl Denied {
-    fn detail(&self) -> Value {
-        json!({
-            "AuthAction": self.action,
-            "AuthPrincipalType": self.principal_type,
-            "AuthPrincipalDisplayName": self.principal,
-            "AuthPrincipalOwnerId": self.account,
-            "NoPermissionType": if self.explicit { "ExplicitDeny" } else { "ImplicitDeny" },
-            "PolicyType": "AccountLevelIdentityBasedPolicy",
-            "EncodedDiagnosticMessage": "AQEAAAAAemulated",
-        })
-    }
+fn detail(denied: &Denied) -> Value {
+    json!({
+        "AuthAction": denied.action,
+        "AuthPrincipalType": denied.principal_type,
+        "AuthPrincipalDisplayName": denied.principal,
+        "AuthPrincipalOwnerId": denied.account,
+        "NoPermissionType": if denied.explicit { "ExplicitDeny" } else { "ImplicitDeny" },
+        "PolicyType": "AccountLevelIdentityBasedPolicy",
+        "EncodedDiagnosticMessage": "AQEAAAAAemulated",
+    })
 }

@@ -10,20 +10,12 @@ use serde_json::{Value, json};
 use crate::net::gateway::{body_of, carry_out};
 use crate::net::server::Link;
 use crate::services::reply::{Answer, Reply};
+use crate::state::clock;
 use crate::state::cloud::Cloud;
 use crate::state::config::ServiceAccount;
 use crate::state::faults::Subject;
 use crate::state::journal::RequestRecord;
-use crate::state::{clock, random};
-
-/// The pod and ServiceAccount a token is for.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct TokenFor<'a> {
-    pub(crate) namespace: &'a str,
-    pub(crate) service_account: &'a str,
-    pub(crate) pod: Option<(&'a str, &'a str)>,
-    pub(crate) audiences: &'a [String],
-}
+use crate::state::pod_token::TokenFor;
 
 pub(crate) async fn serve(cloud: &Cloud, link: &Link, request: Request<Incoming>) -> Reply {
     let method = request.method().to_string();
@@ -100,11 +92,13 @@ fn answer(cloud: &Cloud, route: &Route<'_>, body: &Bytes) -> Answer {
         Route::CreateToken { name, .. } if settings.forbid_token_requests => {
             forbidden("create", "serviceaccounts/token", name)
         }
-        Route::GetServiceAccount { namespace, name } => match find(cloud, namespace, name) {
-            Some(account) => Answer::json(200, "", &service_account(account)),
-            None => not_found(name),
-        },
-        Route::CreateToken { namespace, name } => match find(cloud, namespace, name) {
+        Route::GetServiceAccount { namespace, name } => {
+            match settings.service_account(namespace, name) {
+                Some(account) => Answer::json(200, "", &service_account(account)),
+                None => not_found(name),
+            }
+        }
+        Route::CreateToken { namespace, name } => match settings.service_account(namespace, name) {
             Some(_) => create_token(cloud, namespace, name, body),
             None => not_found(name),
         },
@@ -126,11 +120,6 @@ fn answer(cloud: &Cloud, route: &Route<'_>, body: &Bytes) -> Answer {
     }
 }
 
-fn find<'a>(cloud: &'a Cloud, namespace: &str, name: &str) -> Option<&'a ServiceAccount> {
-    let accounts = &cloud.config.kubernetes.service_accounts;
-    accounts.iter().find(|account| account.namespace == namespace && account.name == name)
-}
-
 fn service_account(account: &ServiceAccount) -> Value {
     json!({
         "apiVersion": "v1",
@@ -138,15 +127,11 @@ fn service_account(account: &ServiceAccount) -> Value {
         "metadata": {
             "name": account.name,
             "namespace": account.namespace,
-            "uid": uid(account),
+            "uid": account.uid(),
             "resourceVersion": "1",
             "annotations": account.annotations,
         },
     })
-}
-
-fn uid(account: &ServiceAccount) -> String {
-    account.uid.clone().unwrap_or_else(|| format!("uid-{}-{}", account.namespace, account.name))
 }
 
 #[derive(Deserialize)]
@@ -201,7 +186,7 @@ fn create_token(cloud: &Cloud, namespace: &str, name: &str, body: &Bytes) -> Ans
     };
     let wanted = TokenFor { namespace, service_account: name, pod, audiences: &audiences };
     let now = Timestamp::now();
-    let Some(token) = sign_token(cloud, &wanted, now.as_second(), seconds) else {
+    let Some(token) = cloud.sign_pod_token(&wanted, now.as_second(), seconds) else {
         return status(500, "InternalError", "the token could not be signed", None);
     };
     let expires = clock::after(now, seconds.unsigned_abs());
@@ -213,39 +198,6 @@ fn create_token(cloud: &Cloud, namespace: &str, name: &str, body: &Bytes) -> Ans
         "status": { "token": token, "expirationTimestamp": clock::format(expires) },
     });
     Answer::json(201, "", &answer)
-}
-
-/// A token with the claims the API server puts into projected tokens.
-pub(crate) fn sign_token(
-    cloud: &Cloud,
-    wanted: &TokenFor<'_>,
-    issued: i64,
-    lifetime: i64,
-) -> Option<String> {
-    let TokenFor { namespace, service_account, pod, audiences } = *wanted;
-    let uid = find(cloud, namespace, service_account)
-        .map_or_else(|| format!("uid-{namespace}-{service_account}"), uid);
-    let mut kubernetes = json!({
-        "namespace": namespace,
-        "serviceaccount": { "name": service_account, "uid": uid },
-    });
-    if let (Some((name, uid)), Value::Object(members)) = (pod, &mut kubernetes) {
-        members.insert("pod".to_owned(), json!({ "name": name, "uid": uid }));
-        members.insert("node".to_owned(), json!({ "name": "emulated-node" }));
-    }
-    let claims = json!({
-        "aud": audiences,
-        "exp": issued.saturating_add(lifetime),
-        "iat": issued,
-        "nbf": issued,
-        "iss": cloud.config.kubernetes.issuer,
-        "jti": random::uuid(),
-        "kubernetes.io": kubernetes,
-        "sub": format!("system:serviceaccount:{namespace}:{service_account}"),
-    });
-    let token = cloud.issuer.sign(&claims).ok()?;
-    cloud.remember(&token);
-    Some(token)
 }
 
 fn not_found(name: &str) -> Answer {

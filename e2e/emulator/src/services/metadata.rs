@@ -1,11 +1,7 @@
 //! ECS instance metadata: the node's own role.
 
-use std::collections::HashMap;
-use std::sync::Mutex;
-
 use hyper::body::Incoming;
 use hyper::{HeaderMap, Method, Request};
-use jiff::Timestamp;
 use serde_json::json;
 
 use crate::net::gateway::carry_out;
@@ -15,20 +11,11 @@ use crate::state::cloud::Cloud;
 use crate::state::faults::Subject;
 use crate::state::identity::resolve_role;
 use crate::state::journal::RequestRecord;
-use crate::state::sessions::Session;
-use crate::state::sync::lock;
-use crate::state::{arn, clock, random};
+use crate::state::{arn, clock};
 
 const TOKEN_TTL: &str = "x-aliyun-ecs-metadata-token-ttl-seconds";
 const TOKEN: &str = "x-aliyun-ecs-metadata-token";
 const CREDENTIALS: &str = "/latest/meta-data/ram/security-credentials/";
-
-/// Access tokens given out, and the credentials of the node at present.
-#[derive(Debug, Default)]
-pub(crate) struct MetadataTokens {
-    tokens: Mutex<HashMap<String, Timestamp>>,
-    session: Mutex<Option<Session>>,
-}
 
 pub(crate) async fn serve(cloud: &Cloud, link: &Link, request: Request<Incoming>) -> Reply {
     let action = action(request.uri().path());
@@ -83,8 +70,7 @@ fn answer(cloud: &Cloud, method: &Method, path: &str, headers: &HeaderMap) -> An
         None if settings.imdsv1 => {}
         None => return Answer::text(403, "TokenNeeded", "a metadata token is needed"),
         Some(token) => {
-            let now = cloud.clock.now();
-            if lock(&cloud.metadata.tokens).get(token).is_none_or(|expires| *expires <= now) {
+            if !cloud.node.is_valid_token(token, cloud.clock.now()) {
                 return Answer::text(401, "TokenInvalid", "the metadata token is not valid");
             }
         }
@@ -112,29 +98,14 @@ fn token(cloud: &Cloud, method: &Method, headers: &HeaderMap) -> Answer {
     let Some(ttl) = ttl else {
         return Answer::text(400, "BadTtl", "the token's lifetime must be 1 to 21600 seconds");
     };
-    let token = random::alphanumeric(56);
+    let token = cloud.node.issue_token(cloud.clock.now(), ttl);
     cloud.remember(&token);
-    lock(&cloud.metadata.tokens).insert(token.clone(), clock::after(cloud.clock.now(), ttl));
     Answer::text(200, "", token)
 }
 
-/// The same credentials until they run low, as on a real node.
 fn credentials(cloud: &Cloud, role_arn: &str) -> Answer {
-    let now = cloud.clock.now();
-    let mut current = lock(&cloud.metadata.session);
-    // Expiring a role's sessions must reach the node's as well.
-    let known = current.take().and_then(|held| cloud.sessions.find(&held.access_key_id));
-    let session = known.filter(|held| {
-        let lifetime = held.expires.duration_since(held.issued).as_secs();
-        held.expires.duration_since(now).as_secs() > (lifetime / 4).min(1800)
-    });
-    let session = session.unwrap_or_else(|| {
-        let name = format!("i-{}", random::alphanumeric(20).to_lowercase());
-        let session = cloud.sessions.issue(role_arn, &name, None, now, 6 * 3600);
-        cloud.remember_session(&session);
-        session
-    });
-    *current = Some(session.clone());
+    let session = cloud.node.credentials(&cloud.sessions, role_arn, cloud.clock.now());
+    cloud.remember_session(&session);
     Answer::json(
         200,
         "",

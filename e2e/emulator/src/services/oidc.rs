@@ -1,40 +1,33 @@
-//! OIDC providers: which tokens STS takes, and where it finds the issuers' keys.
+//! OIDC providers: which tokens STS takes.
 
-use std::collections::HashMap;
+use bytes::Bytes;
 
-use tokio::sync::Mutex;
-
-use crate::net::fetch;
 use crate::services::error::ApiError;
-use crate::state::clock::Clock;
-use crate::state::config::{Config, OidcProvider};
-use crate::state::jwt::{Claims, Jwk, Jwks, Token, TokenIssuer};
-
-/// Keys of issuers that live elsewhere, by provider ARN.
-#[derive(Debug, Default)]
-pub(crate) struct KeyCache {
-    fetched: Mutex<HashMap<String, Jwks>>,
-}
+use crate::state::cloud::Cloud;
+use crate::state::config::OidcProvider;
+use crate::state::jwt::{Claims, Jwk, Token};
 
 /// Finds the provider and checks the token against it, in the order STS reports problems.
+///
+/// `fetch` gets the JWKS of a provider that has a file or a URL.
 pub(crate) async fn check_token(
-    config: &Config,
-    cache: &KeyCache,
-    builtin: &TokenIssuer,
-    clock: &Clock,
+    cloud: &Cloud,
     provider_arn: &str,
     text: &str,
+    fetch: impl AsyncFn(&OidcProvider) -> Result<Bytes, String>,
 ) -> Result<Claims, ApiError> {
-    let provider =
-        config.oidc_providers.iter().find(|provider| provider.arn == provider_arn).ok_or_else(
-            || {
-                ApiError::new(
-                    401,
-                    "AuthenticationFail.NoPermission",
-                    "No such OIDC Provider registered.",
-                )
-            },
-        )?;
+    let provider = cloud
+        .config
+        .oidc_providers
+        .iter()
+        .find(|provider| provider.arn == provider_arn)
+        .ok_or_else(|| {
+            ApiError::new(
+                401,
+                "AuthenticationFail.NoPermission",
+                "No such OIDC Provider registered.",
+            )
+        })?;
     let token = Token::parse(text)
         .ok_or_else(|| fail("Invalid", "This JsonWebToken can not be parsed."))?;
     if token.claims.iss != provider.issuer {
@@ -43,11 +36,11 @@ pub(crate) async fn check_token(
     if !matches!(token.algorithm.as_str(), "RS256" | "ES256") {
         return Err(fail("Invalid", "The algorithm of the token is not supported."));
     }
-    let keys = cache.keys(provider, builtin, token.kid.as_deref()).await?;
+    let keys = keys(cloud, provider, token.kid.as_deref(), fetch).await?;
     if !keys.iter().any(|key| token.is_signed_by(key)) {
         return Err(fail("InvalidSignature", "The signature of the token is invalid."));
     }
-    let now = clock.now().as_second();
+    let now = cloud.clock.now().as_second();
     if token.claims.exp <= now {
         return Err(fail("Expired", "This JsonWebToken is expired."));
     }
@@ -60,49 +53,23 @@ pub(crate) async fn check_token(
     Ok(token.claims)
 }
 
-impl KeyCache {
-    /// The keys that may have signed a token with this `kid`.
-    async fn keys(
-        &self,
-        provider: &OidcProvider,
-        builtin: &TokenIssuer,
-        kid: Option<&str>,
-    ) -> Result<Vec<Jwk>, ApiError> {
-        if provider.jwks_url.is_none() && provider.jwks_file.is_none() {
-            return Ok(matching(&builtin.jwks(), kid));
-        }
-        let mut fetched = self.fetched.lock().await;
-        if let Some(jwks) = fetched.get(&provider.arn) {
-            let keys = matching(jwks, kid);
-            if !keys.is_empty() {
-                return Ok(keys);
-            }
-        }
-        let jwks = load(provider).await.map_err(|reason| {
-            fail("IssuerConfigurationBroken", format!("The issuer's keys are unusable: {reason}"))
-        })?;
-        let keys = matching(&jwks, kid);
-        fetched.insert(provider.arn.clone(), jwks);
-        Ok(keys)
+/// The keys that may have signed a token with this `kid`.
+async fn keys(
+    cloud: &Cloud,
+    provider: &OidcProvider,
+    kid: Option<&str>,
+    fetch: impl AsyncFn(&OidcProvider) -> Result<Bytes, String>,
+) -> Result<Vec<Jwk>, ApiError> {
+    if provider.jwks_url.is_none() && provider.jwks_file.is_none() {
+        return Ok(cloud.issuer.jwks().matching(kid));
     }
-}
-
-async fn load(provider: &OidcProvider) -> Result<Jwks, String> {
-    let text = match (&provider.jwks_url, &provider.jwks_file) {
-        (Some(url), _) => {
-            fetch::get(url, provider.ca_file.as_deref(), provider.token_file.as_deref())
-                .await
-                .map_err(|error| error.to_string())?
-        }
-        (None, Some(path)) => fetch::read(path).map_err(|error| error.to_string())?.into(),
-        (None, None) => return Err("no source is configured".to_owned()),
+    let load = async || {
+        let text = fetch(provider).await?;
+        serde_json::from_slice(&text).map_err(|error| error.to_string())
     };
-    serde_json::from_slice(&text).map_err(|error| error.to_string())
-}
-
-fn matching(jwks: &Jwks, kid: Option<&str>) -> Vec<Jwk> {
-    let wanted = |key: &&Jwk| kid.is_none_or(|kid| key.kid == kid);
-    jwks.keys.iter().filter(wanted).cloned().collect()
+    cloud.keys.keys(&provider.arn, kid, load()).await.map_err(|reason| {
+        fail("IssuerConfigurationBroken", format!("The issuer's keys are unusable: {reason}"))
+    })
 }
 
 fn fail(kind: &str, message: impl Into<String>) -> ApiError {

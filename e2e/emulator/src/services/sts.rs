@@ -1,5 +1,6 @@
 //! STS: AssumeRoleWithOIDC, AssumeRole and GetCallerIdentity.
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::services::error::ApiError;
@@ -8,7 +9,7 @@ use crate::services::request::ApiRequest;
 use crate::state::arn::{self, account_of};
 use crate::state::clock;
 use crate::state::cloud::Cloud;
-use crate::state::config::Role;
+use crate::state::config::{OidcProvider, Role};
 use crate::state::identity::{Principal, PrincipalKind, find_role};
 use crate::state::jwt::Claims;
 use crate::state::policy::{
@@ -20,12 +21,17 @@ use crate::state::sessions::Session;
 /// An answer, and whom the token spoke for.
 pub(crate) type WithSubject = (Option<String>, Result<Value, ApiError>);
 
-pub(crate) async fn assume_role_with_oidc(cloud: &Cloud, request: &ApiRequest) -> WithSubject {
+/// `fetch` gets the JWKS of a provider that has a file or a URL.
+pub(crate) async fn assume_role_with_oidc(
+    cloud: &Cloud,
+    request: &ApiRequest,
+    fetch: impl AsyncFn(&OidcProvider) -> Result<Bytes, String>,
+) -> WithSubject {
     let wanted = match Wanted::parse(request) {
         Ok(wanted) => wanted,
         Err(error) => return (None, Err(error)),
     };
-    let claims = match checked_claims(cloud, request).await {
+    let claims = match checked_claims(cloud, request, fetch).await {
         Ok(claims) => claims,
         Err(error) => return (None, Err(error)),
     };
@@ -33,7 +39,11 @@ pub(crate) async fn assume_role_with_oidc(cloud: &Cloud, request: &ApiRequest) -
     (Some(claims.sub), result)
 }
 
-async fn checked_claims(cloud: &Cloud, request: &ApiRequest) -> Result<Claims, ApiError> {
+async fn checked_claims(
+    cloud: &Cloud,
+    request: &ApiRequest,
+    fetch: impl AsyncFn(&OidcProvider) -> Result<Bytes, String>,
+) -> Result<Claims, ApiError> {
     let provider =
         request.filled("OIDCProviderArn").ok_or_else(|| ApiError::missing("OIDCProviderArn"))?;
     if !arn::is_ram(provider, "oidc-provider") {
@@ -50,7 +60,7 @@ async fn checked_claims(cloud: &Cloud, request: &ApiRequest) -> Result<Claims, A
         ));
     }
     cloud.remember(token);
-    check_token(&cloud.config, &cloud.keys, &cloud.issuer, &cloud.clock, provider, token).await
+    check_token(cloud, provider, token, fetch).await
 }
 
 fn assume_by_claims(

@@ -4,17 +4,18 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::services::metadata::MetadataTokens;
-use crate::services::oidc::KeyCache;
 use crate::state::clock::Clock;
 use crate::state::config::{Batch, Config};
+use crate::state::error::VaultError;
 use crate::state::faults::Faults;
 use crate::state::identity::Directory;
 use crate::state::journal::Journal;
 use crate::state::jwt::{KeyError, TokenIssuer};
+use crate::state::key_cache::KeyCache;
+use crate::state::node::Node;
 use crate::state::sessions::{Nonces, Session, Sessions};
 use crate::state::sync::lock;
-use crate::state::vault::{Vault, VaultError};
+use crate::state::vault::Vault;
 
 #[derive(Debug)]
 pub(crate) struct Cloud {
@@ -27,7 +28,7 @@ pub(crate) struct Cloud {
     pub(crate) batch: Mutex<Batch>,
     pub(crate) issuer: TokenIssuer,
     pub(crate) keys: KeyCache,
-    pub(crate) metadata: MetadataTokens,
+    pub(crate) node: Node,
     pub(crate) faults: Faults,
     pub(crate) journal: Journal,
     pub(crate) handshakes: AtomicU64,
@@ -60,7 +61,7 @@ impl Cloud {
             batch: Mutex::new(config.kms.batch),
             issuer,
             keys: KeyCache::default(),
-            metadata: MetadataTokens::default(),
+            node: Node::default(),
             faults: Faults::default(),
             journal: Journal::default(),
             handshakes: AtomicU64::new(0),

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-use crate::services::error::Denied;
 use crate::state::arn::{self, account_of};
 use crate::state::config::{Config, Role};
 use crate::state::journal::PrincipalRecord;
@@ -69,6 +68,16 @@ impl Principal {
             explicit,
         }
     }
+}
+
+/// Why a caller may not do what it asked for; `AccessDeniedDetail` tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Denied {
+    pub(crate) action: String,
+    pub(crate) principal_type: &'static str,
+    pub(crate) principal: String,
+    pub(crate) account: String,
+    pub(crate) explicit: bool,
 }
 
 /// Users and roles with what was revoked since the start.

@@ -39,6 +39,14 @@ pub(crate) struct Jwks {
     pub(crate) keys: Vec<Jwk>,
 }
 
+impl Jwks {
+    /// The keys with this `kid`; all where a token names none.
+    pub(crate) fn matching(&self, kid: Option<&str>) -> Vec<Jwk> {
+        let wanted = |key: &&Jwk| kid.is_none_or(|kid| key.kid == kid);
+        self.keys.iter().filter(wanted).cloned().collect()
+    }
+}
+
 /// A token taken apart, not yet believed.
 #[derive(Debug)]
 pub(crate) struct Token<'a> {

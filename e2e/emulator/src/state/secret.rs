@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 
 use crate::state::config;
-use crate::state::vault::VaultError;
+use crate::state::error::VaultError;
 
 pub(crate) const CURRENT: &str = "ACSCurrent";
 pub(crate) const PREVIOUS: &str = "ACSPrevious";

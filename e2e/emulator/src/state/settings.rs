@@ -87,6 +87,19 @@ impl Default for Kubernetes {
     }
 }
 
+impl Kubernetes {
+    pub(crate) fn service_account(&self, namespace: &str, name: &str) -> Option<&ServiceAccount> {
+        let mut accounts = self.service_accounts.iter();
+        accounts.find(|account| account.namespace == namespace && account.name == name)
+    }
+
+    /// Of a ServiceAccount that need not be listed.
+    pub(crate) fn uid(&self, namespace: &str, name: &str) -> String {
+        self.service_account(namespace, name)
+            .map_or_else(|| made_up_uid(namespace, name), ServiceAccount::uid)
+    }
+}
+
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub enum TokenAlgorithm {
     #[default]
@@ -102,6 +115,16 @@ pub struct ServiceAccount {
     pub uid: Option<String>,
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
+}
+
+impl ServiceAccount {
+    pub(crate) fn uid(&self) -> String {
+        self.uid.clone().unwrap_or_else(|| made_up_uid(&self.namespace, &self.name))
+    }
+}
+
+fn made_up_uid(namespace: &str, name: &str) -> String {
+    format!("uid-{namespace}-{name}")
 }
 
 #[derive(Debug, Clone, Deserialize)]

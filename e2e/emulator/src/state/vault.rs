@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 
 use crate::state::config::{self, Config};
+use crate::state::error::VaultError;
 use crate::state::secret::Secret;
 
 /// Region, account and name.
@@ -25,18 +26,6 @@ pub(crate) struct Parameter {
     pub(crate) versions: Vec<(u32, String)>,
     pub(crate) created: Timestamp,
     pub(crate) updated: Timestamp,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum VaultError {
-    #[error("no secret named {0}")]
-    NoSecret(String),
-    #[error("no parameter named {0}")]
-    NoParameter(String),
-    #[error("secret {0} has no version {1}")]
-    NoVersion(String, String),
-    #[error("{0}")]
-    Invalid(String),
 }
 
 impl Vault {
