@@ -5,7 +5,8 @@ mod net;
 mod services;
 mod state;
 
-pub use net::emulator::{Addresses, Emulator, Options, StartError};
+pub use net::emulator::{Emulator, StartError};
+pub use net::options::{Addresses, Options};
 pub use net::tls::TlsError;
 pub use net::{dns, fetch};
 pub use services::change::ChangeError;

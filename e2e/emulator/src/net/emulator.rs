@@ -2,19 +2,20 @@
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::net::control::Control;
+use crate::net::front::Front;
 use crate::net::listeners::Listeners;
-use crate::net::server::{Front, Port, bind};
+use crate::net::options::{Addresses, Options};
+use crate::net::server::{Port, bind};
 use crate::net::tls::{Authorities, TlsError, failed, write_private};
 use crate::state::cloud::{Cloud, CloudError};
 use crate::state::config::{self, Config};
@@ -29,43 +30,6 @@ pub struct Emulator {
     addresses: Addresses,
     pub(crate) listeners: Arc<Listeners>,
     root: CancellationToken,
-}
-
-/// Where to listen, and where authorities and the issuer's key are kept.
-#[derive(Debug, Clone)]
-pub struct Options {
-    pub https: SocketAddr,
-    pub http: SocketAddr,
-    pub metadata: SocketAddr,
-    pub kubernetes: SocketAddr,
-    pub control: SocketAddr,
-    pub ca_dir: Option<PathBuf>,
-    /// Print one line per request on stdout.
-    pub log: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self {
-            https: any,
-            http: any,
-            metadata: any,
-            kubernetes: any,
-            control: any,
-            ca_dir: None,
-            log: false,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, Serialize)]
-pub struct Addresses {
-    pub https: SocketAddr,
-    pub http: SocketAddr,
-    pub metadata: SocketAddr,
-    pub kubernetes: SocketAddr,
-    pub control: SocketAddr,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -116,13 +80,10 @@ impl Emulator {
             (port(Front::Kubernetes, None), kubernetes),
         ];
         let listeners = Arc::new(Listeners::new(root.clone(), bound)?);
-        let front = Front::Control(Arc::new(Control {
-            cloud: cloud.clone(),
-            authorities: authorities.clone(),
-            addresses,
-            listeners: listeners.clone(),
-        }));
-        tokio::spawn(port(front, None).run(control, root.clone()));
+        let front =
+            Control { authorities: authorities.clone(), addresses, listeners: listeners.clone() };
+        let steered = Port { cloud: cloud.clone(), front, tls: None };
+        tokio::spawn(steered.run(control, root.clone()));
         Ok(Self { cloud, authorities, addresses, listeners, root })
     }
 

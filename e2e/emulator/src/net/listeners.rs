@@ -1,4 +1,4 @@
-//! Starting and stopping the listeners, for an outage and back.
+//! Listeners of the cloud, started and stopped, for an outage and back.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,11 +8,12 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::net::front::Front;
 use crate::net::server::{Port, bind};
 
 pub(crate) struct Listeners {
     root: CancellationToken,
-    ports: Vec<(Port, SocketAddr)>,
+    ports: Vec<(Port<Front>, SocketAddr)>,
     running: Mutex<Option<Running>>,
 }
 
@@ -24,7 +25,7 @@ struct Running {
 impl Listeners {
     pub(crate) fn new(
         root: CancellationToken,
-        bound: Vec<(Port, TcpListener)>,
+        bound: Vec<(Port<Front>, TcpListener)>,
     ) -> io::Result<Self> {
         let mut ports = Vec::new();
         for (port, listener) in &bound {
@@ -58,7 +59,7 @@ impl Listeners {
     }
 }
 
-fn run(root: &CancellationToken, bound: Vec<(Port, TcpListener)>) -> Running {
+fn run(root: &CancellationToken, bound: Vec<(Port<Front>, TcpListener)>) -> Running {
     let stop = root.child_token();
     let tasks = bound
         .into_iter()

@@ -1,4 +1,4 @@
-//! From a signed request to the principal behind it.
+//! Authentication: from a signed request to the principal behind it.
 
 use crate::services::error::ApiError;
 use crate::services::request::{ApiRequest, Service};

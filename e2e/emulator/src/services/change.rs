@@ -1,4 +1,4 @@
-//! What tests and users change while the emulator runs.
+//! Changes that tests and users make while the emulator runs.
 
 use std::time::Duration;
 

@@ -1,50 +1,21 @@
-//! The few calls of a Kubernetes API server that a provider makes, and its token issuer.
+//! The few calls of a Kubernetes API server that a provider makes.
 
 use bytes::Bytes;
-use hyper::Request;
-use hyper::body::Incoming;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::net::gateway::{body_of, carry_out};
-use crate::net::server::Link;
-use crate::services::reply::{Answer, Reply};
+use crate::services::answer::Answer;
 use crate::state::clock;
 use crate::state::cloud::Cloud;
 use crate::state::config::ServiceAccount;
-use crate::state::faults::Subject;
+use crate::state::faults::{Plan, Subject};
 use crate::state::journal::RequestRecord;
 use crate::state::pod_token::TokenFor;
 
-pub(crate) async fn serve(cloud: &Cloud, link: &Link, request: Request<Incoming>) -> Reply {
-    let method = request.method().to_string();
-    let path = request.uri().path().to_owned();
-    let host = request.headers().get("host").and_then(|value| value.to_str().ok());
-    let host = host.unwrap_or_default().to_owned();
-    let route = Route::parse(&method, &path);
-    let (action, objects) = route.describe();
-    let plan = cloud.faults.plan(&Subject {
-        service: "kubernetes",
-        action,
-        host: &host,
-        objects: &objects,
-        ..Subject::default()
-    });
-    let record = RequestRecord {
-        service: "kubernetes".to_owned(),
-        action: action.to_owned(),
-        objects,
-        protocol: format!("{:?}", request.version()),
-        host,
-        ..RequestRecord::default()
-    };
-    let body = body_of(request).await;
-    carry_out(cloud, link, record, plan, "", async |_: &str| (None, answer(cloud, &route, &body)))
-        .await
-}
-
-enum Route<'a> {
+/// What is asked for.
+#[derive(Debug)]
+pub(crate) enum Route<'a> {
     GetServiceAccount { namespace: &'a str, name: &'a str },
     CreateToken { namespace: &'a str, name: &'a str },
     Jwks,
@@ -53,7 +24,7 @@ enum Route<'a> {
 }
 
 impl<'a> Route<'a> {
-    fn parse(method: &str, path: &'a str) -> Self {
+    pub(crate) fn parse(method: &str, path: &'a str) -> Self {
         let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
         match (method, segments.as_slice()) {
             ("GET", ["api", "v1", "namespaces", namespace, "serviceaccounts", name]) => {
@@ -81,9 +52,30 @@ impl<'a> Route<'a> {
             Self::Unknown => ("Unknown", Vec::new()),
         }
     }
+
+    /// What the list of requests says of it before it is answered.
+    pub(crate) fn record(&self) -> RequestRecord {
+        let (action, objects) = self.describe();
+        RequestRecord {
+            service: "kubernetes".to_owned(),
+            action: action.to_owned(),
+            objects,
+            ..RequestRecord::default()
+        }
+    }
 }
 
-fn answer(cloud: &Cloud, route: &Route<'_>, body: &Bytes) -> Answer {
+pub(crate) fn plan(cloud: &Cloud, record: &RequestRecord) -> Plan {
+    cloud.faults.plan(&Subject {
+        service: &record.service,
+        action: &record.action,
+        host: &record.host,
+        objects: &record.objects,
+        ..Subject::default()
+    })
+}
+
+pub(crate) fn answer(cloud: &Cloud, route: &Route<'_>, body: &Bytes) -> Answer {
     let settings = &cloud.config.kubernetes;
     match route {
         Route::GetServiceAccount { name, .. } if settings.forbid_service_accounts => {

@@ -1,45 +1,47 @@
 //! ECS instance metadata: the node's own role.
 
-use hyper::body::Incoming;
-use hyper::{HeaderMap, Method, Request};
 use serde_json::json;
 
-use crate::net::gateway::carry_out;
-use crate::net::server::Link;
-use crate::services::reply::{Answer, Reply};
+use crate::services::answer::Answer;
 use crate::state::cloud::Cloud;
-use crate::state::faults::Subject;
+use crate::state::faults::{Plan, Subject};
 use crate::state::identity::resolve_role;
 use crate::state::journal::RequestRecord;
 use crate::state::{arn, clock};
 
-const TOKEN_TTL: &str = "x-aliyun-ecs-metadata-token-ttl-seconds";
-const TOKEN: &str = "x-aliyun-ecs-metadata-token";
+pub(crate) const TOKEN_TTL: &str = "x-aliyun-ecs-metadata-token-ttl-seconds";
+pub(crate) const TOKEN: &str = "x-aliyun-ecs-metadata-token";
 const CREDENTIALS: &str = "/latest/meta-data/ram/security-credentials/";
 
-pub(crate) async fn serve(cloud: &Cloud, link: &Link, request: Request<Incoming>) -> Reply {
-    let action = action(request.uri().path());
-    let host = header(request.headers(), "host").unwrap_or_default().to_owned();
-    let role = attached_role(cloud);
-    let plan = cloud.faults.plan(&Subject {
-        service: "metadata",
-        action,
-        host: &host,
-        roles: role.into_iter().collect(),
-        ..Subject::default()
-    });
-    let record = RequestRecord {
+/// A request, with what its headers say.
+#[derive(Debug)]
+pub(crate) struct MetadataRequest<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    /// Of the header `TOKEN`.
+    pub(crate) token: Option<&'a str>,
+    /// Of the header `TOKEN_TTL`.
+    pub(crate) token_ttl: Option<&'a str>,
+}
+
+/// What the list of requests says of it before it is answered.
+pub(crate) fn record(path: &str) -> RequestRecord {
+    RequestRecord {
         service: "metadata".to_owned(),
-        action: action.to_owned(),
-        objects: vec![request.uri().path().to_owned()],
-        protocol: format!("{:?}", request.version()),
-        host,
+        action: action(path).to_owned(),
+        objects: vec![path.to_owned()],
         ..RequestRecord::default()
-    };
-    carry_out(cloud, link, record, plan, "", async |_: &str| {
-        (None, answer(cloud, request.method(), request.uri().path(), request.headers()))
+    }
+}
+
+pub(crate) fn plan(cloud: &Cloud, record: &RequestRecord) -> Plan {
+    cloud.faults.plan(&Subject {
+        service: &record.service,
+        action: &record.action,
+        host: &record.host,
+        roles: attached_role(cloud).into_iter().collect(),
+        ..Subject::default()
     })
-    .await
 }
 
 fn action(path: &str) -> &'static str {
@@ -54,19 +56,19 @@ fn action(path: &str) -> &'static str {
     }
 }
 
-fn answer(cloud: &Cloud, method: &Method, path: &str, headers: &HeaderMap) -> Answer {
+pub(crate) fn answer(cloud: &Cloud, request: &MetadataRequest<'_>) -> Answer {
     let settings = &cloud.config.metadata;
-    let action = action(path);
+    let action = action(request.path);
     if action == "Token" {
         return match settings.token_service {
-            true => token(cloud, method, headers),
+            true => token(cloud, request),
             false => not_found(),
         };
     }
-    if method != Method::GET {
+    if request.method != "GET" {
         return Answer::text(405, "MethodNotAllowed", "");
     }
-    match header(headers, TOKEN) {
+    match request.token {
         None if settings.imdsv1 => {}
         None => return Answer::text(403, "TokenNeeded", "a metadata token is needed"),
         Some(token) => {
@@ -81,18 +83,21 @@ fn answer(cloud: &Cloud, method: &Method, path: &str, headers: &HeaderMap) -> An
             Answer::text(200, "", settings.region.clone().unwrap_or(cloud.config.region.clone()))
         }
         ("RoleName", Some(role)) => Answer::text(200, "", arn::name(role).to_owned()),
-        ("Credentials", Some(role)) if path.strip_prefix(CREDENTIALS) == Some(arn::name(role)) => {
+        ("Credentials", Some(role))
+            if request.path.strip_prefix(CREDENTIALS) == Some(arn::name(role)) =>
+        {
             credentials(cloud, role)
         }
         _ => not_found(),
     }
 }
 
-fn token(cloud: &Cloud, method: &Method, headers: &HeaderMap) -> Answer {
-    if method != Method::PUT {
+fn token(cloud: &Cloud, request: &MetadataRequest<'_>) -> Answer {
+    if request.method != "PUT" {
         return Answer::text(405, "MethodNotAllowed", "");
     }
-    let ttl = header(headers, TOKEN_TTL)
+    let ttl = request
+        .token_ttl
         .and_then(|text| text.parse::<u64>().ok())
         .filter(|ttl| (1..=21_600).contains(ttl));
     let Some(ttl) = ttl else {
@@ -127,8 +132,4 @@ fn attached_role(cloud: &Cloud) -> Option<&str> {
 
 fn not_found() -> Answer {
     Answer::text(404, "NotFound", "404 - Not Found")
-}
-
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
 }

@@ -1,4 +1,4 @@
-//! Checks ACS3-HMAC-SHA256 and the legacy RPC HMAC-SHA1 from what arrived on the wire.
+//! Signatures: checks ACS3-HMAC-SHA256 and the legacy RPC HMAC-SHA1 from what arrived on the wire.
 
 use aws_lc_rs::{constant_time, digest, hmac};
 use base64::Engine as _;

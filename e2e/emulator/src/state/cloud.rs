@@ -1,4 +1,4 @@
-//! Everything the listeners share.
+//! The cloud: everything that the services share.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;

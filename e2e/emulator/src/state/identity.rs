@@ -1,4 +1,4 @@
-//! Who calls: users and sessions, what their policies allow, and which roles exist.
+//! Callers: users and sessions, what their policies allow, and which roles exist.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;

@@ -1,4 +1,4 @@
-//! What was asked, by whom, and how it ended. Never a secret.
+//! Journal: what was asked, by whom, and how it ended. Never a secret.
 
 use std::fmt;
 use std::sync::Mutex;

@@ -1,4 +1,4 @@
-//! How the services of the cloud behave, as the YAML file sets it.
+//! Settings of the cloud's services, as the YAML file has them.
 
 use std::collections::BTreeMap;
 

@@ -1,3 +1,5 @@
+//! Standard output, line by line.
+
 use std::io::Write as _;
 
 /// A closed pipe must not end the emulator, as `println!` would.

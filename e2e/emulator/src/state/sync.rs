@@ -1,3 +1,5 @@
+//! Locks.
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// No guarded value here can be left half-changed, so a panic elsewhere is no reason to stop.

@@ -1,25 +1,9 @@
-//! Answers, whole and damaged.
-
-use std::io;
-use std::time::Duration;
+//! Answers as values, and those that a fault gives instead.
 
 use bytes::Bytes;
-use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt as _, Full, channel::Channel};
-use hyper::Response;
 use serde_json::{Value, json};
 
-use crate::net::server::Link;
 use crate::state::faults::FaultEffect;
-
-pub(crate) type Body = BoxBody<Bytes, io::Error>;
-
-/// What becomes of a request on the wire.
-pub(crate) enum Reply {
-    Response(Response<Body>),
-    Hang,
-    Reset,
-}
 
 /// An answer before it is put on the wire.
 #[derive(Debug)]
@@ -32,7 +16,7 @@ pub(crate) struct Answer {
     pub(crate) code: String,
 }
 
-const JSON: &str = "application/json;charset=utf-8";
+pub(crate) const JSON: &str = "application/json;charset=utf-8";
 
 impl Answer {
     pub(crate) fn json(status: u16, code: &str, body: &Value) -> Self {
@@ -57,27 +41,6 @@ impl Answer {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
-
-    pub(crate) fn into_response(self) -> Response<Body> {
-        let body = Full::new(self.body.clone()).map_err(|never| match never {}).boxed();
-        self.respond_with(body, None)
-    }
-
-    fn respond_with(self, body: Body, length: Option<usize>) -> Response<Body> {
-        let mut response =
-            Response::builder().status(self.status).header("content-type", self.content_type);
-        if let Some(length) = length {
-            response = response.header("content-length", length);
-        }
-        for (name, value) in &self.headers {
-            response = response.header(name, value);
-        }
-        response.body(body).unwrap_or_else(|_| Response::new(empty()))
-    }
-}
-
-fn empty() -> Body {
-    Full::new(Bytes::new()).map_err(|never| match never {}).boxed()
 }
 
 fn write_xml(out: &mut String, name: &str, value: &Value) {
@@ -160,50 +123,4 @@ pub(crate) fn instead(effect: &FaultEffect, victim: &Victim<'_>) -> Option<Answe
         | FaultEffect::Huge { .. } => return None,
     };
     Some(answer)
-}
-
-/// Long enough for what was written before to leave.
-const FLUSH: Duration = Duration::from_millis(50);
-
-/// Sends the answer cut short, over-long or not at all.
-pub(crate) fn damaged(effect: &FaultEffect, answer: Answer, link: &Link) -> Reply {
-    let whole = answer.body.len();
-    let (mut sender, body) = Channel::<Bytes, io::Error>::new(4);
-    match effect {
-        FaultEffect::Hang => return Reply::Hang,
-        FaultEffect::Reset => return Reply::Reset,
-        FaultEffect::ResetAfter { bytes } => {
-            let part = answer.body.slice(..whole.min(*bytes));
-            let link = link.clone();
-            tokio::spawn(async move {
-                let _ = sender.send_data(part).await;
-                tokio::time::sleep(FLUSH).await;
-                link.reset();
-            });
-        }
-        FaultEffect::Truncate => {
-            let part = answer.body.slice(..whole / 2);
-            tokio::spawn(async move {
-                let _ = sender.send_data(part).await;
-                tokio::time::sleep(FLUSH).await;
-                sender.abort(io::ErrorKind::UnexpectedEof.into());
-            });
-        }
-        FaultEffect::Huge { mib } => {
-            let chunks = mib.saturating_mul(16);
-            tokio::spawn(async move {
-                let filler = Bytes::from(vec![b'a'; 64 << 10]);
-                let start = Bytes::from_static(b"{\"SecretDataType\":\"text\",\"SecretData\":\"");
-                let mut alive = sender.send_data(start).await.is_ok();
-                for _ in 0..chunks {
-                    alive = alive && sender.send_data(filler.clone()).await.is_ok();
-                }
-                let _ = sender.send_data(Bytes::from_static(b"\"}")).await;
-            });
-            let answer = Answer { status: 200, content_type: JSON, ..answer };
-            return Reply::Response(answer.respond_with(body.boxed(), None));
-        }
-        _ => return Reply::Response(answer.into_response()),
-    }
-    Reply::Response(answer.respond_with(body.boxed(), Some(whole)))
 }
