@@ -1,12 +1,15 @@
 //! `ARCHITECTURE.md` says what is where and what may use what; here it is held to it.
 
 mod emulator;
+mod graph;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
+
+use graph::{circles, named_after, paths_after};
 
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -103,24 +106,7 @@ fn no_two_modules_use_each_other() {
         uses.retain(|used| *used != module && used != "pb");
         (module, uses)
     });
-    let circle = circle(uses.collect());
-    assert!(circle.is_empty(), "a circle among {circle:?}");
-}
-
-/// What is in a circle or between two: takes away, again and again, what uses nothing that is left and
-/// what nothing left uses.
-fn circle(mut left: BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, BTreeSet<String>> {
-    while let Some(done) = left
-        .iter()
-        .find(|(name, uses)| uses.is_empty() || !left.values().any(|uses| uses.contains(*name)))
-        .map(|(name, _)| name.clone())
-    {
-        left.remove(&done);
-        for uses in left.values_mut() {
-            uses.remove(&done);
-        }
-    }
-    left
+    assert_eq!(circles(&uses.collect()), BTreeSet::new());
 }
 
 #[test]
@@ -145,43 +131,6 @@ fn pure_layer_has_no_io() {
 /// The modules of this crate that a code names.
 fn of_crate(code: &str) -> BTreeSet<String> {
     named_after("crate::", code)
-}
-
-/// The modules that `root::x` and `root::{x, y::{..}}` name.
-fn named_after(root: &str, code: &str) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    for after in code.split(root).skip(1) {
-        let Some(list) = after.strip_prefix('{') else {
-            names.insert(identifier(after));
-            continue;
-        };
-        let (mut depth, mut item) = (0, String::new());
-        for c in list.chars() {
-            match c {
-                '}' if depth == 0 => break,
-                ',' if depth == 0 => names.insert(identifier(std::mem::take(&mut item).trim())),
-                '{' => {
-                    depth += 1;
-                    false
-                }
-                '}' => {
-                    depth -= 1;
-                    false
-                }
-                c => {
-                    item.push(c);
-                    false
-                }
-            };
-        }
-        names.insert(identifier(item.trim()));
-    }
-    names.remove("");
-    names
-}
-
-fn identifier(text: &str) -> String {
-    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
 }
 
 /// The module path of each file in `src`, such as `spc::source::kms`, with its code without tests.
@@ -228,90 +177,9 @@ fn is_below(file: &str, folder: &str) -> bool {
     file.strip_prefix(folder).is_some_and(|rest| rest.starts_with("::"))
 }
 
-/// Every full path that `root::x::y` and `root::{x, y::{a, b}}` name.
-fn paths_after(root: &str, code: &str) -> BTreeSet<String> {
-    let mut paths = BTreeSet::new();
-    for (at, _) in code.match_indices(root) {
-        let before = &code[..at];
-        let nested = before.ends_with("::") || before.ends_with(|c: char| c.is_alphanumeric());
-        if !nested {
-            expand("", &code[at + root.len()..], &mut paths);
-        }
-    }
-    paths
-}
-
-/// Reads one path, or one list in braces, and gives the rest.
-fn expand<'a>(prefix: &str, text: &'a str, paths: &mut BTreeSet<String>) -> &'a str {
-    let text = text.trim_start();
-    if let Some(mut rest) = text.strip_prefix('{') {
-        loop {
-            rest = rest.trim_start();
-            if let Some(after) = rest.strip_prefix('}') {
-                return after;
-            }
-            let next = expand(prefix, rest, paths);
-            rest = next.trim_start().trim_start_matches(',');
-            if rest.len() >= next.len() && !rest.starts_with('}') {
-                return rest;
-            }
-        }
-    }
-    let name = identifier(text);
-    let rest = &text[name.len()..];
-    let path = if prefix.is_empty() { name } else { format!("{prefix}::{name}") };
-    match rest.strip_prefix("::") {
-        Some(more) if more.starts_with(|c: char| c.is_alphabetic() || c == '{' || c == '_') => {
-            expand(&path, more, paths)
-        }
-        _ => {
-            paths.insert(path);
-            match rest.strip_prefix(" as ") {
-                Some(alias) => &alias[identifier(alias).len()..],
-                None => rest,
-            }
-        }
-    }
-}
-
 #[test]
 fn no_files_use_each_other_in_a_circle() {
     let files = files();
     let uses = files.iter().map(|(file, code)| (file.clone(), used_by(file, code, &files)));
-    let uses: BTreeMap<String, BTreeSet<String>> = uses.collect();
-    let circles: BTreeSet<_> = uses.keys().filter_map(|file| circle_through(file, &uses)).collect();
-    assert!(circles.is_empty(), "circles: {circles:#?}");
-}
-
-/// The shortest, with the file that comes first in it at its start.
-fn circle_through(file: &str, uses: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
-    let mut came_from: BTreeMap<&str, &str> = BTreeMap::new();
-    let mut open = VecDeque::from([file]);
-    while let Some(at) = open.pop_front() {
-        for next in uses.get(at).into_iter().flatten() {
-            if next == file {
-                let back = std::iter::successors(Some(at), |at| came_from.get(at).copied());
-                let mut circle: Vec<String> = back.map(str::to_owned).collect();
-                circle.reverse();
-                let first = circle.iter().enumerate().min_by_key(|(_, name)| *name)?.0;
-                circle.rotate_left(first);
-                return Some(circle);
-            }
-            if !came_from.contains_key(&**next) {
-                came_from.insert(next, at);
-                open.push_back(next);
-            }
-        }
-    }
-    None
-}
-
-#[test]
-fn paths_of_a_use_are_found_whatever_their_form() {
-    let code = "use crate::{a::b, c::{d, e::f as g, self}, h};\nfn x() { crate::i::j::K::new() }\n\
-                use super::{super::l::M, n};";
-    let of = |root| paths_after(root, code).into_iter().collect::<Vec<_>>();
-    assert_eq!(of("crate::")[..3], ["a::b", "c::d", "c::e::f"]);
-    assert!(of("crate::").contains(&"i::j::K::new".to_owned()));
-    assert!(of("super::").contains(&"super::l::M".to_owned()), "{:?}", of("super::"));
+    assert_eq!(circles(&uses.collect()), BTreeSet::new());
 }

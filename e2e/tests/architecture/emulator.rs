@@ -3,12 +3,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    iter::Peekable,
     path::PathBuf,
-    str::Chars,
 };
 
-use super::{circle, document, identifier, named_after, root, sources};
+use super::{
+    document,
+    graph::{circles, identifier, named_after, paths_after},
+    root, sources,
+};
 
 /// The process, its command line and the list of what others use: above the layers.
 const TOP: [&str; 3] = ["ctl", "lib", "main"];
@@ -63,36 +65,6 @@ fn is_within(path: &str, file: &str) -> bool {
     path.strip_prefix(file).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
-/// Every path that begins with `root`, the lists in braces taken apart.
-fn paths_after(root: &str, code: &str) -> BTreeSet<String> {
-    let mut paths = BTreeSet::new();
-    for after in code.split(root).skip(1) {
-        tree("", &mut after.chars().peekable(), &mut paths);
-    }
-    paths
-}
-
-/// Reads `a::b` or `a::{b, c::{..}}` into paths.
-fn tree(before: &str, code: &mut Peekable<Chars<'_>>, paths: &mut BTreeSet<String>) {
-    let mut path = before.to_owned();
-    while let Some(c) = code.next_if(|c| c.is_alphanumeric() || matches!(c, '_' | ':')) {
-        path.push(c);
-    }
-    if code.next_if_eq(&'{').is_none() {
-        paths.insert(path.trim_end_matches(':').to_owned());
-        return;
-    }
-    loop {
-        while code.next_if(|c| c.is_whitespace() || *c == ',').is_some() {}
-        if code.next_if_eq(&'}').is_some() || code.peek().is_none() {
-            return;
-        }
-        tree(&path, code, paths);
-        // What a name is renamed to.
-        while code.next_if(|c| !matches!(c, ',' | '}')).is_some() {}
-    }
-}
-
 #[test]
 fn every_file_lies_in_a_layer_and_uses_only_it_and_those_below() {
     let layers = layers();
@@ -112,8 +84,7 @@ fn every_file_lies_in_a_layer_and_uses_only_it_and_those_below() {
 
 #[test]
 fn no_two_files_use_each_other() {
-    let circle = circle(uses());
-    assert!(circle.is_empty(), "a circle among {circle:?}");
+    assert_eq!(circles(&uses()), BTreeSet::new());
 }
 
 #[test]
@@ -132,11 +103,4 @@ fn only_net_has_http_and_sockets() {
             assert!(!std.contains(effect), "{name} uses std::{effect}");
         }
     }
-}
-
-#[test]
-fn paths_are_read_out_of_nested_lists() {
-    let code = "use crate::{a::{self, B}, c::d::{e,\n    F as G}};\nlet x = crate::h::i();";
-    let wanted = ["a::B", "a::self", "c::d::F", "c::d::e", "h::i"];
-    assert_eq!(Vec::from_iter(paths_after("crate::", code)), wanted);
 }
