@@ -15,7 +15,7 @@ use crate::{
     fetch::Fetcher,
     identity::kubernetes::ServiceAccounts,
     memory::Memory,
-    mount::Provider,
+    mount::{Observers, Provider},
     names::Region,
     offload::Offload,
     readiness::Readiness,
@@ -97,9 +97,11 @@ impl App {
             service_accounts: ServiceAccounts::new(config.api_server),
             fetcher: Arc::new(Fetcher::new(cloud, sessions, values, config.kms_batch)),
             freshness: config.freshness,
-            events: Events::default(),
-            audit: Audit::start(config.audit, metrics.clone())?,
-            metrics,
+            observers: Observers {
+                audit: Audit::start(config.audit, metrics.clone())?,
+                events: Events::default(),
+                metrics,
+            },
             limit: config.mount_timeout,
         };
         // Last: a start that fails leaves the socket to the process that has it.
@@ -115,7 +117,7 @@ impl App {
 
     /// Serves until `shutdown`, then drains.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), String> {
-        let metrics = self.provider.metrics.clone();
+        let metrics = self.provider.observers.metrics.clone();
         let state = AdminState {
             health_path: self.health_path,
             socket_path: self.socket.path().to_owned(),
@@ -136,7 +138,7 @@ impl App {
                 fetcher.sweep();
             }
         }));
-        let audit = self.provider.audit.clone();
+        let audit = self.provider.observers.audit.clone();
         let served = server::serve(self.socket, self.provider, shutdown, self.drain).await;
         drop(sweep);
         audit.end().await;

@@ -22,7 +22,7 @@ use crate::{
     login::{KeyedLogin, Login, LoginKey},
     singleflight::{Group, Waited, Waiter},
     sync::lock,
-    telemetry::Metrics,
+    telemetry::{self, Metrics},
 };
 use metadata::Metadata;
 
@@ -226,7 +226,7 @@ impl Sessions {
         let (waiter, leader) = self.0.in_flight.join(*keyed.key());
         if let Some(leader) = leader {
             let (sessions, keyed) = (self.clone(), keyed.clone());
-            tokio::spawn(async move {
+            telemetry::spawn(async move {
                 // Another login may have ended between the caller's look and this start.
                 let session = |held: &mut Held| held.session.clone();
                 let held = lock(&sessions.0.held).get(keyed.owner(), keyed.key()).map(session);

@@ -29,6 +29,7 @@ use crate::{
     singleflight::{Group, Waited, Waiter},
     spc::{objects::Object, read::Read, source::Source},
     sync::lock,
+    telemetry,
     value::{Fetched, Value},
     value_cache::{Key, Stale, ValueCache},
 };
@@ -267,8 +268,6 @@ impl Fetcher {
         if clamped.get(&(), &(login, asked)).is_none() {
             clamped.insert((), (login, asked), (), 1);
             tracing::info!(
-                namespace = mount.pod.namespace,
-                pod = mount.pod.name,
                 refresh_interval_s = asked.as_secs(),
                 used_s = interval.as_secs(),
                 "refreshInterval is clamped"
@@ -350,7 +349,7 @@ impl Fetcher {
         // looks at all of them whenever one is answered.
         while let Some(first) = calls.next() {
             let few = [first].into_iter().chain(calls.by_ref().take(TASK_CALLS - 1));
-            tokio::spawn(join_all(few.collect::<Vec<_>>()));
+            telemetry::spawn(join_all(few.collect::<Vec<_>>()));
         }
         waits
     }

@@ -9,6 +9,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::Registry,
 };
+use tracing::Instrument;
 
 /// From a mount served from the cache to one that used its whole deadline.
 const SECONDS: [f64; 12] =
@@ -40,6 +41,14 @@ struct SourceLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RecordLabels {
     result: &'static str,
+}
+
+/// A task whose log lines belong to the mount that began it, which it may outlive.
+pub fn spawn<F>(future: F) -> tokio::task::JoinHandle<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    tokio::spawn(future.in_current_span())
 }
 
 #[derive(Debug)]

@@ -178,6 +178,7 @@ const HOLD_NONE: &[&str] = &[
     "Deadline",
     "Decision",
     "Fact",
+    "Flat",
     "Full",
     "Granted",
     "InFlightGuard",
@@ -218,6 +219,8 @@ const HOLD_NONE: &[&str] = &[
     // No flag takes a key or a token: those come from the environment and from files.
     "Asked",
     "Flags",
+    "Invocation",
+    "Subcommand",
     // What the cloud said, as far as it looks like a code or a request id; the audit record's lines
     // are searched where they are written.
     "Failure",

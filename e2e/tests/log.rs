@@ -8,8 +8,13 @@ use std::{
     thread::{self, JoinHandle},
 };
 
+use provider::telemetry::log::Flat;
 use tracing_subscriber::{
-    Layer, Registry, filter::Targets, fmt::MakeWriter, layer::SubscriberExt, registry,
+    Layer, Registry,
+    filter::Targets,
+    fmt::{MakeWriter, format::JsonFields},
+    layer::SubscriberExt,
+    registry,
     util::SubscriberInitExt,
 };
 
@@ -95,8 +100,8 @@ where
     F: Future<Output = T>,
 {
     let layer = |log| {
-        let layer = tracing_subscriber::fmt::layer().json().flatten_event(true);
-        layer.with_writer(Capture(log)).boxed()
+        let layer = tracing_subscriber::fmt::layer().fmt_fields(JsonFields::new());
+        layer.event_format(Flat::default()).with_writer(Capture(log)).boxed()
     };
     apart_with(filter, JSON, layer, work)
 }

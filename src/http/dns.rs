@@ -22,6 +22,7 @@ use crate::{
     fair_cache::FairCache,
     singleflight::{Group, Waited},
     sync::lock,
+    telemetry,
 };
 use config::{Conf, Hosts, Watched};
 use message::{Family, Records};
@@ -140,7 +141,7 @@ impl Dns {
         let (waiter, leader) = self.in_flight.join(question);
         if let Some(leader) = leader {
             let (dns, conf) = (self.clone(), conf.clone());
-            tokio::spawn(async move {
+            telemetry::spawn(async move {
                 let Question { name, family, .. } = leader.key();
                 let found = query::ask(&conf, &dns.preferred, name, *family, LOOKUP_TIMEOUT).await;
                 let found = dns.keep(leader.key().clone(), found, Instant::now());

@@ -17,6 +17,7 @@ use crate::{
     request::Pod,
     singleflight::{Group, Waited},
     sync::lock,
+    telemetry,
     text::quoted,
 };
 
@@ -137,7 +138,7 @@ impl ServiceAccounts {
         let (waiter, leader) = self.in_flight.join(name.clone());
         if let Some(leader) = leader {
             let (cache, asked) = (self.cache.clone(), name.clone());
-            tokio::spawn(async move {
+            telemetry::spawn(async move {
                 // Another look-up may have ended between our look and this start.
                 if let Some(known) = fresh(&cache, &asked) {
                     return leader.complete(Ok(known));

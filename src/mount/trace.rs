@@ -1,165 +1,138 @@
-//! Mount trace: what is known of one mount when it ends: its log line, its count in the metrics, and
-//! what makes its failure the same as an earlier one. A mount whose caller goes away has these too.
+//! Mount trace: what is known of one mount. The steps write it; log, metrics, Events and the audit record
+//! are made of it.
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::code_name;
 use crate::{
-    digest::{Digest, Parts, joined},
-    error::Errors,
+    audit,
+    error::Error,
     fetch::{Origin, ReadOutcome},
     identity::Identity,
+    login::Login,
+    names::RoleArn,
     pb,
-    request::caller::{Caller, Via},
-    spc::objects::Object,
-    telemetry::Metrics,
+    policy::ChosenBy,
+    request::{Mount, caller::Caller},
+    spc::{RequestedIdentity, mode::Mode, objects::Object},
 };
 
-/// Log filters name it.
-const TARGET: &str = "provider::mount";
-
 #[derive(Debug)]
-pub(super) struct Trace<'a> {
-    metrics: &'a Metrics,
-    started: Instant,
-    target_path: String,
-    /// It was too large to be looked at.
-    pub(super) unread: bool,
+pub(super) struct Trace {
+    /// Tells it from all other mounts, in log and audit record.
+    pub(super) id: String,
+    pub(super) started: Instant,
+    pub(super) target_path: String,
     pub(super) caller: Caller,
+    pub(super) requested: RequestedIdentity,
+    pub(super) identity: Option<Decided>,
     pub(super) objects: Option<Arc<[Object]>>,
-    identity: &'static str,
-    chosen_by: &'static str,
-    /// As whom the cloud is asked.
-    who: String,
-    /// Where the values came from.
-    pub(super) from: &'static str,
-    ended: bool,
+    /// How the read of each object ended, in their order.
+    pub(super) reads: Vec<Read>,
+    /// Where the values came from, once all are there.
+    pub(super) from: Option<Origin>,
+    /// Optional objects that do not exist.
+    pub(super) left_out: usize,
 }
 
-impl<'a> Trace<'a> {
-    pub(super) fn of(request: &pb::MountRequest, unread: bool, metrics: &'a Metrics) -> Self {
+/// The identity that was decided on, and as whom the cloud is asked.
+#[derive(Debug)]
+pub(super) struct Decided {
+    pub(super) mode: Mode,
+    pub(super) chosen_by: ChosenBy,
+    /// As errors say it.
+    pub(super) who: String,
+    pub(super) own: ActingAs,
+    /// Of sessions in other accounts.
+    pub(super) session_name: String,
+}
+
+/// As whom an object is read. A text is empty where there is nothing to say.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ActingAs {
+    pub(super) role: String,
+    pub(super) session: String,
+    pub(super) access_key_id: String,
+}
+
+/// How the read of one object ended.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) time: Timestamp,
+    pub(super) origin: Origin,
+    pub(super) value: Option<ValueFacts>,
+    /// It does not exist.
+    pub(super) missing: bool,
+    /// Also why there is only a stale value.
+    pub(super) error: Option<Error>,
+}
+
+/// What is told of a value.
+#[derive(Debug)]
+pub(super) struct ValueFacts {
+    pub(super) version: String,
+    pub(super) request_id: String,
+}
+
+impl Trace {
+    pub(super) fn of(request: &pb::MountRequest) -> Self {
         Self {
-            metrics,
+            id: audit::id().unwrap_or_default(),
             started: Instant::now(),
             target_path: request.target_path.clone(),
-            unread,
             caller: Caller::default(),
+            requested: RequestedIdentity::Default,
+            identity: None,
             objects: None,
-            identity: "undecided",
-            chosen_by: "",
-            who: String::new(),
-            from: "nowhere",
-            ended: false,
+            reads: Vec::new(),
+            from: None,
+            left_out: 0,
         }
+    }
+
+    pub(super) fn parsed(&mut self, mount: &Mount) {
+        self.requested = mount.spec.identity;
+        self.objects = Some(mount.spec.objects.clone());
     }
 
     pub(super) fn identity(&mut self, identity: &Identity) {
-        self.identity = identity.mode.name();
-        self.chosen_by = identity.chosen_by.name();
-        self.who = identity.login.who();
+        self.identity = Some(Decided {
+            mode: identity.mode,
+            chosen_by: identity.chosen_by,
+            who: identity.login.who(),
+            own: ActingAs::of(&identity.login),
+            session_name: identity.session_name.clone(),
+        });
     }
 
-    /// Tells this volume from all others. The sync controller mounts all of its own at one path.
-    pub(super) fn volume(&self) -> Digest {
-        let mut parts = Parts::new();
-        let class = self.caller.class.as_deref().unwrap_or_default();
-        for part in self.pod().into_iter().chain([class, &self.target_path]) {
-            parts.part(part);
-        }
-        parts.digest()
-    }
-
-    /// Tells this failure from others of the same volume: what went wrong, what was asked for, in
-    /// which version, and as whom.
-    pub(super) fn cause(&self, errors: &Errors) -> Digest {
-        let mut parts = Parts::new();
-        errors.cause(&mut parts);
-        for part in [self.identity, self.chosen_by, &self.who] {
-            parts.part(part);
-        }
-        let objects = self.objects.iter().flat_map(|objects| objects.iter());
-        objects.fold(parts.digest(), |digest, object| joined(&digest, object.read.digest()))
-    }
-
-    pub(super) fn ended(&mut self, outcome: &Result<pb::MountResponse, Errors>) {
-        let [namespace, pod, uid, service_account] = self.pod();
-        let Self { identity, chosen_by: identity_chosen_by, from, .. } = *self;
-        let secret_provider_class = self.caller.class.as_deref();
-        let via = self.caller.via.map(Via::name);
-        let took = self.started.elapsed();
-        let took_ms = took.as_millis();
-        let code = match outcome {
-            Ok(response) => {
-                let files = response.files.len();
-                tracing::info!(
-                    target: TARGET,
-                    namespace,
-                    pod,
-                    uid,
-                    service_account,
-                    secret_provider_class,
-                    via,
-                    identity,
-                    identity_chosen_by,
-                    from,
-                    files,
-                    took_ms,
-                    "mounted"
-                );
-                "OK"
-            }
-            Err(errors) => {
-                let code = code_name(errors.kind().code());
-                let error = errors.message();
-                tracing::warn!(
-                    target: TARGET,
-                    namespace,
-                    pod,
-                    uid,
-                    service_account,
-                    secret_provider_class,
-                    via,
-                    identity,
-                    identity_chosen_by,
-                    code,
-                    took_ms,
-                    error,
-                    "mount failed"
-                );
-                code
-            }
+    pub(super) fn read(&mut self, outcomes: &[ReadOutcome]) {
+        let time = Timestamp::now();
+        let read = |outcome: &ReadOutcome| Read {
+            time,
+            origin: outcome.origin,
+            value: outcome.value.as_ref().map(|value| ValueFacts {
+                version: value.version.clone(),
+                request_id: value.request_id.clone(),
+            }),
+            missing: outcome.missing,
+            error: outcome.error.clone(),
         };
-        self.ended = true;
-        self.metrics.mount(identity, code, took);
+        self.reads = outcomes.iter().map(read).collect();
     }
 
-    pub(super) fn log_stale(&self, ends: &[ReadOutcome]) {
-        let stale = |end: &ReadOutcome| match end.origin {
-            Origin::Grace(age) | Origin::Stale(age) => Some((age, end.error.clone())),
-            Origin::Cloud | Origin::Memory => None,
-        };
-        let stale: Vec<_> = ends.iter().filter_map(stale).collect();
-        if let Some((age, error)) = stale.iter().max_by_key(|(age, _)| *age) {
-            let [namespace, pod, uid, service_account] = self.pod();
-            tracing::warn!(
-                target: TARGET,
-                namespace,
-                pod,
-                uid,
-                service_account,
-                secret_provider_class = self.caller.class.as_deref(),
-                objects = stale.len(),
-                oldest_s = age.as_secs(),
-                error = error.as_ref().map(ToString::to_string),
-                "the cloud does not answer or throttles: stale values are served"
-            );
-        }
+    /// "undecided" until it is.
+    pub(super) fn mode(&self) -> &'static str {
+        self.identity.as_ref().map_or("undecided", |identity| identity.mode.name())
+    }
+
+    pub(super) fn chosen_by(&self) -> &'static str {
+        self.identity.as_ref().map_or("", |identity| identity.chosen_by.name())
     }
 
     /// Namespace, name, uid and ServiceAccount, as far as they could be read.
-    fn pod(&self) -> [&str; 4] {
+    pub(super) fn pod(&self) -> [&str; 4] {
         self.caller
             .pod
             .as_ref()
@@ -167,87 +140,32 @@ impl<'a> Trace<'a> {
     }
 }
 
-/// The caller went away before the answer, as kubelet does after two minutes and the driver when it is
-/// restarted; or a fault of ours ended the mount.
-impl Drop for Trace<'_> {
-    fn drop(&mut self) {
-        if self.ended {
-            return;
+impl Decided {
+    /// As whom an object is read that names this role.
+    pub(super) fn acting_as(&self, role: Option<&RoleArn>) -> ActingAs {
+        match role {
+            None => self.own.clone(),
+            Some(role) => ActingAs {
+                role: role.to_string(),
+                session: self.session_name.clone(),
+                access_key_id: String::new(),
+            },
         }
-        let (code, reason) = match std::thread::panicking() {
-            true => ("PANIC", "the provider panicked"),
-            false => ("CALLER_GONE", "the caller went away before the answer"),
-        };
-        let [namespace, pod, uid, service_account] = self.pod();
-        let took = self.started.elapsed();
-        tracing::warn!(
-            target: TARGET,
-            namespace,
-            pod,
-            uid,
-            service_account,
-            secret_provider_class = self.caller.class.as_deref(),
-            via = self.caller.via.map(Via::name),
-            identity = self.identity,
-            identity_chosen_by = self.chosen_by,
-            code,
-            took_ms = took.as_millis(),
-            "{reason}"
-        );
-        self.metrics.mount(self.identity, code, took);
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn mount_without_an_answer_is_counted_by_how_it_ended() {
-        let metrics = Metrics::new();
-        let trace = || Trace::of(&pb::MountRequest::default(), false, &metrics);
-        drop(trace());
-        let mut answered = trace();
-        answered.ended(&Ok(pb::MountResponse::default()));
-        drop(answered);
-        let fault = std::panic::AssertUnwindSafe(|| {
-            let _seen = trace();
-            panic!("a fault");
-        });
-        std::panic::catch_unwind(fault).unwrap_err();
-        let text = metrics.text();
-        for outcome in ["CALLER_GONE", "OK", "PANIC"] {
-            let count = format!("{{identity=\"undecided\",outcome=\"{outcome}\"}} 1");
-            assert!(text.contains(&count), "{outcome}: {text}");
-        }
-    }
-
-    #[test]
-    fn volume_is_told_from_others_by_pod_class_and_path() {
-        let metrics = Metrics::new();
-        let of = |path: &str, class: &str, uid: &str, account: &str| {
-            let target_path = path.to_owned();
-            let request = pb::MountRequest { target_path, ..pb::MountRequest::default() };
-            let mut trace = Trace::of(&request, false, &metrics);
-            trace.caller.class = Some(class.to_owned());
-            trace.caller.pod = Some(crate::request::Pod {
-                namespace: "shop".to_owned(),
-                name: "p".to_owned(),
-                uid: uid.to_owned(),
-                service_account: account.to_owned(),
-            });
-            trace.ended = true;
-            trace.volume()
-        };
-        let one = of("/a", "c", "1", "web");
-        assert_eq!(one, of("/a", "c", "1", "web"));
-        for other in [
-            of("/b", "c", "1", "web"),
-            of("/a", "d", "1", "web"),
-            of("/a", "c", "2", "web"),
-            of("/a", "c", "1", "api"),
-        ] {
-            assert_ne!(one, other);
+impl ActingAs {
+    fn of(login: &Login) -> Self {
+        match login {
+            Login::Keys(keys) => {
+                let access_key_id = keys.shown_id().unwrap_or_default().to_owned();
+                Self { access_key_id, ..Self::default() }
+            }
+            Login::Oidc { role, name, .. } | Login::Assume { role, name, .. } => {
+                Self { role: role.to_string(), session: name.clone(), ..Self::default() }
+            }
+            // Its sessions are named by the cloud.
+            Login::EcsRole => Self::default(),
         }
     }
 }

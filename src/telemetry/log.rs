@@ -1,9 +1,19 @@
 //! Logs: written to standard error, and errors that end the process even where logs are turned off.
 
-use std::io::Write;
+use std::{fmt, io::Write};
 
-use tracing::{Level, enabled, error, level_filters::LevelFilter};
-use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::{Event, Level, Subscriber, enabled, error, level_filters::LevelFilter};
+use tracing_subscriber::{
+    Layer,
+    filter::Targets,
+    fmt::{
+        FmtContext, FormatEvent, FormatFields, FormattedFields,
+        format::{self, Format, Json, JsonFields, Writer},
+    },
+    layer::SubscriberExt,
+    registry::LookupSpan,
+    util::SubscriberInitExt,
+};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
@@ -23,10 +33,51 @@ pub fn start(format: LogFormat, filter: Targets) -> Result<(), String> {
     let set = match format {
         LogFormat::Text => registry.with(logs.with_ansi(false).with_filter(filter)).try_init(),
         LogFormat::Json => {
-            registry.with(logs.json().flatten_event(true).with_filter(filter)).try_init()
+            let logs = logs.fmt_fields(JsonFields::new()).event_format(Flat::default());
+            registry.with(logs.with_filter(filter)).try_init()
         }
     };
     set.map_err(|_| "logging is set up already".to_owned())
+}
+
+/// JSON lines in which the fields of the spans around an event stand beside its own: the pod of a mount is
+/// found under the same name in every line.
+#[derive(Debug)]
+pub struct Flat(Format<Json>);
+
+impl Default for Flat {
+    fn default() -> Self {
+        let json = format::format().json().flatten_event(true);
+        Self(json.with_current_span(false).with_span_list(false))
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for Flat
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut line = String::new();
+        self.0.format_event(context, Writer::new(&mut line), event)?;
+        let own = line.trim_end();
+        writer.write_str(own.strip_suffix('}').unwrap_or(own))?;
+        for span in context.event_scope().into_iter().flatten() {
+            let extensions = span.extensions();
+            let Some(fields) = extensions.get::<FormattedFields<N>>() else { continue };
+            let fields = fields.strip_prefix('{').and_then(|fields| fields.strip_suffix('}'));
+            if let Some(fields) = fields.filter(|fields| !fields.is_empty()) {
+                writer.write_char(',')?;
+                writer.write_str(fields)?;
+            }
+        }
+        writer.write_str("}\n")
+    }
 }
 
 /// Says why the process ends: once, at any log level, and before there are logs too.

@@ -1,0 +1,99 @@
+//! Mount log: one line a mount, in a span that ties all lines below it to the pod.
+
+use tracing::Span;
+
+use super::{code_name, trace::Trace};
+use crate::{
+    error::Errors,
+    fetch::Origin,
+    request::caller::{Caller, Via},
+};
+
+/// Log filters name it.
+const TARGET: &str = "provider::mount";
+
+/// Enabled at every level at which anything is logged. What is not known yet is recorded later.
+pub(super) fn span(trace: &Trace) -> Span {
+    tracing::error_span!(
+        target: TARGET,
+        "mount",
+        mount = trace.id,
+        namespace = tracing::field::Empty,
+        pod = tracing::field::Empty,
+        uid = tracing::field::Empty,
+        service_account = tracing::field::Empty,
+        secret_provider_class = tracing::field::Empty,
+        via = tracing::field::Empty,
+    )
+}
+
+/// Who asked, as soon as that was read.
+pub(super) fn caller(span: &Span, caller: &Caller) {
+    if let Some(pod) = &caller.pod {
+        span.record("namespace", &*pod.namespace);
+        span.record("pod", &*pod.name);
+        span.record("uid", &*pod.uid);
+        span.record("service_account", &*pod.service_account);
+    }
+    span.record("secret_provider_class", caller.class.as_deref());
+    span.record("via", caller.via.map(Via::name));
+}
+
+pub(super) fn mounted(trace: &Trace, files: usize) {
+    let (identity, identity_chosen_by) = (trace.mode(), trace.chosen_by());
+    let from = trace.from.map_or("nowhere", Origin::name);
+    let took_ms = took_ms(trace);
+    stale(trace);
+    tracing::info!(target: TARGET, identity, identity_chosen_by, from, files, took_ms, "mounted");
+}
+
+pub(super) fn failed(trace: &Trace, errors: &Errors) {
+    let (identity, identity_chosen_by) = (trace.mode(), trace.chosen_by());
+    let code = code_name(errors.kind().code());
+    let took_ms = took_ms(trace);
+    let error = errors.message();
+    stale(trace);
+    tracing::warn!(
+        target: TARGET,
+        identity,
+        identity_chosen_by,
+        code,
+        took_ms,
+        error,
+        "mount failed"
+    );
+}
+
+/// The caller went away before the answer, as kubelet does after two minutes and the driver when it is
+/// restarted; or a fault of ours ended the mount.
+pub(super) fn abandoned(trace: &Trace, code: &'static str, reason: &str) {
+    let (identity, identity_chosen_by) = (trace.mode(), trace.chosen_by());
+    let took_ms = took_ms(trace);
+    tracing::warn!(target: TARGET, identity, identity_chosen_by, code, took_ms, "{reason}");
+}
+
+/// A number in JSON too, which 128 bits are not.
+fn took_ms(trace: &Trace) -> u64 {
+    u64::try_from(trace.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Where stale values were served: how many, how old, and why.
+fn stale(trace: &Trace) {
+    if trace.from.is_none() {
+        return;
+    }
+    let stale = trace.reads.iter().filter_map(|read| match read.origin {
+        Origin::Grace(age) | Origin::Stale(age) => Some((age, &read.error)),
+        Origin::Cloud | Origin::Memory => None,
+    });
+    let stale: Vec<_> = stale.collect();
+    if let Some((age, error)) = stale.iter().max_by_key(|(age, _)| *age) {
+        tracing::warn!(
+            target: TARGET,
+            objects = stale.len(),
+            oldest_s = age.as_secs(),
+            error = error.as_ref().map(ToString::to_string),
+            "the cloud does not answer or throttles: stale values are served"
+        );
+    }
+}

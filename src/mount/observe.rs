@@ -1,0 +1,150 @@
+//! Mount observer: hands the trace of one mount to log, metrics, Events and the audit record when it
+//! ends, however it ends.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use tracing::Span;
+
+use super::{audit, code_name, event, log, trace::Trace};
+use crate::{
+    audit::Audit, error::Errors, events::Events, pb, request::caller::Caller, telemetry::Metrics,
+};
+
+/// Where mounts are told of.
+#[derive(Debug)]
+pub struct Observers {
+    pub audit: Audit,
+    pub events: Events,
+    pub metrics: Arc<Metrics>,
+}
+
+/// One mount that is observed. A mount whose caller goes away is told of too.
+#[derive(Debug)]
+pub(super) struct Observed<'a> {
+    observers: &'a Observers,
+    span: Span,
+    pub(super) trace: Trace,
+    ended: bool,
+    audited: bool,
+}
+
+impl<'a> Observed<'a> {
+    pub(super) fn begin(observers: &'a Observers, request: &pb::MountRequest) -> Self {
+        let trace = Trace::of(request);
+        let span = log::span(&trace);
+        Self { observers, span, trace, ended: false, audited: !observers.audit.is_on() }
+    }
+
+    /// That all lines below the mount are in.
+    pub(super) fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    pub(super) fn caller(&mut self, caller: Caller) {
+        log::caller(&self.span, &caller);
+        self.trace.caller = caller;
+    }
+
+    /// Nothing is handed out without its record, where the operator wants that.
+    pub(super) async fn audit<T>(
+        &mut self,
+        outcome: Result<T, Errors>,
+        deadline: Instant,
+    ) -> Result<T, Errors> {
+        let audit = &self.observers.audit;
+        if std::mem::replace(&mut self.audited, true) {
+            return outcome;
+        }
+        match outcome {
+            Ok(answer) => {
+                let records = audit::mounted(&self.trace);
+                if !records.is_empty() {
+                    audit.admit(records, deadline).await?;
+                }
+                Ok(answer)
+            }
+            Err(errors) => {
+                let records = audit::failed(&self.trace, &errors);
+                if !records.is_empty() {
+                    audit.refuse(records, deadline).await;
+                }
+                Err(errors)
+            }
+        }
+    }
+
+    pub(super) fn mounted(mut self, response: &pb::MountResponse) {
+        self.span.in_scope(|| log::mounted(&self.trace, response.files.len()));
+        self.observers.events.mounted(event::volume(&self.trace));
+        self.count("OK");
+    }
+
+    /// What kubelet is told: the words of the first time, where this failure repeats an earlier one.
+    pub(super) fn failed(mut self, errors: &Errors) -> String {
+        self.span.in_scope(|| log::failed(&self.trace, errors));
+        self.count(code_name(errors.kind().code()));
+        let message = errors.message_after(&self.trace.caller.prefix());
+        let (volume, cause) = (event::volume(&self.trace), event::cause(&self.trace, errors));
+        self.observers.events.failed(volume, cause, message)
+    }
+
+    fn count(&mut self, code: &'static str) {
+        self.ended = true;
+        let metrics = &self.observers.metrics;
+        metrics.mount(self.trace.mode(), code, self.trace.started.elapsed());
+        if let Some(from) = self.trace.from {
+            metrics.answered(from.name());
+        }
+        metrics.optional_missing(self.trace.left_out);
+    }
+}
+
+/// A caller that is gone waits for nothing.
+impl Drop for Observed<'_> {
+    fn drop(&mut self) {
+        let span = self.span.clone();
+        let _in_span = span.enter();
+        if !self.ended {
+            let (code, reason) = match std::thread::panicking() {
+                true => ("PANIC", "the provider panicked"),
+                false => ("CALLER_GONE", "the caller went away before the answer"),
+            };
+            log::abandoned(&self.trace, code, reason);
+            self.count(code);
+        }
+        if !self.audited {
+            let records = audit::abandoned(&self.trace);
+            if !records.is_empty() {
+                self.observers.audit.note(records);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mount_without_an_answer_is_counted_by_how_it_ended() {
+        let observers = Observers {
+            audit: Audit::off(),
+            events: Events::default(),
+            metrics: Arc::new(Metrics::new()),
+        };
+        let begin = || Observed::begin(&observers, &pb::MountRequest::default());
+        drop(begin());
+        begin().mounted(&pb::MountResponse::default());
+        let fault = std::panic::AssertUnwindSafe(|| {
+            let _observed = begin();
+            panic!("a fault");
+        });
+        std::panic::catch_unwind(fault).unwrap_err();
+        let text = observers.metrics.text();
+        for outcome in ["CALLER_GONE", "OK", "PANIC"] {
+            let count = format!("{{identity=\"undecided\",outcome=\"{outcome}\"}} 1");
+            assert!(text.contains(&count), "{outcome}: {text}");
+        }
+    }
+}
