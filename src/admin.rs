@@ -5,6 +5,7 @@
 //! too many displaces his own: no client can keep a probe out.
 
 mod check;
+mod debug;
 mod peers;
 
 use std::{
@@ -41,6 +42,7 @@ use tracing::{debug, info, warn};
 
 use crate::readiness::Readiness;
 use check::Check;
+pub use debug::{DebugAccess, Debugged};
 use peers::Peers;
 
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +88,8 @@ pub struct AdminState {
     pub draining: CancellationToken,
     /// `None` where the operator does not want them served.
     pub metrics: Option<MetricsText>,
+    /// `None` where the operator does not want these endpoints.
+    pub debug: Option<Debugged>,
 }
 
 impl fmt::Debug for AdminState {
@@ -134,7 +138,12 @@ impl Admin {
             let (health_path, metrics) = (&state.health_path, state.metrics.is_some());
             info!(%address, health_path, metrics, "serving probes and metrics");
         }
+        let debugged = state.debug.clone();
         let routes = routes(state);
+        let debug = debugged.map(|debugged| {
+            let access = debugged.access;
+            (access, debug::routes(debugged).fallback_service(routes.clone()))
+        });
         let mut connections = JoinSet::new();
         let mut peers = Peers::new();
         loop {
@@ -151,6 +160,10 @@ impl Admin {
                 },
             };
             if peers.admits(peer) {
+                let routes = match &debug {
+                    Some((access, with_debug)) if access.admits(peer) => with_debug,
+                    _ => &routes,
+                };
                 let serving = connections.spawn(serve_connection(stream, routes.clone()));
                 peers.opened(peer, serving);
             }

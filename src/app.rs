@@ -5,10 +5,10 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
-    admin::{Admin, AdminState, MetricsText},
+    admin::{Admin, AdminState, DebugAccess, Debugged, MetricsText},
     audit::Audit,
     cloud::{Cloud, trust::Clients},
-    config::{Config, MetadataOptions},
+    config::{Config, MetadataOptions, log_filter},
     credentials::{Sessions, metadata::Metadata},
     endpoint::Service,
     events::Events,
@@ -21,7 +21,7 @@ use crate::{
     readiness::Readiness,
     server::{self, Socket},
     spc::object_cache::ObjectCache,
-    telemetry::Metrics,
+    telemetry::{Metrics, log::LogLevel},
     value_cache::ValueCache,
 };
 
@@ -34,12 +34,14 @@ const SWEEP_EVERY: Duration = Duration::from_secs(15);
 /// All that can fail at the start has succeeded, and nothing is served yet.
 #[derive(Debug)]
 pub struct App {
-    provider: Provider,
+    provider: Arc<Provider>,
     readiness: Arc<Readiness>,
     socket: Socket,
     admin: Admin,
     health_path: String,
     serve_metrics: bool,
+    debug: Option<DebugAccess>,
+    log_level: Option<LogLevel>,
     drain: Duration,
 }
 
@@ -107,8 +109,39 @@ impl App {
         // Last: a start that fails leaves the socket to the process that has it.
         let socket = Socket::bind(&config.provider_volume, SOCKET).map_err(|e| e.to_string())?;
         let (health_path, drain) = (config.health_path, config.drain_timeout);
-        let serve_metrics = config.serve_metrics;
-        Ok(Self { provider, readiness, socket, admin, health_path, serve_metrics, drain })
+        let (serve_metrics, debug) = (config.serve_metrics, config.debug);
+        Ok(Self {
+            provider: Arc::new(provider),
+            readiness,
+            socket,
+            admin,
+            health_path,
+            serve_metrics,
+            debug,
+            log_level: None,
+            drain,
+        })
+    }
+
+    /// What the admin port changes when it is told another level.
+    pub fn with_log_level(self, log_level: Option<LogLevel>) -> Self {
+        Self { log_level, ..self }
+    }
+
+    /// What the debug endpoints answer with.
+    fn debugged(&self, access: DebugAccess) -> Debugged {
+        let provider = self.provider.clone();
+        let (read, changed) = (self.log_level.clone(), self.log_level.clone());
+        Debugged {
+            access,
+            state: Arc::new(move || serde_json::to_string(&provider.state()).unwrap_or_default()),
+            log_level: Arc::new(move || read.as_ref().map(LogLevel::text).unwrap_or_default()),
+            set_log_level: Arc::new(move |text| {
+                let level = changed.as_ref().ok_or("cannot be changed here")?;
+                let filter = (!text.is_empty()).then(|| log_filter(text)).transpose()?;
+                level.set(filter)
+            }),
+        }
     }
 
     pub fn admin_address(&self) -> std::io::Result<SocketAddr> {
@@ -118,6 +151,7 @@ impl App {
     /// Serves until `shutdown`, then drains.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), String> {
         let metrics = self.provider.observers.metrics.clone();
+        let debug = self.debug.map(|access| self.debugged(access));
         let state = AdminState {
             health_path: self.health_path,
             socket_path: self.socket.path().to_owned(),
@@ -126,6 +160,7 @@ impl App {
             metrics: self
                 .serve_metrics
                 .then(|| -> MetricsText { Arc::new(move || metrics.text()) }),
+            debug,
         };
         // Probes are answered until the last mount has been.
         let drained = CancellationToken::new();

@@ -13,7 +13,7 @@ mod cause;
 mod failure;
 mod reach;
 
-use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -38,7 +38,7 @@ use crate::{
     secret::Secret,
     telemetry::Metrics,
 };
-use limiter::{Granted, Limiter, Priority, Target};
+use limiter::{Granted, Limiter, LimiterState, Priority, Target};
 use sign::Unsigned;
 use trust::Clients;
 
@@ -262,6 +262,12 @@ impl Cloud {
         let label = outcome.as_ref().map_or_else(Failure::label, |_| "OK");
         self.metrics.cloud_call(call.api.name(), label, started.elapsed());
         outcome.map_err(Ended::Failed)
+    }
+
+    /// By service.
+    pub fn limiters(&self) -> BTreeMap<&'static str, LimiterState> {
+        let services = [Service::Sts, Service::Kms, Service::Oos];
+        services.map(|service| (service.name(), self.limiter(service).state())).into()
     }
 
     /// Whether calls of this caller to the host wait, since it throttles them.

@@ -17,6 +17,7 @@ use std::{
 use tracing_subscriber::filter::Targets;
 
 use crate::{
+    admin::DebugAccess,
     audit::{self as record, Destination},
     cloud::trust,
     credentials::metadata::DEFAULT_HOST,
@@ -31,6 +32,7 @@ use crate::{
     value_cache::Freshness,
 };
 use flags::Flags;
+pub use log::log_filter;
 use settings::Settings;
 
 #[derive(Debug)]
@@ -40,6 +42,8 @@ pub struct Config {
     pub health_path: String,
     /// Whether `/metrics` is served beside it.
     pub serve_metrics: bool,
+    /// Who is served `/debug` beside it; `None`: nobody.
+    pub debug: Option<DebugAccess>,
     /// `None`: ask the instance metadata.
     pub region: Option<Region>,
     pub hosts: Hosts,
@@ -168,6 +172,9 @@ impl Settings<'_> {
             admin: SocketAddr::new(address, port.unwrap_or(8989)),
             health_path: path.unwrap_or_else(|| "/healthz".to_owned()),
             serve_metrics: self.flag("metrics").unwrap_or(true),
+            debug: self
+                .parsed("debug-endpoints", &[], debug_access, "off, loopback or all")
+                .unwrap_or_default(),
             region: self.region(&policy),
             hosts: self.hosts(),
             trust: trust::Options {
@@ -361,6 +368,15 @@ fn sandbox_wanted(text: &str) -> Option<sandbox::SandboxMode> {
         "auto" => Some(sandbox::SandboxMode::Auto),
         "require" => Some(sandbox::SandboxMode::Require),
         "off" => Some(sandbox::SandboxMode::Off),
+        _ => None,
+    }
+}
+
+fn debug_access(text: &str) -> Option<Option<DebugAccess>> {
+    match text {
+        "off" => Some(None),
+        "loopback" => Some(Some(DebugAccess::Loopback)),
+        "all" => Some(Some(DebugAccess::All)),
         _ => None,
     }
 }

@@ -47,6 +47,15 @@ impl Events {
         message
     }
 
+    /// How many failures are remembered.
+    pub fn len(&self) -> usize {
+        lock(&self.0).len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// What it failed with before is over.
     pub fn mounted(&self, volume: Digest) {
         let mut reported = lock(&self.0);

@@ -6,7 +6,7 @@ mod call;
 mod stale;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -15,10 +15,14 @@ use std::{
 };
 
 use futures::future::join_all;
+use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::{
-    cloud::{Cause, Cloud, Failure, limiter::Priority},
+    cloud::{
+        Cause, Cloud, Failure,
+        limiter::{LimiterState, Priority},
+    },
     credentials::{NoSession, Sessions},
     error::{Error, ErrorKind, Errors},
     fair_cache::FairCache,
@@ -110,6 +114,17 @@ pub struct Fetcher {
     clamped: Mutex<FairCache<(), (LoginKey, Duration), ()>>,
 }
 
+/// What a fetcher can be asked about itself.
+#[derive(Debug, Serialize)]
+pub struct FetchState {
+    pub limiters: BTreeMap<&'static str, LimiterState>,
+    pub sessions: usize,
+    pub reads_in_flight: usize,
+    pub cached_values: usize,
+    /// Encrypted, with what is kept beside each.
+    pub cached_bytes: usize,
+}
+
 /// How long the cloud is waited for where last values stand ready.
 const GRACE_PATIENCE: Duration = Duration::from_secs(10);
 /// For how long that is remembered; several times the longest interval in use.
@@ -147,6 +162,19 @@ impl Fetcher {
             mounts: AtomicU64::new(0),
             answered: Mutex::new(FairCache::new(MOST_ANSWERED)),
             clamped: Mutex::new(FairCache::new(MOST_CLAMPED)),
+        }
+    }
+
+    /// What can be told of it without a name or a value.
+    pub fn state(&self) -> FetchState {
+        let Shared { cloud, sessions, values, in_flight, .. } = &*self.shared;
+        let (cached_values, cached_bytes) = values.size();
+        FetchState {
+            limiters: cloud.limiters(),
+            sessions: sessions.len(),
+            reads_in_flight: in_flight.len(),
+            cached_values,
+            cached_bytes,
         }
     }
 

@@ -6,6 +6,7 @@ mod event;
 mod log;
 mod observe;
 mod pipeline;
+mod state;
 mod trace;
 
 use std::{sync::Arc, time::Duration};
@@ -29,6 +30,7 @@ use crate::{
 };
 use observe::Observed;
 pub use observe::Observers;
+pub use state::State;
 
 #[derive(Debug)]
 pub struct Provider {

@@ -9,7 +9,7 @@ pub mod authority;
 mod room;
 pub mod socket;
 
-use std::{convert::Infallible, panic::AssertUnwindSafe, pin::pin, time::Duration};
+use std::{convert::Infallible, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -63,14 +63,15 @@ pub const LARGEST_CALL: usize = 4 << 20;
 /// Returns once all is drained, at the latest `drain` after the shutdown.
 pub async fn serve<P: CsiDriverProvider>(
     mut socket: Socket,
-    provider: P,
+    provider: Arc<P>,
     shutdown: CancellationToken,
     drain: Duration,
 ) -> Result<(), ServeError> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_service_status("", ServingStatus::Serving).await;
     health.set_serving::<CsiDriverProviderServer<P>>().await;
-    let provider = CsiDriverProviderServer::new(provider).max_decoding_message_size(LARGEST_CALL);
+    let provider =
+        CsiDriverProviderServer::from_arc(provider).max_decoding_message_size(LARGEST_CALL);
     let routes = Routes::new(provider).add_service(health_service).prepare();
     let (calls, cut_off) = (TaskTracker::new(), CancellationToken::new());
     let edge = Edge { routes, requests: memory::requests(), calls, cut_off };

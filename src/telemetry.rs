@@ -94,6 +94,10 @@ impl Metrics {
         self.mount_seconds.observe(took.as_secs_f64());
     }
 
+    pub fn mounts_now(&self) -> i64 {
+        self.mounts_in_flight.get()
+    }
+
     /// Counts a mount as in flight for as long as the guard lives.
     pub fn mount_in_flight(&self) -> impl Drop + use<> {
         self.mounts_in_flight.inc();

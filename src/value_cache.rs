@@ -118,6 +118,12 @@ struct Entry {
 }
 
 impl ValueCache {
+    /// How many entries there are, and their bytes.
+    pub fn size(&self) -> (usize, usize) {
+        let entries = lock(&self.entries);
+        (entries.len(), entries.size())
+    }
+
     /// Keeps at most `room` bytes.
     pub fn new(room: usize, metrics: Arc<Metrics>) -> Result<Self, String> {
         let mut key = [0; 32];

@@ -21,6 +21,7 @@ mod audit;
 mod basics;
 mod campaign;
 mod debug;
+mod debug_endpoints;
 mod faults;
 mod grpc_go;
 mod hostile;

@@ -235,6 +235,11 @@ impl Running {
         tokio::time::timeout(Duration::from_secs(20), ready).await.expect("it does not serve")
     }
 
+    /// The address of its admin port, as its log in text has it.
+    pub async fn admin(&mut self) -> String {
+        self.stderr.between("probes and metrics address=", ' ', &mut self.process).await
+    }
+
     pub fn pid(&self) -> u32 {
         self.process.pid()
     }

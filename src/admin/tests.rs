@@ -241,6 +241,7 @@ impl Port {
             readiness: Arc::default(),
             draining: CancellationToken::new(),
             metrics,
+            debug: None,
         };
         let shutdown = CancellationToken::new();
         let serving = tokio::spawn(admin.serve(state.clone(), shutdown.clone()));
@@ -251,7 +252,7 @@ impl Port {
         let socket = Socket::bind(self.dir.path(), NAME).unwrap();
         let shutdown = CancellationToken::new();
         let drain = Duration::from_secs(1);
-        tokio::spawn(server::serve(socket, Double(version), shutdown.clone(), drain));
+        tokio::spawn(server::serve(socket, Arc::new(Double(version)), shutdown.clone(), drain));
         shutdown
     }
 

@@ -11,12 +11,13 @@ mod queue;
 mod rate;
 
 use std::{
-    collections::{HashMap, VecDeque, hash_map::Entry},
+    collections::{BTreeMap, HashMap, VecDeque, hash_map::Entry},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use serde::Serialize;
 use tokio::{
     sync::oneshot,
     time::{Instant, sleep_until, timeout_at},
@@ -34,7 +35,7 @@ use crate::{
     endpoint::Endpoint,
     http::{Broken, ConnectionError, NameError},
 };
-use host::Host;
+use host::{Host, HostState};
 use queue::Waiter;
 
 /// Idle hosts beyond these are forgotten, except the operator's: pod authors name KMS instances.
@@ -71,6 +72,15 @@ struct State {
     hosts: HashMap<Arc<str>, Host>,
     /// Hosts at which somebody waits, the next to be served first.
     waiting: VecDeque<Arc<str>>,
+}
+
+/// What a limiter can be asked about itself.
+#[derive(Debug, Serialize)]
+pub struct LimiterState {
+    /// Calls at once, over all hosts.
+    pub limit: usize,
+    pub in_flight: usize,
+    pub hosts: BTreeMap<String, HostState>,
 }
 
 /// What the end of a call says of its host.
@@ -183,6 +193,14 @@ impl Limiter {
             hosts: HashMap::new(),
             waiting: VecDeque::new(),
         })))
+    }
+
+    pub fn state(&self) -> LimiterState {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (limit, in_flight, now) = (state.most, state.taken, Instant::now());
+        let hosts = state.hosts.iter_mut();
+        let hosts = hosts.map(|(name, host)| (name.to_string(), host.state(limit, now))).collect();
+        LimiterState { limit, in_flight, hosts }
     }
 
     pub fn acquire(&self, target: Target<'_>) -> Result<Permit, Queued> {

@@ -16,7 +16,7 @@ use crate::{
     app::App,
     config::{self, Config, flags::Flags},
     sandbox::{self, SandboxMode},
-    telemetry::log::{self, LogFormat},
+    telemetry::log::{self, LogFormat, LogLevel},
 };
 
 pub fn run(flags: &Flags) -> ExitCode {
@@ -24,9 +24,11 @@ pub fn run(flags: &Flags) -> ExitCode {
         Ok(config) => config,
         Err(status) => return status,
     };
-    if let Err(what) = log::start(config.log_format, config.log_filter.clone()) {
-        return fail(&what);
-    }
+    let changeable = config.debug.is_some();
+    let level = match log::start(config.log_format, config.log_filter.clone(), changeable) {
+        Ok(level) => level,
+        Err(what) => return fail(&what),
+    };
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
@@ -47,7 +49,7 @@ pub fn run(flags: &Flags) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("no threads to run on: {error}")),
     };
-    let served = runtime.block_on(serve(config));
+    let served = runtime.block_on(serve(config, level));
     // What is still under way beside the runtime's thread is nothing to wait for any more.
     runtime.shutdown_background();
     match served {
@@ -65,7 +67,7 @@ fn configure(flags: &Flags) -> Result<Config, ExitCode> {
         .map_err(|mistakes| refuse(&mistakes, config::log_format(flags, &environment)))
 }
 
-async fn serve(config: Config) -> Result<(), String> {
+async fn serve(config: Config, level: Option<LogLevel>) -> Result<(), String> {
     let shutdown = CancellationToken::new();
     let drain = config.drain_timeout.as_secs();
     let unheard = |error| format!("signals cannot be heard: {error}");
@@ -91,7 +93,7 @@ async fn serve(config: Config) -> Result<(), String> {
             bound = App::bind(config) => bound?,
             () = shutdown.cancelled() => return Ok(()),
         };
-        bound.serve(shutdown.clone()).await
+        bound.with_log_level(level).serve(shutdown.clone()).await
     };
     tokio::select! {
         served = serving => served,
@@ -137,7 +139,7 @@ fn refuse(mistakes: &[String], format: LogFormat) -> ExitCode {
             let _ = std::io::stderr().write_all(text.as_bytes());
         }
         LogFormat::Json => {
-            let _ = log::start(format, Targets::new());
+            let _ = log::start(format, Targets::new(), false);
             log::fatal(&format!("the configuration is wrong: {}; see --help", mistakes.join("; ")));
         }
     }

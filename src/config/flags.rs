@@ -257,6 +257,13 @@ const FLAGS: &[Flag] = &[
         "Serve /metrics at that port, to anyone who can reach it [default: true]",
     ),
     flag(
+        OPERATION,
+        "debug-endpoints",
+        "WHO",
+        "Serve /debug/state (limits, sessions, cache sizes) and /debug/log-level (read it, or PUT another) \
+         at that port: off, loopback (kubectl port-forward) or all [default: off]",
+    ),
+    flag(
         FRESHNESS,
         "refresh-interval",
         "INTERVAL",

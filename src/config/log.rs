@@ -49,7 +49,7 @@ fn log_format(text: &str) -> Option<LogFormat> {
 
 /// A parser of our own, since that of `Targets` takes an unknown level for a target and turns all
 /// else off.
-fn log_filter(text: &str) -> Result<Targets, String> {
+pub fn log_filter(text: &str) -> Result<Targets, String> {
     let mut filter = Targets::new();
     let mut general = None;
     for item in text.split(',').map(str::trim) {

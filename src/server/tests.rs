@@ -296,7 +296,8 @@ impl Server {
         let dir = TempDir::new().unwrap();
         let (double, shutdown) = (Double::default(), CancellationToken::new());
         let socket = Socket::bind(dir.path(), NAME).unwrap();
-        let serving = tokio::spawn(serve(socket, double.clone(), shutdown.clone(), drain));
+        let serving =
+            tokio::spawn(serve(socket, Arc::new(double.clone()), shutdown.clone(), drain));
         Self { dir, double, shutdown, serving }
     }
 

@@ -46,6 +46,14 @@ impl ObjectCache {
     }
 }
 
+impl ObjectCache {
+    /// How many lists there are, and their bytes.
+    pub fn size(&self) -> (usize, usize) {
+        let lists = lock(&self.0);
+        (lists.len(), lists.size())
+    }
+}
+
 impl fmt::Debug for ObjectCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ObjectCache")

@@ -4,14 +4,15 @@ use std::{fmt, io::Write};
 
 use tracing::{Event, Level, Subscriber, enabled, error, level_filters::LevelFilter};
 use tracing_subscriber::{
-    Layer,
+    Layer, Registry,
     filter::Targets,
     fmt::{
         FmtContext, FormatEvent, FormatFields, FormattedFields,
         format::{self, Format, Json, JsonFields, Writer},
     },
-    layer::SubscriberExt,
+    layer::{Filter, SubscriberExt},
     registry::LookupSpan,
+    reload,
     util::SubscriberInitExt,
 };
 
@@ -25,9 +26,46 @@ pub enum LogFormat {
 /// The target of events that no filter drops.
 const FATAL: &str = "fatal";
 
-/// Logs go to standard error; standard output is for what a command answers.
-pub fn start(format: LogFormat, filter: Targets) -> Result<(), String> {
-    let filter = filter.with_target(FATAL, LevelFilter::ERROR);
+/// What is logged, to be changed while the program runs.
+#[derive(Clone, Debug)]
+pub struct LogLevel {
+    handle: reload::Handle<Targets, Registry>,
+    configured: Targets,
+}
+
+impl LogLevel {
+    /// `None`: as it was at the start.
+    pub fn set(&self, filter: Option<Targets>) -> Result<(), String> {
+        let filter = filter.unwrap_or_else(|| self.configured.clone());
+        self.handle.reload(fatal_too(filter)).map_err(|error| error.to_string())
+    }
+
+    /// As `--log-level` has it.
+    pub fn text(&self) -> String {
+        let text = self.handle.with_current(ToString::to_string).unwrap_or_default();
+        let items = text.split(',').filter(|item| !item.starts_with(FATAL));
+        items.collect::<Vec<_>>().join(",")
+    }
+}
+
+fn fatal_too(filter: Targets) -> Targets {
+    filter.with_target(FATAL, LevelFilter::ERROR)
+}
+
+/// Logs go to standard error; standard output is for what a command answers. `changeable`: the filter can
+/// be changed later, which costs a lock for each line.
+pub fn start(
+    format: LogFormat,
+    filter: Targets,
+    changeable: bool,
+) -> Result<Option<LogLevel>, String> {
+    type Boxed = Box<dyn Filter<Registry> + Send + Sync>;
+    let (filter, level): (Boxed, _) = if changeable {
+        let (layer, handle) = reload::Layer::new(fatal_too(filter.clone()));
+        (Box::new(layer), Some(LogLevel { handle, configured: filter }))
+    } else {
+        (Box::new(fatal_too(filter)), None)
+    };
     let logs = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let registry = tracing_subscriber::registry();
     let set = match format {
@@ -37,7 +75,8 @@ pub fn start(format: LogFormat, filter: Targets) -> Result<(), String> {
             registry.with(logs.with_filter(filter)).try_init()
         }
     };
-    set.map_err(|_| "logging is set up already".to_owned())
+    set.map_err(|_| "logging is set up already".to_owned())?;
+    Ok(level)
 }
 
 /// JSON lines in which the fields of the spans around an event stand beside its own: the pod of a mount is

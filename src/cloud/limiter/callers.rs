@@ -49,6 +49,11 @@ impl Login {
 
 impl Callers {
     /// When the caller's next call may begin.
+    /// How many were throttled of late.
+    pub(super) fn len(&self) -> usize {
+        self.logins.len()
+    }
+
     pub(super) fn next(&self, caller: &Caller, priority: Priority, now: Instant) -> Instant {
         let login = self.logins.get(&caller.login).map(|login| &login.rate);
         let rates = login.into_iter().chain(self.accounts.get(&caller.account));

@@ -106,7 +106,6 @@ fn float(count: usize) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
-#[cfg(test)]
 impl Concurrency {
     pub(super) fn now(&self, most: usize) -> f64 {
         self.limit(most, Instant::now())

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{
@@ -238,8 +239,36 @@ impl Host {
     }
 }
 
-#[cfg(test)]
+/// What a limiter knows of one host.
+#[derive(Debug, Serialize)]
+pub struct HostState {
+    /// By a SecretProviderClass, and not by the operator.
+    pub named_by_pods: bool,
+    /// Calls at once, and how many there are.
+    pub limit: f64,
+    pub in_flight: usize,
+    /// Whether calls wait for it.
+    pub waited_for: bool,
+    /// Whether it slows all callers, and how many it throttled of late.
+    pub throttling: bool,
+    pub throttled_callers: usize,
+    /// Why it counts as down.
+    pub down: Option<String>,
+}
+
 impl Host {
+    pub(super) fn state(&mut self, most: usize, now: Instant) -> HostState {
+        HostState {
+            named_by_pods: self.named,
+            limit: self.limit(most),
+            in_flight: self.taken,
+            waited_for: self.is_waited_for(),
+            throttling: self.rate.is_throttling(now),
+            throttled_callers: self.callers.len(),
+            down: self.breaker.down().map(|why| why.what()),
+        }
+    }
+
     pub(super) fn limit(&self, most: usize) -> f64 {
         self.concurrency.now(most)
     }
