@@ -38,8 +38,10 @@ pub struct Debugged {
     /// As `--log-level` has it.
     pub log_level: Arc<dyn Fn() -> String + Send + Sync>,
     /// An empty text: as it was at the start. The error says what is wrong with the text.
-    pub set_log_level: Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>,
+    pub set_log_level: Arc<SetLogLevel>,
 }
+
+pub type SetLogLevel = dyn Fn(&str) -> Result<(), String> + Send + Sync;
 
 impl fmt::Debug for Debugged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
