@@ -42,7 +42,7 @@ use tracing::{debug, info, warn};
 
 use crate::readiness::Readiness;
 use check::Check;
-pub use debug::{DebugAccess, Debugged};
+pub use debug::{DebugAccess, Debugged, SetLogLevel};
 use peers::Peers;
 
 #[derive(Debug, thiserror::Error)]
