@@ -13,7 +13,7 @@ MUTANTS := $(CACHE)/cargo-mutants-$(MUTANTS_VERSION)/bin/cargo-mutants
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 DEBUG := $(TARGET)/debug
 
-.PHONY: help demo test test-static toolchain lint unit official-clients bench bench-quick soak tenants bench-programs simulate deny fuzz-smoke mutants e2e e2e-up e2e-down
+.PHONY: help demo test test-static toolchain lint unit official-clients bench bench-quick soak tenants bench-programs simulate walkthroughs deny fuzz-smoke mutants e2e e2e-up e2e-down
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -99,6 +99,9 @@ mutants: $(MUTANTS) toolchain ## changes to the code that no test notices (hours
 
 $(MUTANTS):
 	cargo install --locked --quiet --root $(CACHE)/cargo-mutants-$(MUTANTS_VERSION) cargo-mutants@$(MUTANTS_VERSION)
+
+walkthroughs: toolchain ## follows CONTRIBUTING's walk-throughs in a clone, and counts the files that each touches
+	e2e/walkthroughs.py
 
 e2e: toolchain ## on a real Kubernetes node: kubelet, the real driver, the chart (root; the first time builds Kubernetes)
 	e2e/cluster/run-tests

@@ -11,7 +11,7 @@ use clap::{ArgMatches, Command};
 pub const USAGE: u8 = 64;
 
 /// What there is beside serving. A new one gets a line here and a file.
-const ALL: [Subcommand; 1] = [audit::AUDIT];
+const ALL: &[Subcommand] = &[audit::AUDIT];
 
 #[derive(Clone, Copy)]
 pub struct Subcommand {
@@ -22,7 +22,7 @@ pub struct Subcommand {
 
 impl Subcommand {
     pub fn all() -> impl Iterator<Item = Self> {
-        ALL.into_iter()
+        ALL.iter().copied()
     }
 
     pub fn command(self) -> Command {

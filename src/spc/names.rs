@@ -11,7 +11,7 @@ pub enum Place {
     Entry,
 }
 
-pub const PARAMETERS: [&str; 7] = [
+pub const PARAMETERS: &[&str] = &[
     "identity",
     "objects",
     "pathTranslation",
@@ -22,7 +22,7 @@ pub const PARAMETERS: [&str; 7] = [
 ];
 
 /// Of an object.
-pub const FIELDS: [&str; 11] = [
+pub const FIELDS: &[&str] = &[
     "crossAccountRoleArn",
     "filePermission",
     "jmesPath",
@@ -37,15 +37,15 @@ pub const FIELDS: [&str; 11] = [
 ];
 
 /// Of an entry of `jmesPath`.
-pub const ENTRY_FIELDS: [&str; 4] = ["filePermission", "objectAlias", "objectEncoding", "path"];
+pub const ENTRY_FIELDS: &[&str] = &["filePermission", "objectAlias", "objectEncoding", "path"];
 
 impl Place {
     /// The names that there are.
     pub fn known(self) -> &'static [&'static str] {
         match self {
-            Place::Parameter => &PARAMETERS,
-            Place::Field => &FIELDS,
-            Place::Entry => &ENTRY_FIELDS,
+            Place::Parameter => PARAMETERS,
+            Place::Field => FIELDS,
+            Place::Entry => ENTRY_FIELDS,
         }
     }
 }

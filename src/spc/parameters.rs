@@ -28,7 +28,7 @@ impl Parameters {
         // Classes copied from the official provider's tests carry `env_auth_mode`, which nothing ever
         // read.
         let foreign = name.contains('/') || matches!(name, "providerName" | "env_auth_mode");
-        match PARAMETERS.into_iter().find(|known| *known == name) {
+        match PARAMETERS.iter().find(|known| **known == name) {
             Some(known) => drop(self.values.insert(known, value)),
             None if foreign => {}
             None => self.unknown.add(name),

@@ -33,7 +33,7 @@ type Parse =
     fn(&Fields<'_>, Option<&str>, &Context<'_>, &mut Mistakes) -> Option<(Endpoint, Source)>;
 
 /// The first is that of objects without an `objectType`.
-const TYPES: [ObjectType; 2] = [
+const TYPES: &[ObjectType] = &[
     ObjectType { name: kms::TYPE, noun: "a KMS secret", parse: kms::parse },
     ObjectType { name: oos::TYPE, noun: "an OOS encrypted parameter", parse: oos::parse },
 ];
@@ -100,9 +100,8 @@ pub(super) fn parse(
         Ok(written) => written,
         Err(Reported) => return None,
     };
-    let [default, ..] = &TYPES;
     let known = match written {
-        None => Some(default),
+        None => TYPES.first(),
         Some(text) => TYPES.iter().find(|known| known.name == text),
     };
     if let Some(known) = known {

@@ -222,7 +222,7 @@ fn version(text: &str) -> Result<Option<String>, String> {
     let objects = objects.map_err(|errors| errors.message())?;
     match &objects[0].read.source {
         Source::Kms(secret) => Ok(secret.version_id.clone()),
-        Source::Oos(_) => panic!("not of KMS"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -516,7 +516,7 @@ fn versions_of_oos_are_numbers_from_one() {
         parsed(&format!("- {{objectName: a, objectType: oos, objectVersion: {text}}}"))
             .map(|list| match &list[0].read.source {
                 Source::Oos(parameter) => parameter.version,
-                Source::Kms(_) => panic!("not of OOS"),
+                other => panic!("{other:?}"),
             })
             .ok()
     };
