@@ -188,7 +188,7 @@ async fn ask_region(metadata: &Metadata) -> Result<Region, String> {
     let region = asked.map_err(|error| {
         format!(
             "no --region is given, and the instance cannot be asked for its own: {}; set --region",
-            error.what
+            error.message
         )
     })?;
     Region::parse(&region).ok_or_else(|| {

@@ -149,13 +149,13 @@ impl Audit {
                 inner.written(records, deadline).await.map_err(|what| {
                     if Instant::now() >= deadline {
                         let what = "the mount ran out of time before its audit record was written";
-                        return Error::new(ErrorKind::Internal, what).fix("it is tried again");
+                        return Error::new(ErrorKind::Internal, what).hint("it is tried again");
                     }
                     Error::new(
                         ErrorKind::Unusable,
                         format!("the audit record cannot be written: {what}"),
                     )
-                    .fix(
+                    .hint(
                         "the operator must make room for it, or let mounts go on without it by \
                          --audit-failure=continue",
                     )

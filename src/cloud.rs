@@ -253,7 +253,7 @@ impl Cloud {
             Err(failure) => permit.failed(failure),
         }
         let unanswered = outcome.as_ref().err().filter(|failure| failure.is_unanswered());
-        let why = unanswered.map(|failure| || failure.what());
+        let why = unanswered.map(|failure| || failure.message());
         self.readiness.record_host(
             call.endpoint.host(),
             &caller.login,

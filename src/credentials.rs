@@ -179,8 +179,8 @@ impl Sessions {
                 let what =
                     format!("{} has not answered in the mount's time", asked(keyed, &self.0.sts));
                 let error = Error::new(ErrorKind::Internal, what)
-                    .about(keyed.who())
-                    .fix("check DNS, routes and --public-endpoints; the mount is tried again");
+                    .subject(keyed.who())
+                    .hint("check DNS, routes and --public-endpoints; the mount is tried again");
                 Err(NoSession { late: true, ..NoSession::unanswered(error) })
             }
         }
@@ -275,7 +275,8 @@ impl Sessions {
         match error {
             None => readiness.record(NO_SESSION, None),
             Some(error) if operators(&error) => {
-                readiness.record(NO_SESSION, Some(&|| format!("{}; {}", error.what, error.fix)));
+                readiness
+                    .record(NO_SESSION, Some(&|| format!("{}; {}", error.message, error.hint)));
             }
             Some(_) => {}
         }

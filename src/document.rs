@@ -18,18 +18,18 @@ pub(crate) struct Document(Shared);
 /// Why a value is no document, and what to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Unread {
-    pub(crate) what: String,
-    pub(crate) fix: &'static str,
+    pub(crate) message: String,
+    pub(crate) hint: &'static str,
 }
 
 impl Unread {
     /// Not one that only has a mistake in it.
     fn other(what: impl Into<String>) -> Self {
-        Self { what: what.into(), fix: "jmesPath needs a JSON or YAML secret" }
+        Self { message: what.into(), hint: "jmesPath needs a JSON or YAML secret" }
     }
 
     fn broken(what: String) -> Self {
-        Self { what, fix: "correct the secret's value" }
+        Self { message: what, hint: "correct the secret's value" }
     }
 }
 
@@ -38,7 +38,7 @@ impl Document {
         let text = text(bytes)?;
         if text.trim_start().starts_with("-----BEGIN ") {
             let what = "is PEM, not a JSON or YAML document".to_owned();
-            return Err(Unread { what, fix: "remove jmesPath" });
+            return Err(Unread { message: what, hint: "remove jmesPath" });
         }
         let root = match text.trim_start().chars().next() {
             Some('{' | '[') => json_or_flow(text)?,

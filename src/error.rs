@@ -54,19 +54,19 @@ pub struct Error {
     pub kind: ErrorKind,
     /// The field, object or role it concerns; empty when it concerns the whole mount.
     pub subject: Box<str>,
-    pub what: Box<str>,
+    pub message: Box<str>,
     /// Facts beside it, such as an HTTP status.
     pub detail: Detail,
     /// How often it was tried, where that is known: it may differ from one mount to the next, and so
     /// may the request's id, while the failure is the same.
     pub attempts: u32,
-    /// The cloud's error code, which `what` holds too.
+    /// The cloud's error code, which `message` holds too.
     pub code: Option<Box<str>>,
     /// The cloud's id of the request, by which its support finds it.
     pub request: Option<Box<str>>,
-    /// The cloud's host that was asked, where one was; `what` holds it too.
+    /// The cloud's host that was asked, where one was; `message` holds it too.
     pub host: Option<Arc<str>>,
-    pub fix: Box<str>,
+    pub hint: Box<str>,
 }
 
 /// A text that most errors do not have. It is boxed twice to keep errors, and what holds them, small.
@@ -94,36 +94,36 @@ impl Deref for Detail {
 }
 
 impl Error {
-    pub fn new(kind: ErrorKind, what: impl Into<String>) -> Self {
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
             subject: Box::default(),
-            what: what.into().into_boxed_str(),
+            message: message.into().into_boxed_str(),
             detail: Detail::default(),
             attempts: 0,
             code: None,
             request: None,
             host: None,
-            fix: Box::default(),
+            hint: Box::default(),
         }
     }
 
-    pub fn invalid(subject: impl Into<String>, what: impl Into<String>) -> Self {
-        Self::new(ErrorKind::Invalid, what).about(subject)
+    pub fn invalid(subject: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Invalid, message).subject(subject)
     }
 
     /// But for whom it concerns, and which try it was.
     fn says_the_same(&self, other: &Self) -> bool {
-        (&self.what, &self.detail, &self.fix) == (&other.what, &other.detail, &other.fix)
+        (&self.message, &self.detail, &self.hint) == (&other.message, &other.detail, &other.hint)
     }
 
-    pub fn about(mut self, subject: impl Into<String>) -> Self {
+    pub fn subject(mut self, subject: impl Into<String>) -> Self {
         self.subject = subject.into().into_boxed_str();
         self
     }
 
-    pub fn fix(mut self, fix: impl Into<String>) -> Self {
-        self.fix = fix.into().into_boxed_str();
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = hint.into().into_boxed_str();
         self
     }
 }
@@ -135,7 +135,7 @@ impl fmt::Display for Error {
         if !self.subject.is_empty() {
             write!(f, "{}: ", shown(&self.subject))?;
         }
-        f.write_str(&shown(&self.what))?;
+        f.write_str(&shown(&self.message))?;
         let detail = Some(Cow::from(&*self.detail)).filter(|detail| !detail.is_empty());
         let attempts = (self.attempts > 1).then(|| format!("{} attempts", self.attempts).into());
         let request = self.request.as_ref().map(|id| format!("request {id}").into());
@@ -143,8 +143,8 @@ impl fmt::Display for Error {
         if !facts.is_empty() {
             write!(f, " ({})", shown(&facts.join(", ")))?;
         }
-        if !self.fix.is_empty() {
-            write!(f, "; {}", shown(&self.fix))?;
+        if !self.hint.is_empty() {
+            write!(f, "; {}", shown(&self.hint))?;
         }
         Ok(())
     }
@@ -190,9 +190,9 @@ impl Errors {
     pub fn cause(&self, parts: &mut Parts) {
         parts.part(&self.more.to_string());
         for error in &self.kept {
-            let Error { kind, subject, what, detail, code, fix, .. } = error;
+            let Error { kind, subject, message, detail, code, hint, .. } = error;
             let code = code.as_deref().unwrap_or_default();
-            for part in [&format!("{kind:?}"), &**subject, what, detail, code, fix] {
+            for part in [&format!("{kind:?}"), &**subject, message, detail, code, hint] {
                 parts.part(part);
             }
         }
@@ -249,7 +249,7 @@ fn joined(groups: &[(&Error, Vec<&str>)], most: usize) -> (String, usize) {
             [first, rest @ ..] if rest.len() > 3 => format!("{first} and {} more", rest.len()),
             some => some.join(", "),
         };
-        let sentence = (*error).clone().about(subject).to_string();
+        let sentence = (*error).clone().subject(subject).to_string();
         let separator = if text.is_empty() { "" } else { " | " };
         let left = most.saturating_sub(text.len() + separator.len());
         if sentence.len() > left && !text.is_empty() {

@@ -530,7 +530,7 @@ impl ReadError {
     /// `alone`: no other object of the mount was denied.
     fn error(&self, object: &Object, identity: &Identity, alone: bool) -> Error {
         match self {
-            ReadError::Lost(error) => error.clone().about(&object.label),
+            ReadError::Lost(error) => error.clone().subject(&object.label),
             ReadError::NoSession(NoSession { error, .. }) => {
                 let error = match object.read.cross_account_role {
                     None => identity.with_hint(Error::clone(error)),
@@ -540,7 +540,7 @@ impl ReadError {
                     "" => object.label.clone(),
                     subject => format!("{}, {subject}", object.label),
                 };
-                error.about(about)
+                error.subject(about)
             }
             ReadError::Failed(failure) => {
                 let fix = advice::fix(failure.cause, object, identity, alone);

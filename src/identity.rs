@@ -31,7 +31,7 @@ pub struct Identity {
     /// The name under which sessions of this mount show up in ActionTrail.
     pub session_name: String,
     /// What would mend a refusal of this identity by STS.
-    pub trust_fix: String,
+    pub trust_hint: String,
 }
 
 /// The lifetime that every RAM role allows unless its owner shortened it.
@@ -47,7 +47,7 @@ pub async fn resolve(
     let session_name = session_name(&mount.pod, shared);
     let evidence = Evidence { mount, policy, service_accounts, session_name: &session_name };
     let login = KeyedLogin::new(modes::login(mode, &evidence).await?);
-    let trust_fix = match (mode, &*login) {
+    let trust_hint = match (mode, &*login) {
         (Mode::Pod, Login::Oidc { role, provider, subject, .. }) => format!(
             "the trust policy of {role} must allow {} with oidc:aud {STS_AUDIENCE} and oidc:sub {subject}",
             provider.as_str(),
@@ -55,7 +55,7 @@ pub async fn resolve(
         _ => format!("check the trust policy of the {mode} identity's role"),
     };
     let own_allowed = policy.allowed.contains(&Mode::Pod) && policy.oidc_provider.is_some();
-    Ok(Identity { mode, chosen_by, own_allowed, login, session_name, trust_fix })
+    Ok(Identity { mode, chosen_by, own_allowed, login, session_name, trust_hint })
 }
 
 impl Identity {
@@ -97,8 +97,8 @@ impl Identity {
 
     /// An error of this identity's login, with what only the mount knows about trust.
     pub fn with_hint(&self, error: Error) -> Error {
-        match (error.fix.is_empty(), &*self.login) {
-            (true, Login::Oidc { .. }) => error.fix(&self.trust_fix),
+        match (error.hint.is_empty(), &*self.login) {
+            (true, Login::Oidc { .. }) => error.hint(&self.trust_hint),
             _ => error,
         }
     }

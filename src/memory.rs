@@ -124,7 +124,7 @@ async fn take(
         None => {
             let what = format!("other mounts of {of} took all of the mount's time");
             Err(Error::new(ErrorKind::Internal, what)
-                .fix("it is tried again; if it lasts, mount fewer or smaller objects in a volume"))
+                .hint("it is tried again; if it lasts, mount fewer or smaller objects in a volume"))
         }
     }
 }

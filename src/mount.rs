@@ -111,11 +111,11 @@ impl CsiDriverProvider for Provider {
 
 fn too_large() -> Error {
     let what = format!("is larger than {} MiB", LARGEST_CALL >> 20);
-    Error::invalid("the mount's request", what).fix("shorten the SecretProviderClass's parameters")
+    Error::invalid("the mount's request", what).hint("shorten the SecretProviderClass's parameters")
 }
 
 fn out_of_time() -> Error {
-    Error::new(ErrorKind::Internal, "the mount ran out of time").fix("it is tried again")
+    Error::new(ErrorKind::Internal, "the mount ran out of time").hint("it is tried again")
 }
 
 /// As gRPC's documentation and every other provider's metrics write it.

@@ -47,7 +47,7 @@ impl Offload {
             Some(turn) => Ok(Some(turn)),
             None => {
                 let what = "other mounts with as much to work out took all of the mount's time";
-                Err(Error::new(ErrorKind::Internal, what).fix("it is tried again"))
+                Err(Error::new(ErrorKind::Internal, what).hint("it is tried again"))
             }
         }
     }

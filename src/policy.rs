@@ -141,7 +141,7 @@ impl Policy {
                 "parameter roleArn",
                 format!("has a meaning for identity pod alone; this mount's is {mode}"),
             )
-            .fix("remove it, or set identity: pod")
+            .hint("remove it, or set identity: pod")
             .into());
         }
         check_cross_account(spec, mode, self)?;
@@ -158,7 +158,7 @@ fn mode(spec: &Spec, keys: &NodePublishKeys, policy: &Policy) -> Result<Mode, Er
                 "parameter usePodServiceAccountToken",
                 "is \"false\", but the pod's identity is the only one this provider uses unasked",
             )
-            .fix("remove it, or ask the operator for --default-identity=auto"));
+            .hint("remove it, or ask the operator for --default-identity=auto"));
         }
         (RequestedIdentity::Default | RequestedIdentity::NotPod, DefaultMode::Mode(mode)) => mode,
         (RequestedIdentity::Default | RequestedIdentity::NotPod, DefaultMode::Auto) => {
@@ -173,7 +173,7 @@ fn mode(spec: &Spec, keys: &NodePublishKeys, policy: &Policy) -> Result<Mode, Er
         ErrorKind::Denied,
         format!("identity {mode} is not allowed here (allowed: {})", allowed.join(", ")),
     )
-    .fix(format!(
+    .hint(format!(
         "the operator can allow it with --allowed-identities={},{mode}",
         allowed.join(",")
     )))
@@ -191,7 +191,7 @@ fn first_configured(keys: &NodePublishKeys, policy: &Policy) -> Result<Mode, Err
     };
     Mode::ALL.into_iter().find(configured).ok_or_else(|| {
         Error::new(ErrorKind::Unusable, "no identity is configured here")
-            .fix("set identity: pod in the SecretProviderClass")
+            .hint("set identity: pod in the SecretProviderClass")
     })
 }
 
@@ -207,7 +207,7 @@ fn check_cross_account(spec: &Spec, mode: Mode, policy: &Policy) -> Result<(), E
         let subject = format!("{}, field crossAccountRoleArn", object.label);
         let what = format!("identity {mode} is shared by pods and may not assume {role}");
         let fix = "the operator can allow roles with --allowed-cross-account-roles";
-        Some(Error::new(ErrorKind::Denied, what).about(subject).fix(fix))
+        Some(Error::new(ErrorKind::Denied, what).subject(subject).hint(fix))
     });
     Errors::of(refused.collect()).map_or(Ok(()), Err)
 }
@@ -224,7 +224,7 @@ fn check_instances(spec: &Spec, mode: Mode) -> Result<(), Errors> {
              operator lists; {host} is not listed"
         );
         let fix = "the operator can list instances with --allowed-endpoints";
-        Error::new(ErrorKind::Denied, what).about(subject).fix(fix)
+        Error::new(ErrorKind::Denied, what).subject(subject).hint(fix)
     });
     Errors::of(refused.collect()).map_or(Ok(()), Err)
 }

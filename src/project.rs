@@ -59,7 +59,7 @@ pub fn too_large<'a>(
         "{which} files make an answer of {size} bytes; the driver takes {MOST_BYTES} (largest: {})",
         named.join(", ")
     );
-    Error::new(ErrorKind::Invalid, what).fix("mount fewer objects in one volume")
+    Error::new(ErrorKind::Invalid, what).hint("mount fewer objects in one volume")
 }
 
 /// The files made so far: all of them are in memory until the answer is sent, so no more are made
@@ -144,7 +144,7 @@ fn files(
     volume: &mut Files,
 ) -> Result<(), Vec<Error>> {
     let wrong = |what: String| {
-        Error::new(ErrorKind::Unusable, format!("its value {what}")).about(&object.label)
+        Error::new(ErrorKind::Unusable, format!("its value {what}")).subject(&object.label)
     };
     let stored = Secret::new(value.bytes.expose().clone());
     let bytes = decode(object.encoding, stored).map_err(|what| vec![wrong(what)])?;
@@ -158,7 +158,7 @@ fn files(
         [] => None,
         _ => Some(
             Document::parse(bytes.expose())
-                .map_err(|unread| vec![wrong(unread.what).fix(unread.fix)])?,
+                .map_err(|unread| vec![wrong(unread.message).hint(unread.hint)])?,
         ),
     };
     volume.add(file(&object.file, object.mode, bytes));
@@ -171,14 +171,14 @@ fn files(
         if Instant::now() > end {
             let seconds = LONGEST_SEARCH.as_secs();
             let what = format!("the mount's paths take more than {seconds} s");
-            let error = Error::new(ErrorKind::Unusable, what).about(&object.label);
-            return Err(vec![error.fix("give jmesPath fewer or simpler paths")]);
+            let error = Error::new(ErrorKind::Unusable, what).subject(&object.label);
+            return Err(vec![error.hint("give jmesPath fewer or simpler paths")]);
         }
         match extracted(extract, &document, end) {
             Ok(bytes) => volume.add(file(&extract.file, extract.mode, bytes)),
             Err(what) => errors.push(
                 Error::new(ErrorKind::Unusable, format!("its path {what}"))
-                    .about(format!("{}, jmesPath of \"{}\"", object.label, extract.file)),
+                    .subject(format!("{}, jmesPath of \"{}\"", object.label, extract.file)),
             ),
         }
     }

@@ -111,7 +111,7 @@ fn pod(attributes: &Attributes) -> Result<Pod, Error> {
     let needed = |key: &str| {
         attributes.get(key).map(str::to_owned).ok_or_else(|| {
             Error::invalid(key, "is missing")
-                .fix("the CSIDriver object must have podInfoOnMount: true")
+                .hint("the CSIDriver object must have podInfoOnMount: true")
         })
     };
     // Without pod info from kubelet these would be pod-author input; they end up in a URL.

@@ -151,7 +151,7 @@ fn requested_identity(parameters: &Parameters) -> Result<RequestedIdentity, Erro
             "parameters identity and usePodServiceAccountToken",
             format!("contradict each other: {mode} and \"{use_pod}\""),
         )
-        .fix("keep identity, remove the other")),
+        .hint("keep identity, remove the other")),
     }
 }
 
@@ -176,7 +176,7 @@ fn region(parameters: &Parameters, endpoints: &Endpoints) -> Result<Region, Erro
         };
         let error = Error::invalid("parameter region", what);
         match Region::meant(text) {
-            Some(meant) if Region::of_zone(text).is_none() => error.fix(format!("write {meant}")),
+            Some(meant) if Region::of_zone(text).is_none() => error.hint(format!("write {meant}")),
             _ => error,
         }
     })

@@ -102,9 +102,9 @@ async fn fetch(
     let deadline = Instant::now() + MOUNT_LIMIT;
     // In a box of its own, so that the many pods that wait take little room.
     let fetched = Box::pin(engine.fetch(identity, mount, interval, deadline)).await;
-    let ends = fetched.map_err(|error| error.what.to_string())?;
+    let ends = fetched.map_err(|error| error.message.to_string())?;
     let failed = |errors: &Errors| {
-        errors.iter().next().map_or_else(String::new, |error| error.what.to_string())
+        errors.iter().next().map_or_else(String::new, |error| error.message.to_string())
     };
     let values = require_all(&mount.spec.objects, &ends).map_err(|errors| failed(&errors))?;
     content(&values).ok_or_else(|| "a value is missing".to_owned())

@@ -130,9 +130,9 @@ impl Failure {
     }
 
     /// The failure in a mount's error, with `fix` for what only the caller knows how to mend.
-    pub fn error(&self, subject: impl Into<String>, fix: impl Into<String>) -> Error {
+    pub fn error(&self, subject: impl Into<String>, hint: impl Into<String>) -> Error {
         let own = self.hint();
-        let fix = if own.is_empty() { fix.into() } else { own.into_owned() };
+        let hint = if own.is_empty() { hint.into() } else { own.into_owned() };
         let request = self.told.as_ref().and_then(|told| told.request_id.clone().map(Into::into));
         let (detail, code) = (self.detail().into(), self.code().map(Into::into));
         let (attempts, host) = (self.attempts, Some(self.host.clone()));
@@ -142,10 +142,10 @@ impl Failure {
             code,
             request,
             host,
-            ..Error::new(self.cause.kind(), self.what())
+            ..Error::new(self.cause.kind(), self.message())
         }
-        .about(subject)
-        .fix(fix)
+        .subject(subject)
+        .hint(hint)
     }
 
     /// Whether nobody answered, or only a gateway's or the service's own trouble did.
@@ -172,7 +172,7 @@ impl Failure {
         Self { api, host: endpoint.shared_host(), ..self.for_others() }
     }
 
-    pub(super) fn what(&self) -> String {
+    pub(super) fn message(&self) -> String {
         let service = self.api.service().name();
         let why: Cow<'_, str> = match (self.cause, self.code()) {
             (Cause::Broken(Broken::Connection(error)), _) => error.reason().into(),

@@ -192,7 +192,7 @@ impl Failed {
             Failed::Lasting(what) => (ErrorKind::Unusable, &**what, set_up.to_owned()),
             Failed::NoRole => (ErrorKind::Unusable, NO_ROLE, set_up.to_owned()),
         };
-        let error = Error::new(class, what).about("instance metadata").fix(fix);
+        let error = Error::new(class, what).subject("instance metadata").hint(fix);
         let refusal = matches!(self, Failed::NoRole);
         NoSession { refusal, ..NoSession::unanswered(error) }
     }
@@ -235,7 +235,7 @@ mod tests {
         };
         let within = || Instant::now() + TIMEOUT;
         let error = metadata(false).session(within()).await.unwrap_err();
-        assert_eq!(&*error.error.what, "no token: HTTP 404");
+        assert_eq!(&*error.error.message, "no token: HTTP 404");
         assert_eq!(metadata(true).session(within()).await.unwrap().keys.id, "key-1");
         let asked = fake.last("/latest/meta-data/ram/security-credentials/node");
         assert!(!asked.contains(TOKEN_HEADER), "{asked}");

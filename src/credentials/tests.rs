@@ -182,7 +182,7 @@ impl Node {
             own_allowed: true,
             login: KeyedLogin::new(login.clone()),
             session_name: "s".to_owned(),
-            trust_fix: "mend the trust".to_owned(),
+            trust_hint: "mend the trust".to_owned(),
         };
         let deadline = Instant::now() + limit;
         let end = self.fetcher.fetch(&identity, &mount(), interval, deadline).await?.pop().unwrap();
@@ -517,16 +517,16 @@ async fn a_login_ends_in_its_time_and_says_who_did_not_answer() {
     };
     let (took, error) = hangs(&pod("a"), 3 * SECOND).await;
     assert_eq!(took, 3);
-    assert_eq!(&*error.what, "STS at sts.example has not answered in the mount's time");
+    assert_eq!(&*error.message, "STS at sts.example has not answered in the mount's time");
     assert_eq!(&*error.subject, "role acs:ram::1:role/web");
     // All attempts together.
     let (took, error) = hangs(&pod("b"), 3 * LIMIT).await;
     assert!((80..=240).contains(&took), "{took}");
-    assert!(error.what.contains("AssumeRoleWithOIDC"), "{error}");
+    assert!(error.message.contains("AssumeRoleWithOIDC"), "{error}");
 
     node.fake.hang("/latest/api/token");
     let (_, error) = hangs(&Login::EcsRole, SECOND).await;
-    assert_eq!(&*error.what, "instance metadata has not answered in the mount's time");
+    assert_eq!(&*error.message, "instance metadata has not answered in the mount's time");
     assert_eq!(&*error.subject, "the instance's role");
 }
 
@@ -588,7 +588,7 @@ async fn a_refusal_by_sts_says_what_would_mend_it() {
         let node = Node::new();
         node.fake.refuse("AssumeRoleWithOIDC", status, code);
         let error = node.read(&pod("a")).await.unwrap_err();
-        assert!(error.fix.starts_with(fix), "{code}: {error}");
+        assert!(error.hint.starts_with(fix), "{code}: {error}");
         assert_eq!(&*error.subject, "role acs:ram::1:role/web");
         assert_eq!(node.logins(), 1);
     }
@@ -676,19 +676,19 @@ async fn what_the_machine_cannot_answer_is_told() {
         let node = Node::new();
         node.fake.answer(path, status, body);
         let error = node.read(&Login::EcsRole).await.unwrap_err();
-        assert_eq!((error.kind, &*error.what), (ErrorKind::Unusable, told), "{path}");
+        assert_eq!((error.kind, &*error.message), (ErrorKind::Unusable, told), "{path}");
         assert_eq!((&*error.subject, node.fake.times(path)), ("instance metadata", 1));
-        assert!(error.fix.starts_with("identity ecs-role needs an ECS instance"));
+        assert!(error.hint.starts_with("identity ecs-role needs an ECS instance"));
     }
     let node = Node::new();
     let mut failed = session("key", "2126-01-01T00:00:00Z");
     failed["Code"] = "Failed".into();
     node.fake.answer(METADATA_NODE, 200, failed);
     let error = node.read(&Login::EcsRole).await.unwrap_err();
-    assert_eq!(&*error.what, "the instance's role cannot be used now");
+    assert_eq!(&*error.message, "the instance's role cannot be used now");
     node.fake.answer("/latest/meta-data/region-id", 404, json!(""));
     let error = Metadata::by(node.fake.clone()).region().await.unwrap_err();
-    assert_eq!(&*error.what, "HTTP 404");
+    assert_eq!(&*error.message, "HTTP 404");
 }
 
 /// What answers on the machine restarts too.
@@ -698,14 +698,14 @@ async fn the_machine_is_asked_again_where_that_can_help() {
         let node = Node::new();
         node.fake.answer(METADATA_ROLES, status, json!(""));
         let error = node.read(&Login::EcsRole).await.unwrap_err();
-        assert_eq!(&*error.what, format!("HTTP {status}"));
+        assert_eq!(&*error.message, format!("HTTP {status}"));
         assert_eq!(node.fake.times(METADATA_ROLES), 3);
     }
     let node = Node::new();
     node.fake.hang(METADATA_ROLES);
     let begun = Instant::now();
     let error = node.read(&Login::EcsRole).await.unwrap_err();
-    assert_eq!((&*error.what, begun.elapsed().as_secs()), ("no answer in time", 6));
+    assert_eq!((&*error.message, begun.elapsed().as_secs()), ("no answer in time", 6));
 }
 
 #[tokio::test(start_paused = true)]

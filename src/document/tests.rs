@@ -8,7 +8,7 @@ use super::*;
 use crate::document::jmespath::Expression;
 
 fn search(path: &str, document: &[u8]) -> Result<String, String> {
-    let document = Document::parse(document).map_err(|unread| unread.what)?;
+    let document = Document::parse(document).map_err(|unread| unread.message)?;
     let end = Instant::now() + Duration::from_secs(60);
     let found = Expression::parse(path)?.search(&document, end)?;
     Ok(String::from_utf8(found.into_bytes()).unwrap())
@@ -17,7 +17,7 @@ fn search(path: &str, document: &[u8]) -> Result<String, String> {
 fn wrong(document: &str) -> String {
     match Document::parse(document.as_bytes()) {
         Ok(read) => panic!("{document:?} is read as {:?}", events(read.root())),
-        Err(unread) => unread.what,
+        Err(unread) => unread.message,
     }
 }
 
@@ -35,8 +35,8 @@ fn what_to_do_depends_on_whether_there_is_a_document() {
         ("-----BEGIN CERTIFICATE-----", "is PEM", "remove jmesPath"),
     ] {
         let error = Document::parse(text.as_bytes()).err().unwrap();
-        assert!(error.what.contains(what) && error.fix == fix, "{error:?}");
-        assert!(!error.what.contains("hunter2"), "{error:?}");
+        assert!(error.message.contains(what) && error.hint == fix, "{error:?}");
+        assert!(!error.message.contains("hunter2"), "{error:?}");
     }
 }
 
@@ -210,7 +210,7 @@ fn bytes_that_are_no_text_are_named() {
         (b"a: b\na: c\n", "the same key twice (line 2, column 1)"),
         (b"a: b\n---\nc: d\n", "more than one YAML document (line 3"),
     ] {
-        let error = Document::parse(bytes).err().unwrap().what;
+        let error = Document::parse(bytes).err().unwrap().message;
         assert!(error.contains(part), "{error}");
     }
     assert_eq!(search("a", b"a: b\n---\n").as_deref(), Ok("b"));

@@ -20,8 +20,8 @@ fn no_error_kind_becomes_one_of_the_five_codes_that_start_a_pod_empty() {
 
 #[test]
 fn failures_with_one_cause_share_a_sentence() {
-    let of = |name: &str| Error::new(ErrorKind::NotFound, "no such secret").about(name);
-    let other = Error::new(ErrorKind::Denied, "forbidden").about("c").fix("grant it");
+    let of = |name: &str| Error::new(ErrorKind::NotFound, "no such secret").subject(name);
+    let other = Error::new(ErrorKind::Denied, "forbidden").subject("c").hint("grant it");
     let errors = Errors::of(vec![of("a"), other, of("b")]).unwrap();
     assert_eq!(errors.message(), "a, b: no such secret | c: forbidden; grant it");
     assert_eq!(errors.kind(), ErrorKind::Denied);
@@ -35,7 +35,7 @@ fn failures_with_one_cause_share_a_sentence() {
 #[test]
 fn message_of_more_than_fits_is_cut_between_failures_and_counts_all() {
     let one = |n: usize| {
-        Error::new(ErrorKind::NotFound, format!("{n} {}", "x".repeat(200))).about(format!("o{n}"))
+        Error::new(ErrorKind::NotFound, format!("{n} {}", "x".repeat(200))).subject(format!("o{n}"))
     };
     let message = Errors::of((0..9).map(one).collect()).unwrap().message();
     assert!(message.len() <= MAX_MESSAGE_BYTES, "{}", message.len());
@@ -59,7 +59,7 @@ fn message_counts_mistakes_that_were_not_kept() {
 fn message_begins_with_the_failures_that_decide_the_code_where_not_all_fit() {
     let passing = |n: usize| Error::new(ErrorKind::Internal, format!("{n} {}", "x".repeat(300)));
     let mut all: Vec<Error> = (0..5).map(passing).collect();
-    all.push(Error::new(ErrorKind::Denied, "forbidden").about("o6"));
+    all.push(Error::new(ErrorKind::Denied, "forbidden").subject("o6"));
     let message = Errors::of(all).unwrap().message();
     assert!(message.starts_with("6 failures; the first 3: o6: forbidden | 0 x"), "{message}");
 }
@@ -83,7 +83,7 @@ fn cause_is_the_same_for_other_request_ids_and_attempts_only() {
     let error = Error {
         code: Some("Rejected.Throttling".into()),
         detail: "HTTP 429".into(),
-        ..Error::new(ErrorKind::Internal, "throttled").about("o1").fix("wait")
+        ..Error::new(ErrorKind::Internal, "throttled").subject("o1").hint("wait")
     };
     let again = Error { request: Some("another".into()), attempts: 7, ..error.clone() };
     assert_eq!(cause(&error), cause(&again));
@@ -93,9 +93,9 @@ fn cause_is_the_same_for_other_request_ids_and_attempts_only() {
         Error { kind: ErrorKind::Denied, ..error.clone() },
         Error { code: None, ..error.clone() },
         Error { detail: "HTTP 503".into(), ..error.clone() },
-        Error { what: "broken".into(), ..error.clone() },
-        error.clone().about("o2"),
-        error.clone().fix("act"),
+        Error { message: "broken".into(), ..error.clone() },
+        error.clone().subject("o2"),
+        error.clone().hint("act"),
     ] {
         assert_ne!(cause(&error), cause(&other), "{other}");
     }
@@ -107,7 +107,7 @@ fn display_escapes_foreign_text_in_every_part() {
     let error = Error {
         detail: hostile.into(),
         request: Some(hostile.into()),
-        ..Error::invalid(hostile, hostile).fix(hostile)
+        ..Error::invalid(hostile, hostile).hint(hostile)
     };
     let text = error.to_string();
     assert!(text.is_ascii() && !text.contains('\n'), "{text}");

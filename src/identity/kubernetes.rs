@@ -117,7 +117,7 @@ impl ServiceAccounts {
                 None => "has no RAM role".to_owned(),
                 Some(near) => format!("has no RAM role; its annotation {near} is not one for it"),
             };
-            return Err(Error::new(ErrorKind::Unusable, what).about(account).fix(fix));
+            return Err(Error::new(ErrorKind::Unusable, what).subject(account).hint(fix));
         };
         match named.iter().find(|(_, other)| other != role) {
             None => Ok(role.clone()),
@@ -125,7 +125,7 @@ impl ServiceAccounts {
                 account,
                 format!("has two RAM roles: {role} by {first_source}, {other} by {source}"),
             )
-            .fix("keep one")),
+            .hint("keep one")),
         }
     }
 
@@ -221,7 +221,7 @@ async fn look_up(api: &ApiServer, name: &Name) -> Found {
             let error = failed(name, "it does not exist");
             Err(Unknown { error: Box::new(error), gone: true })
         }
-        Err(Refused::Status(403)) => Err(failed(name, "the look-up is forbidden").fix(
+        Err(Refused::Status(403)) => Err(failed(name, "the look-up is forbidden").hint(
             "the provider's ClusterRole must allow get on serviceaccounts, or turn look-ups off \
              with --service-account-lookup=false",
         )
@@ -229,13 +229,13 @@ async fn look_up(api: &ApiServer, name: &Name) -> Found {
         Err(Refused::Status(status)) => {
             let error = failed(name, &format!("the API server at {} answered HTTP {status}", api.address()));
             Err(match passes(status) {
-                true => passing(error.fix("the mount is tried again")),
+                true => passing(error.hint("the mount is tried again")),
                 false => error.into(),
             })
         }
         Err(Refused::Foreign(status)) => Err(passing(
             failed(name, &format!("what answers at {} is not the API server (HTTP {status})", api.address()))
-                .fix(
+                .hint(
                     "a proxy or gateway on the way must let the call through, or correct \
                      --kubernetes-api; the mount is tried again",
                 ),
@@ -244,12 +244,12 @@ async fn look_up(api: &ApiServer, name: &Name) -> Found {
         Err(Refused::Untrusted) => {
             let what = format!("the API server at {}: its certificate is not the cluster's", api.address());
             Err(failed(name, &what)
-                .fix("check what answers at this address; the mount is tried again")
+                .hint("check what answers at this address; the mount is tried again")
                 .into())
         }
         Err(Refused::Unasked(what)) => {
             Err(failed(name, &format!("the API server at {}: {what}", api.address()))
-                .fix("run in a cluster with a ServiceAccount token, or give --kubernetes-api")
+                .hint("run in a cluster with a ServiceAccount token, or give --kubernetes-api")
                 .into())
         }
     }
@@ -287,7 +287,7 @@ fn near_miss(annotations: &BTreeMap<String, String>) -> Option<String> {
 }
 
 fn away(api: &ApiServer, name: &Name, why: &str) -> Unknown {
-    passing(failed(name, &format!("the API server at {}: {why}", api.address())).fix(
+    passing(failed(name, &format!("the API server at {}: {why}", api.address())).hint(
         "NetworkPolicies and firewalls must let the provider reach it; the mount is tried again",
     ))
 }
@@ -305,7 +305,7 @@ impl From<Error> for Unknown {
 
 fn failed((namespace, account): &Name, what: &str) -> Error {
     Error::new(ErrorKind::Unusable, format!("cannot be looked up: {what}"))
-        .about(format!("ServiceAccount {}", quoted(&format!("{namespace}/{account}"))))
+        .subject(format!("ServiceAccount {}", quoted(&format!("{namespace}/{account}"))))
 }
 
 #[cfg(test)]
@@ -378,7 +378,7 @@ mod tests {
             assert!(text.starts_with("ServiceAccount shop/web") && text.contains(told), "{text}");
         }
         let error = role(&ServiceAccounts::new(None), None).await.unwrap_err();
-        assert_eq!(&*error.fix, "set parameter roleArn (look-ups are off here)");
+        assert_eq!(&*error.hint, "set parameter roleArn (look-ups are off here)");
     }
 
     #[tokio::test]
@@ -444,7 +444,7 @@ mod tests {
             let text = error.to_string().replace(fake.api().address(), "HOST");
             let told = format!("ServiceAccount \"shop/web\": cannot be looked up: {told}");
             assert!(error.kind == class && text.starts_with(&told), "{text}");
-            assert_eq!(&*error.fix == fix, class == ErrorKind::Internal);
+            assert_eq!(&*error.hint == fix, class == ErrorKind::Internal);
         }
         // Nobody listens there any more.
         let (fake, accounts) = answering(200, &[]).await;
@@ -453,14 +453,17 @@ mod tests {
         tokio::task::yield_now().await;
         let error = role(&accounts, None).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Internal, "{error}");
-        assert!(error.what.contains(&address) && error.fix.contains("NetworkPolicies"), "{error}");
-        assert!(error.fix.ends_with(fix), "{error}");
+        assert!(
+            error.message.contains(&address) && error.hint.contains("NetworkPolicies"),
+            "{error}"
+        );
+        assert!(error.hint.ends_with(fix), "{error}");
         for (status, body) in [(200, "[]"), (403, "<html>"), (404, "<html>"), (302, "")] {
             let fake = Fake::answering(status, body).await;
             let error = role(&ServiceAccounts::new(Some(fake.api())), None).await.unwrap_err();
             assert_eq!(error.kind, ErrorKind::Internal, "{error}");
-            assert!(error.what.contains("is not the API server"), "{error}");
-            assert!(error.fix.contains("proxy") && error.fix.ends_with(fix), "{error}");
+            assert!(error.message.contains("is not the API server"), "{error}");
+            assert!(error.hint.contains("proxy") && error.hint.ends_with(fix), "{error}");
         }
     }
 

@@ -336,7 +336,10 @@ async fn nothing_said_means_the_default_and_auto_the_first_that_is_set_up() {
     }
     let nothing = Policy { ecs_metadata: false, ..auto(false, false, false, false) };
     let told = decided(&bare(), &nothing).unwrap_err();
-    assert_eq!((told.kind, &*told.what), (ErrorKind::Unusable, "no identity is configured here"));
+    assert_eq!(
+        (told.kind, &*told.message),
+        (ErrorKind::Unusable, "no identity is configured here")
+    );
 }
 
 #[tokio::test]
@@ -404,7 +407,7 @@ async fn what_would_mend_the_trust_is_said_where_nothing_else_is() {
             .await
             .unwrap()
             .with_hint(error)
-            .fix
+            .hint
             .to_string()
     };
     let error = || Error::new(ErrorKind::Unauthenticated, "no");
@@ -414,7 +417,7 @@ async fn what_would_mend_the_trust_is_said_where_nothing_else_is() {
          acs:ram::1:oidc-provider/ack-rrsa-c with oidc:aud sts.aliyuncs.com and oidc:sub \
          system:serviceaccount:shop:web"
     );
-    assert_eq!(mended(Mode::Pod, error().fix("try")).await, "try");
+    assert_eq!(mended(Mode::Pod, error().hint("try")).await, "try");
     assert_eq!(mended(Mode::EcsRole, error()).await, "");
 }
 

@@ -31,7 +31,7 @@ pub(super) fn token(attributes: &Attributes, secrets: &Secrets) -> Result<TokenI
                 TOKENS,
                 "differs in the volume's attributes and its Secret",
             )
-            .fix("remove it from volumeAttributes or from the Secret: kubelet sends the tokens"));
+            .hint("remove it from volumeAttributes or from the Secret: kubelet sends the tokens"));
         }
     };
     // Null and {} are what is sent for no audience at all.

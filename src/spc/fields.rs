@@ -169,7 +169,7 @@ impl<'a> Fields<'a> {
             Err(what) => {
                 mistakes.push(|| {
                     Error::invalid(format!("{}, field {field}", self.label), what)
-                        .fix("give it another objectAlias")
+                        .hint("give it another objectAlias")
                 });
                 None
             }
@@ -226,7 +226,7 @@ fn not_a_mapping(label: String, node: &Node, place: Place) -> Error {
     match &node.value {
         _ if node.is_null() => error("is null: remove the lone \"-\"".to_owned()),
         Value::Scalar(block) if block.text.contains('\n') && block.text.contains("objectName") => {
-            error(format!("{what} but a block of text")).fix(
+            error(format!("{what} but a block of text")).hint(
                 "remove the | behind \"-\", which the Azure provider's array has, and begin with \
                  - objectName: NAME",
             )
@@ -235,15 +235,15 @@ fn not_a_mapping(label: String, node: &Node, place: Place) -> Error {
             let text = quoted(&scalar.text);
             match (field_in_text(scalar, place), place) {
                 (Some((field, why)), _) => error(format!("{what} but the text {text}: {why}"))
-                    .fix(format!("write - {field}: VALUE")),
+                    .hint(format!("write - {field}: VALUE")),
                 (None, Place::Entry) => error(format!("{what} but the text {text}"))
-                    .fix("write - path: PATH and below it objectAlias: FILE"),
+                    .hint("write - path: PATH and below it objectAlias: FILE"),
                 (None, _) => error(format!("{what} but the text {text}"))
-                    .fix("write - objectName: and the name"),
+                    .hint("write - objectName: and the name"),
             }
         }
         Value::Sequence(_) | Value::Mapping(_) => {
-            error(format!("{what} but a list")).fix("remove one \"- \"")
+            error(format!("{what} but a list")).hint("remove one \"- \"")
         }
     }
 }

@@ -82,11 +82,11 @@ pub fn parse(text: &str, context: &Context<'_>) -> Result<Vec<Object>, Errors> {
     let whole = |what: String| Error::invalid("parameter objects", what);
     if accident::is_go_value(text) {
         return Err(whole("is a map as Go prints it, not YAML".to_owned())
-            .fix("have the template write the value with toYaml")
+            .hint("have the template write the value with toYaml")
             .into());
     }
     let document = Node::parse(text).map_err(|malformed| {
-        whole(malformed.to_string()).fix("line 1 is the first line of objects")
+        whole(malformed.to_string()).hint("line 1 is the first line of objects")
     })?;
     let items = match &document.value {
         Value::Sequence(items) if items.is_empty() => {
@@ -122,16 +122,16 @@ fn not_a_list(document: &Node) -> Error {
     let error = |what: &str| Error::invalid("parameter objects", what);
     let write = "start each object with \"- \", such as - objectName: NAME";
     if find(document, "array").is_some() {
-        error("is the Azure provider's form (array: with a block of text for each object)").fix(
+        error("is the Azure provider's form (array: with a block of text for each object)").hint(
             "write a plain list: no array:, no \"- |\", and each object as - objectName: NAME with \
              its other fields below objectName",
         )
     } else if find(document, "objects").is_some() {
-        error("has objects: once more inside").fix("remove that line: the list comes at once")
+        error("has objects: once more inside").hint("remove that line: the list comes at once")
     } else if document.entries().is_some() {
-        error("is not a YAML list but the fields of one object").fix(write)
+        error("is not a YAML list but the fields of one object").hint(write)
     } else {
-        error("is not a YAML list but a text").fix(write)
+        error("is not a YAML list but a text").hint(write)
     }
 }
 
@@ -159,7 +159,7 @@ fn bounded(items: &[Node]) -> Result<(), Error> {
                 "with its paths, those of the mount are longer than {MAX_PATH_BYTES} bytes together"
             );
             return Err(Error::invalid(subject, what)
-                .fix("make them shorter, or mount some objects in another volume"));
+                .hint("make them shorter, or mount some objects in another volume"));
         }
     }
     Ok(())
@@ -175,7 +175,7 @@ fn few_others(objects: &[Object]) -> Result<(), Error> {
         if roles.len() > MAX_ROLES {
             let subject = format!("{}, field crossAccountRoleArn", object.label);
             let what = format!("is role {} of this volume; {MAX_ROLES} are the most", roles.len());
-            return Err(Error::invalid(subject, what).fix(split));
+            return Err(Error::invalid(subject, what).hint(split));
         }
         if endpoint.is_named_by_pods() {
             hosts.insert(endpoint.host());
@@ -186,7 +186,7 @@ fn few_others(objects: &[Object]) -> Result<(), Error> {
                  the most",
                 hosts.len()
             );
-            return Err(Error::invalid(&object.label, what).fix(split));
+            return Err(Error::invalid(&object.label, what).hint(split));
         }
     }
     Ok(())

@@ -265,7 +265,7 @@ impl Host {
             waited_for: self.is_waited_for(),
             throttling: self.rate.is_throttling(now),
             throttled_callers: self.callers.len(),
-            down: self.breaker.down().map(|why| why.what()),
+            down: self.breaker.down().map(|why| why.message()),
         }
     }
 

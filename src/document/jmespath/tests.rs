@@ -5,7 +5,7 @@ use super::*;
 const MAX_BUILT_BYTES: usize = search::BUDGET;
 
 fn search(path: &str, document: &str) -> Result<String, String> {
-    let document = Document::parse(document.as_bytes()).map_err(|unread| unread.what)?;
+    let document = Document::parse(document.as_bytes()).map_err(|unread| unread.message)?;
     let end = Instant::now() + Duration::from_secs(60);
     let found = Expression::parse(path)?.search(&document, end)?;
     Ok(String::from_utf8(found.into_bytes()).unwrap())

@@ -8,7 +8,7 @@ use crate::document::Document;
 
 /// As JSON, whatever the type.
 fn ours(path: &str, document: &str) -> Result<serde_json::Value, String> {
-    let document = Document::parse(document.as_bytes()).map_err(|unread| unread.what)?;
+    let document = Document::parse(document.as_bytes()).map_err(|unread| unread.message)?;
     let ast = jmespath::parse(path).map_err(|error| error.to_string())?;
     let mut search = Search::new(path, Instant::now() + Duration::from_secs(60));
     let found = search.eval(&ast, document.root()).map_err(|fault| fault.to_string())?;

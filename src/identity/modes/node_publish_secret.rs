@@ -18,9 +18,9 @@ fn published_keys(keys: &NodePublishKeys) -> Result<Arc<Keys>, Error> {
                access_key and access_secret";
     match keys {
         NodePublishKeys::Keys(keys) => Ok(keys.clone()),
-        NodePublishKeys::Absent => Err(unusable(mode, "the mount brought no Secret").fix(fix)),
+        NodePublishKeys::Absent => Err(unusable(mode, "the mount brought no Secret").hint(fix)),
         NodePublishKeys::Others(what) | NodePublishKeys::Unusable(what) => {
-            Err(unusable(mode, what).fix(fix))
+            Err(unusable(mode, what).hint(fix))
         }
     }
 }

@@ -60,19 +60,19 @@ fn pod_token(input: &TokenInput, via: Via) -> Result<Arc<Secret<String>>, Error>
     };
     match input {
         TokenInput::Absent => {
-            Err(unproven(format!("the {sender} sent no ServiceAccount token")).fix(enable))
+            Err(unproven(format!("the {sender} sent no ServiceAccount token")).hint(enable))
         }
         TokenInput::OtherAudiences(audiences) => {
             let list: Vec<_> = audiences.iter().map(|audience| quoted(audience)).collect();
             let what = format!("the {sender} sent tokens for {} only", list.join(", "));
-            Err(unproven(what).fix(enable))
+            Err(unproven(what).hint(enable))
         }
         TokenInput::Token(token) => match token.expires {
             // Without its time: where clocks differ each new token has another.
             Some(expires) if expires <= jiff::Timestamp::now() => Err(unproven(
                 "the pod's token has expired".to_owned(),
             )
-            .fix("kubelet renews it; if this stays, check the clocks of node and API server")),
+            .hint("kubelet renews it; if this stays, check the clocks of node and API server")),
             _ => Ok(token.jwt.clone()),
         },
     }
@@ -98,5 +98,5 @@ fn check_subject(token: &Secret<String>, subject: &str) -> Result<(), Error> {
     }
     let what = format!("identity pod cannot be used: the pod's token is not one of {subject}");
     Err(Error::new(ErrorKind::Unauthenticated, what)
-        .fix("kubelet sends the token: remove any from the volume's attributes and Secret"))
+        .hint("kubelet sends the token: remove any from the volume's attributes and Secret"))
 }
