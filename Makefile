@@ -100,7 +100,7 @@ mutants: $(MUTANTS) toolchain ## changes to the code that no test notices (hours
 $(MUTANTS):
 	cargo install --locked --quiet --root $(CACHE)/cargo-mutants-$(MUTANTS_VERSION) cargo-mutants@$(MUTANTS_VERSION)
 
-walkthroughs: toolchain ## follows CONTRIBUTING's walk-throughs in a clone, and counts the files that each touches
+walkthroughs: toolchain ## follows CONTRIBUTING's walk-throughs in a copy, and counts the files that each touches
 	e2e/walkthroughs.py
 
 e2e: toolchain ## on a real Kubernetes node: kubelet, the real driver, the chart (root; the first time builds Kubernetes)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Follows the walk-throughs of CONTRIBUTING.md, each in a throw-away commit of a clone.
+"""Follows the walk-throughs of CONTRIBUTING.md, each in a throw-away commit of a copy.
 
 Each adds something that does not exist, has the compiler and a test look at it, and counts the files of
-src that it touched: a change that spreads over more than that fails here. What it adds goes with the clone.
+src that it touched: a change that spreads over more than that fails here. What it adds goes with the copy.
 
 Usage: walkthroughs.py [NAME...]      all of them, or those named
 """
@@ -10,6 +10,7 @@ Usage: walkthroughs.py [NAME...]      all of them, or those named
 import argparse
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -328,15 +329,31 @@ def apply(folder, name, edits):
         file.write_text(text.replace(before, after))
 
 
+def commit(folder, message):
+    author = ["-c", "user.name=walkthrough", "-c", "user.email=walkthrough@localhost"]
+    run(folder, "git", "add", "--all")
+    run(folder, "git", *author, "commit", "--quiet", "--message", message)
+
+
+def copy_tree(folder):
+    """The tree as it is, committed or not, as the first commit of a repository of its own."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    for path in output(ROOT, *listed).split("\0"):
+        if path and (ROOT / path).is_file():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / path, folder / path)
+    run(folder, "git", "init", "--quiet")
+    commit(folder, "start")
+    run(folder, "git", "tag", "start")
+
+
 def follow(folder, name):
     """The files of src that the walk-through touches."""
     walk = WALKTHROUGHS[name]
     run(folder, "git", "reset", "--quiet", "--hard", "start")
     run(folder, "git", "clean", "--quiet", "-fd")
     apply(folder, name, walk["edits"])
-    run(folder, "git", "add", "--all")
-    author = ["-c", "user.name=walkthrough", "-c", "user.email=walkthrough@localhost"]
-    run(folder, "git", *author, "commit", "--quiet", "--message", f"throw-away: {name}")
+    commit(folder, f"throw-away: {name}")
     target = {**os.environ, "CARGO_TARGET_DIR": str(ROOT / "target/walkthroughs")}
     run(folder, "cargo", "test", "--locked", "--quiet", "--lib", "walkthrough", env=target)
     changed = output(folder, "git", "diff", "--name-only", "start", "--", "src").split()
@@ -353,15 +370,9 @@ def main():
         parser.error(f"there is no walk-through {unknown[0]}")
     too_many = []
     with tempfile.TemporaryDirectory() as temporary:
-        folder = pathlib.Path(temporary) / "clone"
-        run(ROOT, "git", "clone", "--quiet", "--no-hardlinks", str(ROOT), str(folder))
-        # What is not committed yet is looked at too.
-        changes = output(ROOT, "git", "diff", "HEAD", "--binary")
-        if changes:
-            run(folder, "git", "apply", "--whitespace=nowarn", "-", input=changes, text=True)
-            author = ["-c", "user.name=walkthrough", "-c", "user.email=walkthrough@localhost"]
-            run(folder, "git", *author, "commit", "--quiet", "--all", "--message", "uncommitted")
-        run(folder, "git", "tag", "start")
+        folder = pathlib.Path(temporary) / "copy"
+        folder.mkdir()
+        copy_tree(folder)
         for name in names:
             files = follow(folder, name)
             most = WALKTHROUGHS[name]["most"]

@@ -28,7 +28,7 @@ use tokio::{
 pub use record::{Asked, Event, Record};
 
 use crate::{
-    error::{Error, ErrorKind},
+    error::{Error, Reason},
     secret::Secret,
     telemetry::Metrics,
 };
@@ -149,10 +149,10 @@ impl Audit {
                 inner.written(records, deadline).await.map_err(|what| {
                     if Instant::now() >= deadline {
                         let what = "the mount ran out of time before its audit record was written";
-                        return Error::new(ErrorKind::Internal, what).hint("it is tried again");
+                        return Error::new(Reason::OutOfTime, what).hint("it is tried again");
                     }
                     Error::new(
-                        ErrorKind::Unusable,
+                        Reason::NoAuditRecord,
                         format!("the audit record cannot be written: {what}"),
                     )
                     .hint(

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::{
     cloud::{self, Cloud, limiter::Priority},
     endpoint::{Endpoint, Service},
-    error::{Error, ErrorKind},
+    error::{Error, ErrorKind, Reason},
     fair_cache::FairCache,
     keys::Keys,
     login::{KeyedLogin, Login, LoginKey},
@@ -172,13 +172,13 @@ impl Sessions {
                 .map(Credentials::Session)
                 .map_err(|so_far| NoSession { late: true, ..so_far }),
             Waited::Lost => {
-                let error = Error::new(ErrorKind::Internal, "getting a RAM session failed inside");
+                let error = Error::new(Reason::Fault, "getting a RAM session failed inside");
                 Err(NoSession::unanswered(error))
             }
             Waited::TimedOut(None) => {
                 let what =
                     format!("{} has not answered in the mount's time", asked(keyed, &self.0.sts));
-                let error = Error::new(ErrorKind::Internal, what)
+                let error = Error::new(Reason::NoSession, what)
                     .subject(keyed.who())
                     .hint("check DNS, routes and --public-endpoints; the mount is tried again");
                 Err(NoSession { late: true, ..NoSession::unanswered(error) })
@@ -268,7 +268,7 @@ impl Sessions {
         let operators = |error: &&Error| {
             let code = error.code.as_deref().unwrap_or_default();
             matches!(login, Login::EcsRole)
-                || error.kind == ErrorKind::Unusable
+                || error.kind() == ErrorKind::Unusable
                 || code.starts_with("AuthenticationFail.OIDCToken")
         };
         let readiness = self.0.cloud.readiness();
@@ -296,7 +296,7 @@ impl Sessions {
             Err(failed) => {
                 // A token or a session that is not taken may be replaced any moment.
                 let of_the_role = matches!(
-                    failed.error.kind,
+                    failed.error.kind(),
                     ErrorKind::Denied | ErrorKind::NotFound | ErrorKind::Invalid
                 );
                 if failed.refusal && of_the_role {
@@ -324,10 +324,9 @@ impl Sessions {
             let Inner { cloud, sts, metadata, .. } = &*self.0;
             let caller = keyed.caller();
             match &**keyed {
-                Login::Keys(_) => Err(NoSession::unanswered(Error::new(
-                    ErrorKind::Internal,
-                    "keys need no session",
-                ))),
+                Login::Keys(_) => {
+                    Err(NoSession::unanswered(Error::new(Reason::Fault, "keys need no session")))
+                }
                 Login::EcsRole => metadata.session(deadline).await,
                 Login::Oidc { role, provider, token, name, lifetime, .. } => {
                     let request =

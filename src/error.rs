@@ -3,9 +3,13 @@
 //! An error holds facts (names, codes, request ids) and what to do about it, never input that could
 //! be a value or a token, and never a library's or the cloud's own sentence.
 
+mod reason;
+
 use std::{borrow::Cow, fmt, ops::Deref, sync::Arc};
 
 use tonic::Code;
+
+pub use reason::Reason;
 
 use crate::{
     digest::Parts,
@@ -51,7 +55,7 @@ impl ErrorKind {
 /// One failure: what it concerns, what happened, what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
-    pub kind: ErrorKind,
+    pub reason: Reason,
     /// The field, object or role it concerns; empty when it concerns the whole mount.
     pub subject: Box<str>,
     pub message: Box<str>,
@@ -94,9 +98,9 @@ impl Deref for Detail {
 }
 
 impl Error {
-    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self {
-            kind,
+            reason,
             subject: Box::default(),
             message: message.into().into_boxed_str(),
             detail: Detail::default(),
@@ -108,8 +112,9 @@ impl Error {
         }
     }
 
-    pub fn invalid(subject: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::new(ErrorKind::Invalid, message).subject(subject)
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.reason.kind()
     }
 
     /// But for whom it concerns, and which try it was.
@@ -177,7 +182,7 @@ impl Errors {
 
     /// The kind that decides the code: what the author of the pod can fix comes before what is transient.
     pub fn kind(&self) -> ErrorKind {
-        self.kept.iter().map(|error| error.kind).min().unwrap_or(ErrorKind::Internal)
+        self.kept.iter().map(Error::kind).min().unwrap_or(ErrorKind::Internal)
     }
 
     /// Those that are kept.
@@ -185,17 +190,24 @@ impl Errors {
         self.kept.iter()
     }
 
-    /// What these failures are, without what differs from try to try: request ids and
-    /// numbers of attempts.
+    /// What these failures are: reason, subject, the cloud's code, and the facts in the message, such as
+    /// which annotation or key it is about. An hour's Event must not carry those of another failure. What
+    /// differs from try to try, request ids and numbers of attempts, is in none of them.
     pub fn cause(&self, parts: &mut Parts) {
         parts.part(&self.more.to_string());
         for error in &self.kept {
-            let Error { kind, subject, message, detail, code, hint, .. } = error;
+            let Error { reason, subject, message, detail, code, .. } = error;
             let code = code.as_deref().unwrap_or_default();
-            for part in [&format!("{kind:?}"), &**subject, message, detail, code, hint] {
+            for part in [reason.name(), subject, message, detail, code] {
                 parts.part(part);
             }
         }
+    }
+
+    /// The reason that decides the code; of several the first.
+    pub fn reason(&self) -> Reason {
+        let first = self.kept.iter().min_by_key(|error| error.kind());
+        first.map_or(Reason::Fault, |error| error.reason)
     }
 
     /// As many failures as fit; those with the same cause share one sentence.
@@ -217,7 +229,7 @@ impl Errors {
             return all.0;
         }
         // What the code is made of comes first where not everything has room.
-        groups.sort_by_key(|(error, _)| error.kind);
+        groups.sort_by_key(|(error, _)| error.kind());
         let kind = if self.kind() == ErrorKind::Invalid { "mistakes" } else { "failures" };
         let head = |shown: usize| format!("{total} {kind}; the first {shown}: ");
         let tail = |shown: usize| format!(" | and {} more", total - shown);

@@ -24,7 +24,7 @@ use crate::{
         limiter::{LimiterState, Priority},
     },
     credentials::{NoSession, Sessions},
-    error::{Error, ErrorKind, Errors},
+    error::{Error, Errors, Reason},
     fair_cache::FairCache,
     identity::Identity,
     login::{KeyedLogin, LoginKey},
@@ -275,9 +275,7 @@ impl Fetcher {
                 let error = |failed: &ReadError| failed.error(object, identity, denied == 1);
                 ReadOutcome::of(*origin, outcome, own, error)
             }
-            None => {
-                ReadOutcome::failed(Error::new(ErrorKind::Internal, "it was not asked for"), false)
-            }
+            None => ReadOutcome::failed(Error::new(Reason::Fault, "it was not asked for"), false),
         });
         let mut ends: Vec<ReadOutcome> = ends.collect();
         if objects.iter().zip(&ends).all(|(object, end)| end.serves(object)) {
@@ -335,7 +333,7 @@ impl Fetcher {
                         Err(ReadError::Failed(Failure::new(api, endpoint, Cause::TimedOut)))
                     }
                     Waited::Lost => {
-                        let error = Error::new(ErrorKind::Internal, "the call failed inside");
+                        let error = Error::new(Reason::Fault, "the call failed inside");
                         Err(ReadError::Lost(error))
                     }
                 };

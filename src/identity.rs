@@ -86,7 +86,7 @@ impl Identity {
     /// A refusal of the cloud says whom it refused, unless that is the pod itself: its role is in
     /// the error already.
     pub fn named_in(&self, mut error: Error) -> Error {
-        let refusal = matches!(error.kind, ErrorKind::Denied | ErrorKind::Unauthenticated);
+        let refusal = matches!(error.kind(), ErrorKind::Denied | ErrorKind::Unauthenticated);
         if refusal && error.host.is_some() && self.mode != Mode::Pod {
             let facts = [&*error.detail, &self.described()];
             let facts: Vec<&str> = facts.into_iter().filter(|fact| !fact.is_empty()).collect();

@@ -6,7 +6,7 @@
 use tokio::time::Instant;
 
 use crate::{
-    error::{Error, ErrorKind},
+    error::{Error, Reason},
     turns::{Turn, Turns},
 };
 
@@ -123,7 +123,7 @@ async fn take(
         Some(turn) => Ok(Some(turn)),
         None => {
             let what = format!("other mounts of {of} took all of the mount's time");
-            Err(Error::new(ErrorKind::Internal, what)
+            Err(Error::new(Reason::OutOfTime, what)
                 .hint("it is tried again; if it lasts, mount fewer or smaller objects in a volume"))
         }
     }

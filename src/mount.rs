@@ -17,7 +17,7 @@ use tracing::Instrument;
 
 use crate::{
     endpoint::Endpoints,
-    error::{Error, ErrorKind},
+    error::{Error, Reason},
     fetch::Fetcher,
     identity::kubernetes::ServiceAccounts,
     memory::Memory,
@@ -111,11 +111,13 @@ impl CsiDriverProvider for Provider {
 
 fn too_large() -> Error {
     let what = format!("is larger than {} MiB", LARGEST_CALL >> 20);
-    Error::invalid("the mount's request", what).hint("shorten the SecretProviderClass's parameters")
+    Error::new(Reason::MalformedRequest, what)
+        .subject("the mount's request")
+        .hint("shorten the SecretProviderClass's parameters")
 }
 
 fn out_of_time() -> Error {
-    Error::new(ErrorKind::Internal, "the mount ran out of time").hint("it is tried again")
+    Error::new(Reason::OutOfTime, "the mount ran out of time").hint("it is tried again")
 }
 
 /// As gRPC's documentation and every other provider's metrics write it.
@@ -136,7 +138,7 @@ mod tests {
 
     #[test]
     fn every_error_kind_has_a_name_for_its_code() {
-        use ErrorKind::*;
+        use crate::error::ErrorKind::*;
         let names: std::collections::BTreeSet<_> =
             [Invalid, Denied, Unauthenticated, NotFound, Unusable, Internal]
                 .map(|kind| code_name(kind.code()))

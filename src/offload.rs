@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use crate::{
-    error::{Error, ErrorKind},
+    error::{Error, Reason},
     turns::{Turn, Turns},
 };
 
@@ -47,7 +47,7 @@ impl Offload {
             Some(turn) => Ok(Some(turn)),
             None => {
                 let what = "other mounts with as much to work out took all of the mount's time";
-                Err(Error::new(ErrorKind::Internal, what).hint("it is tried again"))
+                Err(Error::new(Reason::OutOfTime, what).hint("it is tried again"))
             }
         }
     }
@@ -66,6 +66,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::error::ErrorKind;
 
     #[tokio::test(start_paused = true)]
     async fn large_work_waits_for_its_turn_and_small_work_does_not() {
@@ -75,7 +76,7 @@ mod tests {
         assert_eq!(run(place.as_ref(), || 1), 1);
         assert!(offload.acquire("a", LARGE_BYTES - 1, soon()).await.unwrap().is_none());
         let waited = offload.acquire("a", LARGE_BYTES, soon()).await;
-        assert_eq!(waited.unwrap_err().kind, ErrorKind::Internal);
+        assert_eq!(waited.unwrap_err().kind(), ErrorKind::Internal);
         // Another namespace has a place of its own.
         assert!(offload.acquire("b", LARGE_BYTES, soon()).await.unwrap().is_some());
         drop(place);

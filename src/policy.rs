@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
-    error::{Error, ErrorKind, Errors},
+    error::{Error, Errors, Reason},
     keys::Keys,
     names::{Glob, OidcProviderArn, RoleArn},
     request::NodePublishKeys,
@@ -79,7 +79,11 @@ impl Policy {
     pub fn require<'a, T>(&self, setting: &'a Option<T>, mode: Mode) -> Result<&'a T, Error> {
         setting.as_ref().ok_or_else(|| {
             let lacks = self.lacks(mode).join(" and ");
-            unusable(mode, &format!("the operator has not set {lacks}"))
+            unusable(
+                Reason::IdentityNotConfigured,
+                mode,
+                &format!("the operator has not set {lacks}"),
+            )
         })
     }
 
@@ -137,10 +141,11 @@ impl Policy {
     pub fn decide(&self, spec: &Spec, keys: &NodePublishKeys) -> Result<Decision, Errors> {
         let mode = mode(spec, keys, self)?;
         if mode != Mode::Pod && spec.role.is_some() {
-            return Err(Error::invalid(
-                "parameter roleArn",
+            return Err(Error::new(
+                Reason::Contradiction,
                 format!("has a meaning for identity pod alone; this mount's is {mode}"),
             )
+            .subject("parameter roleArn")
             .hint("remove it, or set identity: pod")
             .into());
         }
@@ -154,10 +159,11 @@ fn mode(spec: &Spec, keys: &NodePublishKeys, policy: &Policy) -> Result<Mode, Er
     let mode = match (spec.identity, policy.default) {
         (RequestedIdentity::Mode(mode), _) => mode,
         (RequestedIdentity::NotPod, DefaultMode::Mode(Mode::Pod)) => {
-            return Err(Error::invalid(
-                "parameter usePodServiceAccountToken",
+            return Err(Error::new(
+                Reason::Contradiction,
                 "is \"false\", but the pod's identity is the only one this provider uses unasked",
             )
+            .subject("parameter usePodServiceAccountToken")
             .hint("remove it, or ask the operator for --default-identity=auto"));
         }
         (RequestedIdentity::Default | RequestedIdentity::NotPod, DefaultMode::Mode(mode)) => mode,
@@ -170,7 +176,7 @@ fn mode(spec: &Spec, keys: &NodePublishKeys, policy: &Policy) -> Result<Mode, Er
     }
     let allowed: Vec<_> = policy.allowed.iter().map(|mode| mode.name()).collect();
     Err(Error::new(
-        ErrorKind::Denied,
+        Reason::IdentityNotAllowed,
         format!("identity {mode} is not allowed here (allowed: {})", allowed.join(", ")),
     )
     .hint(format!(
@@ -190,7 +196,7 @@ fn first_configured(keys: &NodePublishKeys, policy: &Policy) -> Result<Mode, Err
         mode => policy.lacks(*mode).is_empty(),
     };
     Mode::ALL.into_iter().find(configured).ok_or_else(|| {
-        Error::new(ErrorKind::Unusable, "no identity is configured here")
+        Error::new(Reason::IdentityNotConfigured, "no identity is configured here")
             .hint("set identity: pod in the SecretProviderClass")
     })
 }
@@ -207,7 +213,7 @@ fn check_cross_account(spec: &Spec, mode: Mode, policy: &Policy) -> Result<(), E
         let subject = format!("{}, field crossAccountRoleArn", object.label);
         let what = format!("identity {mode} is shared by pods and may not assume {role}");
         let fix = "the operator can allow roles with --allowed-cross-account-roles";
-        Some(Error::new(ErrorKind::Denied, what).subject(subject).hint(fix))
+        Some(Error::new(Reason::RoleNotAllowed, what).subject(subject).hint(fix))
     });
     Errors::of(refused.collect()).map_or(Ok(()), Err)
 }
@@ -224,12 +230,12 @@ fn check_instances(spec: &Spec, mode: Mode) -> Result<(), Errors> {
              operator lists; {host} is not listed"
         );
         let fix = "the operator can list instances with --allowed-endpoints";
-        Error::new(ErrorKind::Denied, what).subject(subject).hint(fix)
+        Error::new(Reason::InstanceNotAllowed, what).subject(subject).hint(fix)
     });
     Errors::of(refused.collect()).map_or(Ok(()), Err)
 }
 
 /// The mode is allowed, and cannot work.
-pub fn unusable(mode: Mode, what: &str) -> Error {
-    Error::new(ErrorKind::Unusable, format!("identity {mode} cannot be used: {what}"))
+pub fn unusable(reason: Reason, mode: Mode, what: &str) -> Error {
+    Error::new(reason, format!("identity {mode} cannot be used: {what}"))
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::{
     document::Document,
-    error::{Error, ErrorKind, Errors},
+    error::{Error, Errors, Reason},
     secret::Secret,
     spc::{
         file::{FileMode, RelPath},
@@ -59,7 +59,7 @@ pub fn too_large<'a>(
         "{which} files make an answer of {size} bytes; the driver takes {MOST_BYTES} (largest: {})",
         named.join(", ")
     );
-    Error::new(ErrorKind::Invalid, what).hint("mount fewer objects in one volume")
+    Error::new(Reason::TooLarge, what).hint("mount fewer objects in one volume")
 }
 
 /// The files made so far: all of them are in memory until the answer is sent, so no more are made
@@ -144,7 +144,7 @@ fn files(
     volume: &mut Files,
 ) -> Result<(), Vec<Error>> {
     let wrong = |what: String| {
-        Error::new(ErrorKind::Unusable, format!("its value {what}")).subject(&object.label)
+        Error::new(Reason::InvalidSecret, format!("its value {what}")).subject(&object.label)
     };
     let stored = Secret::new(value.bytes.expose().clone());
     let bytes = decode(object.encoding, stored).map_err(|what| vec![wrong(what)])?;
@@ -171,13 +171,13 @@ fn files(
         if Instant::now() > end {
             let seconds = LONGEST_SEARCH.as_secs();
             let what = format!("the mount's paths take more than {seconds} s");
-            let error = Error::new(ErrorKind::Unusable, what).subject(&object.label);
+            let error = Error::new(Reason::PathFailed, what).subject(&object.label);
             return Err(vec![error.hint("give jmesPath fewer or simpler paths")]);
         }
         match extracted(extract, &document, end) {
             Ok(bytes) => volume.add(file(&extract.file, extract.mode, bytes)),
             Err(what) => errors.push(
-                Error::new(ErrorKind::Unusable, format!("its path {what}"))
+                Error::new(Reason::PathFailed, format!("its path {what}"))
                     .subject(format!("{}, jmesPath of \"{}\"", object.label, extract.file)),
             ),
         }

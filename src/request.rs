@@ -9,7 +9,7 @@ use std::{fmt, sync::Arc};
 
 use crate::{
     endpoint::Endpoints,
-    error::{Error, Errors},
+    error::{Error, Errors, Reason},
     keys::Keys,
     pb,
     secret::Secret,
@@ -110,7 +110,8 @@ pub fn parse(
 fn pod(attributes: &Attributes) -> Result<Pod, Error> {
     let needed = |key: &str| {
         attributes.get(key).map(str::to_owned).ok_or_else(|| {
-            Error::invalid(key, "is missing")
+            Error::new(Reason::NoPodInfo, "is missing")
+                .subject(key)
                 .hint("the CSIDriver object must have podInfoOnMount: true")
         })
     };
@@ -118,7 +119,11 @@ fn pod(attributes: &Attributes) -> Result<Pod, Error> {
     let named = |key: &str| {
         let name = needed(key)?;
         let valid = caller::is_name(&name);
-        if valid { Ok(name) } else { Err(Error::invalid(key, "is not a Kubernetes name")) }
+        if valid {
+            Ok(name)
+        } else {
+            Err(Error::new(Reason::MalformedRequest, "is not a Kubernetes name").subject(key))
+        }
     };
     Ok(Pod {
         namespace: named(POD_NAMESPACE)?,
@@ -133,7 +138,11 @@ fn uid(attributes: &Attributes) -> Result<String, Error> {
     let uid = attributes.get(POD_UID).unwrap_or_default();
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
     let valid = uid.len() <= 128 && uid.bytes().all(plain);
-    if valid { Ok(uid.to_owned()) } else { Err(Error::invalid(POD_UID, "is not a pod's uid")) }
+    if valid {
+        Ok(uid.to_owned())
+    } else {
+        Err(Error::new(Reason::MalformedRequest, "is not a pod's uid").subject(POD_UID))
+    }
 }
 
 /// The driver's `permission`: Go's file mode as a decimal number.
@@ -142,7 +151,10 @@ fn default_mode(permission: &str) -> Result<FileMode, Error> {
         "" => FileMode::from_bits(0o644),
         number => number.parse().ok().and_then(FileMode::from_bits),
     }
-    .ok_or_else(|| Error::invalid("permission", "is not a file mode between 1 and 511"))
+    .ok_or_else(|| {
+        Error::new(Reason::MalformedRequest, "is not a file mode between 1 and 511")
+            .subject("permission")
+    })
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     endpoint::Endpoints,
-    error::{Error, Errors},
+    error::{Error, Errors, Reason},
     names::{Region, RoleArn},
     text::{accident, quoted},
 };
@@ -103,14 +103,15 @@ impl Spec {
 /// What a parameter holds is none of what is allowed.
 fn refused(parameters: &Parameters, name: &str, rule: &str) -> Error {
     let text = parameters.get(name).unwrap_or_default();
-    Error::invalid(format!("parameter {name}"), hints::refused(text, rule))
+    Error::new(Reason::InvalidValue, hints::refused(text, rule))
+        .subject(format!("parameter {name}"))
 }
 
 fn unknown(unknown: &Names, mistakes: &mut Mistakes) {
     for name in &unknown.first {
         mistakes.push(|| {
             let (what, _) = hints::unknown(Place::Parameter, name);
-            Error::invalid(format!("parameter {}", quoted(name)), what)
+            Error::new(Reason::UnknownName, what).subject(format!("parameter {}", quoted(name)))
         });
     }
     mistakes.count(unknown.more);
@@ -127,7 +128,7 @@ fn requested_identity(parameters: &Parameters) -> Result<RequestedIdentity, Erro
         Some(text) => Some(Mode::parse(text).ok_or_else(|| {
             let rule = format!("must be one of {}", Mode::list());
             let what = hints::none_of(text, &Mode::ALL.map(Mode::name), &rule);
-            Error::invalid("parameter identity", what)
+            Error::new(Reason::InvalidValue, what).subject("parameter identity")
         })?),
     };
     let use_pod = match parameters.get("usePodServiceAccountToken") {
@@ -147,18 +148,20 @@ fn requested_identity(parameters: &Parameters) -> Result<RequestedIdentity, Erro
         (Some(mode), Some(use_pod)) if use_pod == (mode == Mode::Pod) => {
             Ok(RequestedIdentity::Mode(mode))
         }
-        (Some(mode), Some(use_pod)) => Err(Error::invalid(
-            "parameters identity and usePodServiceAccountToken",
+        (Some(mode), Some(use_pod)) => Err(Error::new(
+            Reason::Contradiction,
             format!("contradict each other: {mode} and \"{use_pod}\""),
         )
+        .subject("parameters identity and usePodServiceAccountToken")
         .hint("keep identity, remove the other")),
     }
 }
 
 fn role(parameters: &Parameters) -> Result<Option<RoleArn>, Error> {
-    let role = parameters
-        .get("roleArn")
-        .map(|text| parse_role(text).map_err(|what| Error::invalid("parameter roleArn", what)));
+    let role = parameters.get("roleArn").map(|text| {
+        parse_role(text)
+            .map_err(|what| Error::new(Reason::InvalidRole, what).subject("parameter roleArn"))
+    });
     role.transpose()
 }
 
@@ -174,7 +177,7 @@ fn region(parameters: &Parameters, endpoints: &Endpoints) -> Result<Region, Erro
             (None, Some(region)) => format!("{name} is a zone; its region is {region}"),
             (None, None) => format!("{name} is not a region id such as cn-hangzhou"),
         };
-        let error = Error::invalid("parameter region", what);
+        let error = Error::new(Reason::InvalidRegion, what).subject("parameter region");
         match Region::meant(text) {
             Some(meant) if Region::of_zone(text).is_none() => error.hint(format!("write {meant}")),
             _ => error,

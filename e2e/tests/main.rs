@@ -37,6 +37,7 @@ mod process;
 mod program;
 mod proxy;
 mod readme;
+mod reasons;
 mod refresh;
 mod reports;
 mod rollouts;

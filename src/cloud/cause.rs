@@ -1,6 +1,9 @@
 //! Cause: why a call failed, and what follows from it.
 
-use crate::{error::ErrorKind, http::Broken};
+use crate::{
+    error::{ErrorKind, Reason},
+    http::Broken,
+};
 
 /// Which limit on calls at once was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,28 +60,32 @@ pub enum Cause {
 }
 
 impl Cause {
-    pub fn kind(self) -> ErrorKind {
+    pub fn reason(self) -> Reason {
         match self {
-            Cause::Denied => ErrorKind::Denied,
-            Cause::Invalid | Cause::Unsendable => ErrorKind::Invalid,
-            Cause::NoRole | Cause::NotFound | Cause::NoVersion => ErrorKind::NotFound,
-            Cause::IssuerUnread | Cause::SessionRefused | Cause::Unauthenticated => {
-                ErrorKind::Unauthenticated
-            }
-            Cause::Broken(Broken::Certificate(_))
-            | Cause::Clock
-            | Cause::OldInstance
-            | Cause::UnknownApi
-            | Cause::Unusable => ErrorKind::Unusable,
-            Cause::Broken(Broken::Connection(_) | Broken::TooLarge)
-            | Cause::Garbled
-            | Cause::NoPlace(_)
-            | Cause::NonceUsed
-            | Cause::OnTheWay
-            | Cause::Server
-            | Cause::Throttled
-            | Cause::TimedOut => ErrorKind::Internal,
+            Cause::Broken(Broken::Certificate(_)) => Reason::Certificate,
+            Cause::Broken(Broken::Connection(_)) => Reason::Unreachable,
+            Cause::Broken(Broken::TooLarge) | Cause::Garbled => Reason::Garbled,
+            Cause::Clock => Reason::Clock,
+            Cause::Denied => Reason::Denied,
+            Cause::Invalid | Cause::Unsendable => Reason::CallRefused,
+            Cause::IssuerUnread => Reason::IssuerUnread,
+            Cause::NoPlace(_) => Reason::NoPermit,
+            Cause::NoRole => Reason::RoleNotFound,
+            Cause::NotFound | Cause::NoVersion => Reason::NotFound,
+            Cause::OldInstance => Reason::OldInstance,
+            Cause::OnTheWay => Reason::NotTheService,
+            Cause::NonceUsed | Cause::Server => Reason::ServerError,
+            Cause::SessionRefused => Reason::SessionRefused,
+            Cause::Throttled => Reason::Throttled,
+            Cause::TimedOut => Reason::Timeout,
+            Cause::Unauthenticated => Reason::Unauthenticated,
+            Cause::UnknownApi => Reason::UnknownApi,
+            Cause::Unusable => Reason::CloudState,
         }
+    }
+
+    pub fn kind(self) -> ErrorKind {
+        self.reason().kind()
     }
 
     /// Whether it is the service's answer, and a no to this identity or about this object. After it

@@ -142,7 +142,7 @@ impl Failure {
             code,
             request,
             host,
-            ..Error::new(self.cause.kind(), self.message())
+            ..Error::new(self.cause.reason(), self.message())
         }
         .subject(subject)
         .hint(hint)

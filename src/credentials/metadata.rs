@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use super::{NoSession, Session, sts::RawSession};
 use crate::{
     cloud::{passes, retry},
-    error::{Error, ErrorKind},
+    error::{Error, Reason},
     http::{Broken, Client, Transport},
     secret::Secret,
     text::identifier,
@@ -183,16 +183,16 @@ impl Failed {
     fn no_session(self) -> NoSession {
         let set_up = "identity ecs-role needs an ECS instance with a RAM role, reachable from this \
                       pod";
-        let (class, what, fix) = match &self {
+        let (reason, what, fix) = match &self {
             Failed::Passing(what) => (
-                ErrorKind::Internal,
+                Reason::MetadataFailed,
                 &**what,
                 format!("the mount is tried again; if this stays: {set_up}"),
             ),
-            Failed::Lasting(what) => (ErrorKind::Unusable, &**what, set_up.to_owned()),
-            Failed::NoRole => (ErrorKind::Unusable, NO_ROLE, set_up.to_owned()),
+            Failed::Lasting(what) => (Reason::NoInstanceRole, &**what, set_up.to_owned()),
+            Failed::NoRole => (Reason::NoInstanceRole, NO_ROLE, set_up.to_owned()),
         };
-        let error = Error::new(class, what).subject("instance metadata").hint(fix);
+        let error = Error::new(reason, what).subject("instance metadata").hint(fix);
         let refusal = matches!(self, Failed::NoRole);
         NoSession { refusal, ..NoSession::unanswered(error) }
     }

@@ -328,7 +328,7 @@ async fn a_renewal_that_failed_is_not_tried_again_at_once() {
     assert_eq!(node.logins(), 3);
     // A session that is over does not outlive the refusal.
     advance(11 * MINUTE).await;
-    assert_eq!(node.read(&login).await.unwrap_err().kind, ErrorKind::Denied);
+    assert_eq!(node.read(&login).await.unwrap_err().kind(), ErrorKind::Denied);
 }
 
 /// Between a caller's look and its start another login may have ended.
@@ -405,7 +405,7 @@ async fn a_session_that_the_cloud_refuses_is_replaced_once() {
     let (node, login) = (Node::new(), pod("a"));
     node.read(&login).await.unwrap();
     node.fake.refuse("GetSecretValue", 403, "InvalidSecurityToken.Expired");
-    assert_eq!(node.read(&login).await.unwrap_err().kind, ErrorKind::Unauthenticated);
+    assert_eq!(node.read(&login).await.unwrap_err().kind(), ErrorKind::Unauthenticated);
     assert_eq!((node.logins(), node.fake.times("GetSecretValue")), (2, 3));
     node.fake.heal();
     assert_eq!(node.read(&login).await.unwrap(), "key-2");
@@ -417,13 +417,13 @@ async fn the_session_that_a_chain_begins_with_is_replaced_once() {
     node.fake.refuse("AssumeRole", 403, "InvalidSecurityToken.Expired");
     let error = node.read(&login).await.unwrap_err();
     assert_eq!(
-        (error.kind, &*error.subject),
+        (error.kind(), &*error.subject),
         (ErrorKind::Unauthenticated, "role acs:ram::1:role/api")
     );
     assert_eq!((node.logins(), node.fake.times("AssumeRole")), (2, 2));
     // No other refusal is one of the session.
     node.fake.refuse("AssumeRole", 403, "NoPermission");
-    assert_eq!(node.read(&login).await.unwrap_err().kind, ErrorKind::Denied);
+    assert_eq!(node.read(&login).await.unwrap_err().kind(), ErrorKind::Denied);
     assert_eq!((node.logins(), node.fake.times("AssumeRole")), (2, 3));
     node.fake.heal();
     advance(REFUSED_FOR).await;
@@ -512,7 +512,7 @@ async fn a_login_ends_in_its_time_and_says_who_did_not_answer() {
     let hangs = async |login: &Login, limit: Duration| {
         let begun = Instant::now();
         let error = node.read_within(login, limit, Duration::ZERO).await.unwrap_err();
-        assert_eq!(error.kind, ErrorKind::Internal, "{error}");
+        assert_eq!(error.kind(), ErrorKind::Internal, "{error}");
         (begun.elapsed().as_secs(), error)
     };
     let (took, error) = hangs(&pod("a"), 3 * SECOND).await;
@@ -621,7 +621,7 @@ async fn a_session_that_lacks_anything_is_none() {
         let node = Node::new();
         node.fake.answer("AssumeRoleWithOIDC", 200, json!({ "Credentials": session }));
         let error = node.read_within(&pod("a"), SECOND, Duration::ZERO).await.unwrap_err();
-        assert_eq!(error.kind, ErrorKind::Internal, "{session}: {error}");
+        assert_eq!(error.kind(), ErrorKind::Internal, "{session}: {error}");
         assert_eq!(node.fake.times("GetSecretValue"), 0);
     }
 }
@@ -676,7 +676,7 @@ async fn what_the_machine_cannot_answer_is_told() {
         let node = Node::new();
         node.fake.answer(path, status, body);
         let error = node.read(&Login::EcsRole).await.unwrap_err();
-        assert_eq!((error.kind, &*error.message), (ErrorKind::Unusable, told), "{path}");
+        assert_eq!((error.kind(), &*error.message), (ErrorKind::Unusable, told), "{path}");
         assert_eq!((&*error.subject, node.fake.times(path)), ("instance metadata", 1));
         assert!(error.hint.starts_with("identity ecs-role needs an ECS instance"));
     }

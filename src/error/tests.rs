@@ -20,12 +20,12 @@ fn no_error_kind_becomes_one_of_the_five_codes_that_start_a_pod_empty() {
 
 #[test]
 fn failures_with_one_cause_share_a_sentence() {
-    let of = |name: &str| Error::new(ErrorKind::NotFound, "no such secret").subject(name);
-    let other = Error::new(ErrorKind::Denied, "forbidden").subject("c").hint("grant it");
+    let of = |name: &str| Error::new(Reason::NotFound, "no such secret").subject(name);
+    let other = Error::new(Reason::Denied, "forbidden").subject("c").hint("grant it");
     let errors = Errors::of(vec![of("a"), other, of("b")]).unwrap();
     assert_eq!(errors.message(), "a, b: no such secret | c: forbidden; grant it");
     assert_eq!(errors.kind(), ErrorKind::Denied);
-    let unnamed = || Error::new(ErrorKind::Internal, "no answer");
+    let unnamed = || Error::new(Reason::Timeout, "no answer");
     assert_eq!(Errors::of(vec![unnamed(), unnamed()]).unwrap().message(), "no answer");
     let of = |name: &str| Error { request: Some(format!("id-of-{name}").into()), ..of(name) };
     let errors = Errors::of(vec![of("a"), of("b")]).unwrap();
@@ -35,19 +35,21 @@ fn failures_with_one_cause_share_a_sentence() {
 #[test]
 fn message_of_more_than_fits_is_cut_between_failures_and_counts_all() {
     let one = |n: usize| {
-        Error::new(ErrorKind::NotFound, format!("{n} {}", "x".repeat(200))).subject(format!("o{n}"))
+        Error::new(Reason::NotFound, format!("{n} {}", "x".repeat(200))).subject(format!("o{n}"))
     };
     let message = Errors::of((0..9).map(one).collect()).unwrap().message();
     assert!(message.len() <= MAX_MESSAGE_BYTES, "{}", message.len());
     assert!(message.starts_with("9 failures; the first 4: o0: 0 xx"), "{message}");
     assert!(message.ends_with(" | and 5 more"), "{message}");
-    let long = Errors::from(Error::new(ErrorKind::Internal, "é".repeat(900)));
+    let long = Errors::from(Error::new(Reason::Timeout, "é".repeat(900)));
     assert!(long.message().len() <= MAX_MESSAGE_BYTES);
 }
 
 #[test]
 fn message_counts_mistakes_that_were_not_kept() {
-    let one = |n: usize| Error::invalid(format!("parameter {n}"), "is not a parameter");
+    let one = |n: usize| {
+        Error::new(Reason::InvalidValue, "is not a parameter").subject(format!("parameter {n}"))
+    };
     let errors = Errors::of((0..20).map(one).collect()).unwrap().and_more(99_980);
     assert_eq!((errors.iter().count(), errors.more()), (20, 99_980));
     let message = errors.message();
@@ -57,16 +59,16 @@ fn message_counts_mistakes_that_were_not_kept() {
 
 #[test]
 fn message_begins_with_the_failures_that_decide_the_code_where_not_all_fit() {
-    let passing = |n: usize| Error::new(ErrorKind::Internal, format!("{n} {}", "x".repeat(300)));
+    let passing = |n: usize| Error::new(Reason::Timeout, format!("{n} {}", "x".repeat(300)));
     let mut all: Vec<Error> = (0..5).map(passing).collect();
-    all.push(Error::new(ErrorKind::Denied, "forbidden").subject("o6"));
+    all.push(Error::new(Reason::Denied, "forbidden").subject("o6"));
     let message = Errors::of(all).unwrap().message();
     assert!(message.starts_with("6 failures; the first 3: o6: forbidden | 0 x"), "{message}");
 }
 
 #[test]
 fn message_after_a_prefix_stays_within_the_limit() {
-    let errors = Errors::from(Error::new(ErrorKind::Internal, "x".repeat(2000)));
+    let errors = Errors::from(Error::new(Reason::Timeout, "x".repeat(2000)));
     let prefix = format!("SecretProviderClass shop/{}: ", "c".repeat(253));
     let message = errors.message_after(&prefix);
     assert_eq!(message.len(), MAX_MESSAGE_BYTES);
@@ -83,19 +85,18 @@ fn cause_is_the_same_for_other_request_ids_and_attempts_only() {
     let error = Error {
         code: Some("Rejected.Throttling".into()),
         detail: "HTTP 429".into(),
-        ..Error::new(ErrorKind::Internal, "throttled").subject("o1").hint("wait")
+        ..Error::new(Reason::Timeout, "throttled").subject("o1").hint("wait")
     };
     let again = Error { request: Some("another".into()), attempts: 7, ..error.clone() };
     assert_eq!(cause(&error), cause(&again));
     let text = "o1: throttled (HTTP 429, 7 attempts, request another); wait";
     assert_eq!(again.to_string(), text);
     for other in [
-        Error { kind: ErrorKind::Denied, ..error.clone() },
+        Error { reason: Reason::Denied, ..error.clone() },
         Error { code: None, ..error.clone() },
         Error { detail: "HTTP 503".into(), ..error.clone() },
         Error { message: "broken".into(), ..error.clone() },
         error.clone().subject("o2"),
-        error.clone().hint("act"),
     ] {
         assert_ne!(cause(&error), cause(&other), "{other}");
     }
@@ -107,7 +108,7 @@ fn display_escapes_foreign_text_in_every_part() {
     let error = Error {
         detail: hostile.into(),
         request: Some(hostile.into()),
-        ..Error::invalid(hostile, hostile).hint(hostile)
+        ..Error::new(Reason::InvalidValue, hostile).subject(hostile).hint(hostile)
     };
     let text = error.to_string();
     assert!(text.is_ascii() && !text.contains('\n'), "{text}");

@@ -21,6 +21,9 @@ use super::{
 };
 use crate::sync::lock;
 
+/// Of name, TCP and TLS together, less than an attempt has (`limiter.rs`): a host that takes a connection
+/// and says nothing on it is one that cannot be connected to.
+const LONGEST_CONNECT: Duration = Duration::from_secs(8);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// What was read stays in the old connections' buffers meanwhile.
 const AHEAD_TIMEOUT: Duration = Duration::from_secs(1);
@@ -88,7 +91,10 @@ impl Connector {
     async fn open(&mut self, uri: Uri) -> Result<Connection, Broken> {
         let connection = match self.made_ahead(&uri) {
             Some(connection) => connection,
-            None => self.https.call(uri.clone()).await.map_err(|error| reason(&*error))?,
+            None => match timeout(LONGEST_CONNECT, self.https.call(uri.clone())).await {
+                Ok(connected) => connected.map_err(|error| reason(&*error))?,
+                Err(_elapsed) => return Err(Broken::Connection(ConnectionError::TimedOut)),
+            },
         };
         lock(&self.used).insert(uri);
         Ok(connection)
@@ -199,4 +205,26 @@ fn tls_error<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Erro
         cause = inner;
     }
     cause.downcast_ref()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+    use tower::Service;
+
+    use super::*;
+    use crate::http::tls;
+
+    /// Its own clock stands still while anything but time is waited for.
+    #[tokio::test(start_paused = true)]
+    async fn host_that_says_nothing_on_a_connection_counts_as_not_connected() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}/", listener.local_addr().unwrap());
+        let tls = tls::tls(rustls::RootCertStore::empty()).unwrap();
+        let mut connector = Connector::new(tls, Arc::default(), false);
+        let begun = Instant::now();
+        let NotConnected(broken) = connector.call(url.parse().unwrap()).await.err().unwrap();
+        assert_eq!(broken, Broken::Connection(ConnectionError::TimedOut));
+        assert_eq!(begun.elapsed(), LONGEST_CONNECT);
+    }
 }

@@ -12,7 +12,7 @@ use super::api_server::{ApiServer, Refused};
 
 use crate::{
     cloud::passes,
-    error::{Error, ErrorKind},
+    error::{Error, Reason},
     names::{OidcProviderArn, RoleArn},
     request::Pod,
     singleflight::{Group, Waited},
@@ -92,7 +92,8 @@ impl ServiceAccounts {
         let annotations = self.annotations(pod).await?;
         let account = format!("ServiceAccount {}/{}", pod.namespace, pod.service_account);
         let malformed = |annotation: &str, form: &str| {
-            Error::invalid(format!("{account}, annotation {annotation}"), format!("is not {form}"))
+            Error::new(Reason::InvalidAnnotation, format!("is not {form}"))
+                .subject(format!("{account}, annotation {annotation}"))
         };
         let mut named: Vec<(String, RoleArn)> = Vec::new();
         if let Some(arn) = &annotations.role_arn {
@@ -117,14 +118,15 @@ impl ServiceAccounts {
                 None => "has no RAM role".to_owned(),
                 Some(near) => format!("has no RAM role; its annotation {near} is not one for it"),
             };
-            return Err(Error::new(ErrorKind::Unusable, what).subject(account).hint(fix));
+            return Err(Error::new(Reason::NoRole, what).subject(account).hint(fix));
         };
         match named.iter().find(|(_, other)| other != role) {
             None => Ok(role.clone()),
-            Some((source, other)) => Err(Error::invalid(
-                account,
+            Some((source, other)) => Err(Error::new(
+                Reason::InvalidAnnotation,
                 format!("has two RAM roles: {role} by {first_source}, {other} by {source}"),
             )
+            .subject(account)
             .hint("keep one")),
         }
     }
@@ -148,8 +150,7 @@ impl ServiceAccounts {
                 leader.complete(keep(&cache, &asked, found.unwrap_or_else(|_| late())));
             });
         }
-        let lost =
-            || Error::new(ErrorKind::Internal, "looking up the ServiceAccount failed inside");
+        let lost = || Error::new(Reason::Fault, "looking up the ServiceAccount failed inside");
         let end = Instant::now() + 2 * TIMEOUT;
         let soon = Instant::now() + STALE_PATIENCE;
         let early = if stale(&self.cache, &name).is_some() { soon } else { end };
@@ -294,7 +295,7 @@ fn away(api: &ApiServer, name: &Name, why: &str) -> Unknown {
 
 /// Nobody has to change anything, unless it lasts.
 fn passing(error: Error) -> Unknown {
-    Unknown::from(Error { kind: ErrorKind::Internal, ..error })
+    Unknown::from(Error { reason: Reason::LookupFailed, ..error })
 }
 
 impl From<Error> for Unknown {
@@ -304,7 +305,7 @@ impl From<Error> for Unknown {
 }
 
 fn failed((namespace, account): &Name, what: &str) -> Error {
-    Error::new(ErrorKind::Unusable, format!("cannot be looked up: {what}"))
+    Error::new(Reason::LookupRefused, format!("cannot be looked up: {what}"))
         .subject(format!("ServiceAccount {}", quoted(&format!("{namespace}/{account}"))))
 }
 
@@ -316,6 +317,7 @@ mod tests {
         super::api_server::tests::{Fake, refusal},
         *,
     };
+    use crate::error::ErrorKind;
 
     const WEB: &str = "acs:ram::1:role/web";
     const SECOND: Duration = Duration::from_secs(1);
@@ -373,7 +375,7 @@ mod tests {
         ] {
             let (_fake, accounts) = answering(200, annotations).await;
             let error = role(&accounts, parameter).await.unwrap_err();
-            assert_eq!(error.kind, class, "{error}");
+            assert_eq!(error.kind(), class, "{error}");
             let text = error.to_string();
             assert!(text.starts_with("ServiceAccount shop/web") && text.contains(told), "{text}");
         }
@@ -443,7 +445,7 @@ mod tests {
             let error = role(&accounts, None).await.unwrap_err();
             let text = error.to_string().replace(fake.api().address(), "HOST");
             let told = format!("ServiceAccount \"shop/web\": cannot be looked up: {told}");
-            assert!(error.kind == class && text.starts_with(&told), "{text}");
+            assert!(error.kind() == class && text.starts_with(&told), "{text}");
             assert_eq!(&*error.hint == fix, class == ErrorKind::Internal);
         }
         // Nobody listens there any more.
@@ -452,7 +454,7 @@ mod tests {
         drop(fake);
         tokio::task::yield_now().await;
         let error = role(&accounts, None).await.unwrap_err();
-        assert_eq!(error.kind, ErrorKind::Internal, "{error}");
+        assert_eq!(error.kind(), ErrorKind::Internal, "{error}");
         assert!(
             error.message.contains(&address) && error.hint.contains("NetworkPolicies"),
             "{error}"
@@ -461,7 +463,7 @@ mod tests {
         for (status, body) in [(200, "[]"), (403, "<html>"), (404, "<html>"), (302, "")] {
             let fake = Fake::answering(status, body).await;
             let error = role(&ServiceAccounts::new(Some(fake.api())), None).await.unwrap_err();
-            assert_eq!(error.kind, ErrorKind::Internal, "{error}");
+            assert_eq!(error.kind(), ErrorKind::Internal, "{error}");
             assert!(error.message.contains("is not the API server"), "{error}");
             assert!(error.hint.contains("proxy") && error.hint.ends_with(fix), "{error}");
         }
@@ -578,7 +580,7 @@ mod tests {
         assert_eq!(keep(MAX_CACHED + 1, found(WEB)), MAX_CACHED);
         assert_eq!(fresh(&cache, &name(&(MAX_CACHED + 1).to_string())), Some(found(WEB)));
         assert_eq!(fresh(&cache, &name("1")), Some(found(WEB)));
-        let failure = Unknown::from(Error::new(ErrorKind::Internal, "no"));
+        let failure = Unknown::from(Error::new(Reason::Fault, "no"));
         assert_eq!(super::keep(&cache, &name("x"), Err(failure.clone())), Err(failure));
         advance(ROLE_TTL).await;
         assert_eq!(keep(0, found(WEB)), 1);

@@ -5,6 +5,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use super::*;
 use crate::{
     endpoint::Endpoints,
+    error::Reason,
     keys::Keys,
     names::{Glob, OidcProviderArn},
     policy::DefaultMode,
@@ -134,7 +135,7 @@ fn decided(mount: &Mount, policy: &Policy) -> Result<Mode, Error> {
 
 async fn refused(mount: &Mount, policy: &Policy) -> (ErrorKind, String) {
     let error = chosen(mount, policy).await.unwrap_err();
-    (error.kind, error.to_string())
+    (error.kind(), error.to_string())
 }
 
 #[tokio::test]
@@ -337,7 +338,7 @@ async fn nothing_said_means_the_default_and_auto_the_first_that_is_set_up() {
     let nothing = Policy { ecs_metadata: false, ..auto(false, false, false, false) };
     let told = decided(&bare(), &nothing).unwrap_err();
     assert_eq!(
-        (told.kind, &*told.message),
+        (told.kind(), &*told.message),
         (ErrorKind::Unusable, "no identity is configured here")
     );
 }
@@ -410,7 +411,7 @@ async fn what_would_mend_the_trust_is_said_where_nothing_else_is() {
             .hint
             .to_string()
     };
-    let error = || Error::new(ErrorKind::Unauthenticated, "no");
+    let error = || Error::new(Reason::Unauthenticated, "no");
     assert_eq!(
         mended(Mode::Pod, error()).await,
         "the trust policy of acs:ram::1:role/web must allow \
@@ -443,8 +444,8 @@ async fn identity_says_by_whom_it_was_chosen_and_how_a_pod_can_have_its_own() {
     assert_eq!((asked.described().as_str(), asked.own_instead().as_str()), (described, ""));
 
     let host = Some("kms.example".into());
-    let error = Error { host, ..Error::new(ErrorKind::Denied, "no") };
+    let error = Error { host, ..Error::new(Reason::Denied, "no") };
     assert_eq!(asked.named_in(error.clone()).to_string(), format!("no ({described})"));
-    let passing = Error { kind: ErrorKind::Internal, ..error };
+    let passing = Error { reason: Reason::Timeout, ..error };
     assert_eq!(asked.named_in(passing.clone()), passing);
 }

@@ -95,7 +95,7 @@ fn read(object: &Object, end: &Read, asked: Arc<Asked>) -> Record {
         Read { value: Some(_), .. } => "OK",
         Read { missing: true, .. } if object.optional => "MISSING",
         Read { error, .. } => {
-            let kind = error.as_ref().map(|error| error.kind);
+            let kind = error.as_ref().map(|error| error.kind());
             code_name(kind.unwrap_or(ErrorKind::Internal).code())
         }
     };

@@ -51,13 +51,14 @@ pub(super) fn failed(trace: &Trace, errors: &Errors) {
     let (identity, identity_chosen_by) = (trace.mode(), trace.chosen_by());
     let code = code_name(errors.kind().code());
     let took_ms = took_ms(trace);
-    let error = errors.message();
+    let (reason, error) = (errors.reason().name(), errors.message());
     stale(trace);
     tracing::warn!(
         target: TARGET,
         identity,
         identity_chosen_by,
         code,
+        reason,
         took_ms,
         error,
         "mount failed"

@@ -7,7 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use zeroize::Zeroize;
 
 use crate::{
-    error::Error,
+    error::{Error, Reason},
     secret::Secret,
     spc::parameters::{Names, Parameters},
 };
@@ -110,7 +110,8 @@ fn each(
     };
     let parsed = parsed.map_err(|error| {
         let at = format!("line {}, column {}", error.line(), error.column());
-        Error::invalid(field, format!("is not a JSON object of strings ({at})"))
+        Error::new(Reason::MalformedRequest, format!("is not a JSON object of strings ({at})"))
+            .subject(field)
     });
     text.zeroize();
     parsed

@@ -8,7 +8,13 @@ use super::{
     NodePublishKeys, PodToken, STS_AUDIENCE, TokenInput,
     attributes::{Attributes, Secrets, TOKENS},
 };
-use crate::{error::Error, keys::Keys, secret::Secret, spc::parameters::Names, text::quoted};
+use crate::{
+    error::{Error, Reason},
+    keys::Keys,
+    secret::Secret,
+    spc::parameters::Names,
+    text::quoted,
+};
 
 #[derive(Deserialize)]
 struct RawToken {
@@ -27,10 +33,11 @@ pub(super) fn token(attributes: &Attributes, secrets: &Secrets) -> Result<TokenI
         (Some(text), None) | (None, Some(text)) => text,
         (Some(text), Some(same)) if text == same => text,
         (Some(_), Some(_)) => {
-            return Err(Error::invalid(
-                TOKENS,
+            return Err(Error::new(
+                Reason::MalformedToken,
                 "differs in the volume's attributes and its Secret",
             )
+            .subject(TOKENS)
             .hint("remove it from volumeAttributes or from the Secret: kubelet sends the tokens"));
         }
     };
@@ -41,7 +48,8 @@ pub(super) fn token(attributes: &Attributes, secrets: &Secrets) -> Result<TokenI
                 0 => String::new(),
                 column => format!(" (column {column})"),
             };
-            Error::invalid(TOKENS, format!("is not a JSON object of tokens{at}"))
+            Error::new(Reason::MalformedToken, format!("is not a JSON object of tokens{at}"))
+                .subject(TOKENS)
         })?;
     let Some(mut tokens) = tokens.filter(|tokens| !tokens.is_empty()) else {
         return Ok(TokenInput::Absent);
@@ -52,7 +60,9 @@ pub(super) fn token(attributes: &Attributes, secrets: &Secrets) -> Result<TokenI
     };
     let jwt = raw.token.expose().trim();
     // The length that AssumeRoleWithOIDC accepts.
-    let wrong = |what: &str| Error::invalid(TOKENS, format!("for {STS_AUDIENCE} {what}"));
+    let wrong = |what: &str| {
+        Error::new(Reason::MalformedToken, format!("for {STS_AUDIENCE} {what}")).subject(TOKENS)
+    };
     match jwt.len() {
         0 => return Err(wrong("is an empty text")),
         4..=20_000 => {}
@@ -71,10 +81,8 @@ pub(super) fn token(attributes: &Attributes, secrets: &Secrets) -> Result<TokenI
 /// The access key of a Secret, or what that has instead.
 pub(super) fn node_publish_keys(secrets: Secrets) -> Result<NodePublishKeys, Error> {
     if let Some(entry) = secrets.twice {
-        return Err(Error::invalid(
-            format!("nodePublishSecretRef entry {entry}"),
-            "is there twice, in different letter case",
-        ));
+        return Err(Error::new(Reason::DuplicateName, "is there twice, in different letter case")
+            .subject(format!("nodePublishSecretRef entry {entry}")));
     }
     if secrets.is_empty() {
         return Ok(NodePublishKeys::Absent);

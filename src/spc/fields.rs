@@ -8,7 +8,7 @@ use super::{
     names::Place,
 };
 use crate::{
-    error::Error,
+    error::{Error, Reason},
     names::RoleArn,
     text::{accident, is_invisible, quoted},
     yaml::{Node, Scalar, Value},
@@ -50,11 +50,11 @@ impl<'a> Fields<'a> {
             else {
                 let (what, meant) = hints::unknown(place, &entry.key);
                 fields.meant.extend(meant);
-                fields.wrong(&quoted(&entry.key), mistakes, || what);
+                fields.wrong(&quoted(&entry.key), Reason::UnknownName, mistakes, || what);
                 continue;
             };
             if fields.get(name).is_some() {
-                fields.wrong(name, mistakes, || {
+                fields.wrong(name, Reason::DuplicateName, mistakes, || {
                     "is there twice, in different letter case; keep one".to_owned()
                 });
                 continue;
@@ -67,19 +67,22 @@ impl<'a> Fields<'a> {
     pub(super) fn wrong(
         &self,
         field: &str,
+        reason: Reason,
         mistakes: &mut Mistakes,
         what: impl FnOnce() -> String,
     ) {
-        mistakes.push(|| Error::invalid(format!("{}, field {field}", self.label), what()));
+        mistakes
+            .push(|| Error::new(reason, what()).subject(format!("{}, field {field}", self.label)));
     }
 
     pub(super) fn keep<T>(
         &self,
         field: &str,
+        reason: Reason,
         parsed: Result<T, String>,
         mistakes: &mut Mistakes,
     ) -> Option<T> {
-        parsed.map_err(|what| self.wrong(field, mistakes, || what)).ok()
+        parsed.map_err(|what| self.wrong(field, reason, mistakes, || what)).ok()
     }
 
     pub(super) fn get(&self, field: &str) -> Option<&'a Node> {
@@ -101,14 +104,14 @@ impl<'a> Fields<'a> {
         mistakes: &mut Mistakes,
     ) -> Result<Option<&'a str>, Reported> {
         let Some(value) = self.given(field) else { return Ok(None) };
-        let what = match value.scalar() {
-            None => "is not a text",
+        let (reason, what) = match value.scalar() {
+            None => (Reason::WrongType, "is not a text"),
             Some(text) if may_be_boolean(text) => {
-                "may mean true or false without quotes; put it in quotes"
+                (Reason::NeedsQuotes, "may mean true or false without quotes; put it in quotes")
             }
             Some(Scalar { text, .. }) => return Ok(Some(text)),
         };
-        self.wrong(field, mistakes, || what.to_owned());
+        self.wrong(field, reason, mistakes, || what.to_owned());
         Err(Reported)
     }
 
@@ -117,7 +120,7 @@ impl<'a> Fields<'a> {
         if text.is_none() && !self.meant.contains(&field) {
             let null = self.get(field).and_then(Node::scalar).filter(|null| null.is_null());
             let named = null.filter(|null| null.text.len() > 1);
-            self.wrong(field, mistakes, || match named {
+            self.wrong(field, Reason::MissingField, mistakes, || match named {
                 Some(null) => format!("is missing: {} needs quotes to be a text", null.text),
                 None => "is missing".to_owned(),
             });
@@ -132,7 +135,7 @@ impl<'a> Fields<'a> {
         let is = |word: &&str| text.is_some_and(|text| word.eq_ignore_ascii_case(text));
         let flag = ["false", "true"].iter().position(is);
         if flag.is_none() {
-            self.wrong(field, mistakes, || match text {
+            self.wrong(field, Reason::InvalidValue, mistakes, || match text {
                 Some(text) => hints::refused(text, RULE),
                 None => RULE.to_owned(),
             });
@@ -147,7 +150,7 @@ impl<'a> Fields<'a> {
             Some(scalar) => file_mode(scalar),
             None => Err(MODE_RULE.to_owned()),
         };
-        self.keep(FIELD, parsed, mistakes)
+        self.keep(FIELD, Reason::InvalidValue, parsed, mistakes)
     }
 
     /// The place of a file, which is taken from then on.
@@ -163,12 +166,13 @@ impl<'a> Fields<'a> {
             Some(accident) => Err(accident.to_owned()),
             None => translation.apply(name).map_err(|what| format!("as a file path {what}")),
         };
-        let path = self.keep(field, path, mistakes)?;
+        let path = self.keep(field, Reason::InvalidFilePath, path, mistakes)?;
         match layout.place(&path, &self.label) {
             Ok(()) => Some(path),
             Err(what) => {
                 mistakes.push(|| {
-                    Error::invalid(format!("{}, field {field}", self.label), what)
+                    Error::new(Reason::DuplicateFile, what)
+                        .subject(format!("{}, field {field}", self.label))
                         .hint("give it another objectAlias")
                 });
                 None
@@ -222,7 +226,7 @@ fn file_mode(scalar: &Scalar) -> Result<FileMode, String> {
 
 fn not_a_mapping(label: String, node: &Node, place: Place) -> Error {
     let what = "is not a mapping of fields";
-    let error = |what: String| Error::invalid(label, what);
+    let error = |what: String| Error::new(Reason::WrongType, what).subject(label);
     match &node.value {
         _ if node.is_null() => error("is null: remove the lone \"-\"".to_owned()),
         Value::Scalar(block) if block.text.contains('\n') && block.text.contains("objectName") => {

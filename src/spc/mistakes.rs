@@ -1,7 +1,7 @@
 //! Mistakes of one request: the first are kept for their words, all are counted, so that a request
 //! of a megabyte that is wrong throughout costs no more than one with a single mistake.
 
-use crate::error::{Error, ErrorKind, Errors};
+use crate::error::{Error, Errors, Reason};
 
 /// A message has room for fewer (error.rs).
 const MAX_KEPT: usize = 20;
@@ -48,9 +48,8 @@ impl Mistakes {
     pub fn none_and<T>(self, parsed: impl FnOnce() -> Option<T>) -> Result<T, Errors> {
         match self.into_errors() {
             Some(errors) => Err(errors),
-            None => parsed().ok_or_else(|| {
-                Error::new(ErrorKind::Internal, "the request was not parsed").into()
-            }),
+            None => parsed()
+                .ok_or_else(|| Error::new(Reason::Fault, "the request was not parsed").into()),
         }
     }
 
@@ -72,12 +71,12 @@ mod tests {
         for n in 0..150_000 {
             mistakes.push(|| {
                 made += 1;
-                Error::invalid(format!("object {n}"), "is wrong")
+                Error::new(Reason::InvalidValue, "is wrong").subject(format!("object {n}"))
             });
         }
         assert_eq!((made, mistakes.len()), (MAX_KEPT, 150_000));
         let mut all = Mistakes::default();
-        all.push(|| Error::invalid("parameter region", "is wrong"));
+        all.push(|| Error::new(Reason::InvalidRegion, "is wrong").subject("parameter region"));
         all.append(mistakes.into_errors().unwrap());
         all.count(9);
         assert_eq!(all.len(), 150_010);

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     document::jmespath::Expression,
-    error::{Error, ErrorKind, Errors},
+    error::{Error, Errors, Reason},
     text::{accident, quoted},
     yaml::{Node, Value},
 };
@@ -79,7 +79,8 @@ impl Extract {
 }
 
 pub fn parse(text: &str, context: &Context<'_>) -> Result<Vec<Object>, Errors> {
-    let whole = |what: String| Error::invalid("parameter objects", what);
+    let whole =
+        |what: String| Error::new(Reason::InvalidObjects, what).subject("parameter objects");
     if accident::is_go_value(text) {
         return Err(whole("is a map as Go prints it, not YAML".to_owned())
             .hint("have the template write the value with toYaml")
@@ -100,7 +101,7 @@ pub fn parse(text: &str, context: &Context<'_>) -> Result<Vec<Object>, Errors> {
     };
     if items.len() > MAX_OBJECTS {
         let what = format!("has {} objects; {MAX_OBJECTS} are the most", items.len());
-        return Err(whole(what).into());
+        return Err(Error::new(Reason::TooMany, what).subject("parameter objects").into());
     }
     bounded(items)?;
     let mut layout = Layout::default();
@@ -114,12 +115,12 @@ pub fn parse(text: &str, context: &Context<'_>) -> Result<Vec<Object>, Errors> {
         Some(errors) => Err(errors),
         None if objects.len() == items.len() => Ok(objects),
         // Fewer files than were asked for must not pass for all of them.
-        None => Err(Error::new(ErrorKind::Internal, "the objects were not parsed").into()),
+        None => Err(Error::new(Reason::Fault, "the objects were not parsed").into()),
     }
 }
 
 fn not_a_list(document: &Node) -> Error {
-    let error = |what: &str| Error::invalid("parameter objects", what);
+    let error = |what: &str| Error::new(Reason::InvalidObjects, what).subject("parameter objects");
     let write = "start each object with \"- \", such as - objectName: NAME";
     if find(document, "array").is_some() {
         error("is the Azure provider's form (array: with a block of text for each object)").hint(
@@ -148,7 +149,7 @@ fn bounded(items: &[Node]) -> Result<(), Error> {
     let files = items.len() + extracts.iter().map(|(files, _)| files).sum::<usize>();
     if files > MAX_FILES {
         let what = format!("makes {files} files; {MAX_FILES} are the most");
-        return Err(Error::invalid("parameter objects", what));
+        return Err(Error::new(Reason::TooMany, what).subject("parameter objects"));
     }
     let mut bytes = 0;
     for (index, (item, (_, more))) in items.iter().zip(extracts).enumerate() {
@@ -158,7 +159,8 @@ fn bounded(items: &[Node]) -> Result<(), Error> {
             let what = format!(
                 "with its paths, those of the mount are longer than {MAX_PATH_BYTES} bytes together"
             );
-            return Err(Error::invalid(subject, what)
+            return Err(Error::new(Reason::TooMany, what)
+                .subject(subject)
                 .hint("make them shorter, or mount some objects in another volume"));
         }
     }
@@ -175,7 +177,7 @@ fn few_others(objects: &[Object]) -> Result<(), Error> {
         if roles.len() > MAX_ROLES {
             let subject = format!("{}, field crossAccountRoleArn", object.label);
             let what = format!("is role {} of this volume; {MAX_ROLES} are the most", roles.len());
-            return Err(Error::invalid(subject, what).hint(split));
+            return Err(Error::new(Reason::TooMany, what).subject(subject).hint(split));
         }
         if endpoint.is_named_by_pods() {
             hosts.insert(endpoint.host());
@@ -186,7 +188,7 @@ fn few_others(objects: &[Object]) -> Result<(), Error> {
                  the most",
                 hosts.len()
             );
-            return Err(Error::invalid(&object.label, what).hint(split));
+            return Err(Error::new(Reason::TooMany, what).subject(&object.label).hint(split));
         }
     }
     Ok(())
@@ -242,7 +244,9 @@ fn encoding(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Option<Encoding> {
         Some("base64") => Some(Encoding::Base64),
         Some("hex") => Some(Encoding::Hex),
         Some(other) => {
-            fields.wrong("objectEncoding", mistakes, || hints::object_encoding(other));
+            fields.wrong("objectEncoding", Reason::InvalidValue, mistakes, || {
+                hints::object_encoding(other)
+            });
             None
         }
     }
@@ -257,7 +261,12 @@ fn read(
     let source = source::parse(fields, name, context, mistakes);
     let cross_account_role = match fields.text("crossAccountRoleArn", mistakes).ok()? {
         None => None,
-        Some(arn) => Some(fields.keep("crossAccountRoleArn", parse_role(arn), mistakes)?),
+        Some(arn) => Some(fields.keep(
+            "crossAccountRoleArn",
+            Reason::InvalidRole,
+            parse_role(arn),
+            mistakes,
+        )?),
     };
     let (endpoint, source) = source?;
     Some(Read::new(endpoint, source, cross_account_role))
@@ -272,7 +281,7 @@ fn extracts(
 ) -> Option<Vec<Extract>> {
     let Some(list) = fields.given("jmesPath") else { return Some(Vec::new()) };
     let Some(items) = list.items() else {
-        fields.wrong("jmesPath", mistakes, || {
+        fields.wrong("jmesPath", Reason::WrongType, mistakes, || {
             "is not a list of path and objectAlias: start each entry with \"- \"".to_owned()
         });
         return None;
@@ -281,9 +290,9 @@ fn extracts(
     for (index, item) in items.iter().enumerate() {
         let label = format!("{}, jmesPath {}", fields.label, index + 1);
         let Some(entry) = &Fields::of(label, item, Place::Entry, mistakes) else { continue };
-        let path = entry
-            .required("path", mistakes)
-            .and_then(|path| entry.keep("path", Expression::parse(path), mistakes));
+        let path = entry.required("path", mistakes).and_then(|path| {
+            entry.keep("path", Reason::InvalidPath, Expression::parse(path), mistakes)
+        });
         let file = entry.required("objectAlias", mistakes).and_then(|alias| {
             entry.file("objectAlias", alias, context.translation, layout, mistakes)
         });

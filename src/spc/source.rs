@@ -10,7 +10,7 @@ use super::{
     hints,
     mistakes::Mistakes,
 };
-use crate::{api::Api, digest::Parts, endpoint::Endpoint, names::Region};
+use crate::{api::Api, digest::Parts, endpoint::Endpoint, error::Reason, names::Region};
 use kms::SecretRef;
 use oos::ParameterRef;
 
@@ -112,6 +112,8 @@ pub(super) fn parse(
     let nouns = TYPES.iter().map(|known| format!("{} ({})", known.name, known.noun));
     let rule = format!("must be {}", nouns.collect::<Vec<_>>().join(" or "));
     let text = written.unwrap_or_default();
-    fields.wrong("objectType", mistakes, || hints::object_type(text, &object_types(), &rule));
+    fields.wrong("objectType", Reason::InvalidValue, mistakes, || {
+        hints::object_type(text, &object_types(), &rule)
+    });
     None
 }

@@ -47,7 +47,7 @@ pub async fn mount(world: Arc<World>, mut plan: Plan, limit: Duration) -> Result
     let ends = match fetched {
         Ok(ends) => ends,
         Err(error) => {
-            if refuses(error.kind) {
+            if refuses(error.kind()) {
                 world.tally.refused.fetch_add(1, Relaxed);
                 plan.files.iter().for_each(|file| check.refused(file, Instant::now()));
             }
@@ -58,13 +58,13 @@ pub async fn mount(world: Arc<World>, mut plan: Plan, limit: Duration) -> Result
         return Err("from memory with an interval of 0".to_owned());
     }
     for end in ends.iter().filter(|end| is_stale(end)) {
-        let outage = end.error.as_ref().is_some_and(|error| error.kind == ErrorKind::Internal);
+        let outage = end.error.as_ref().is_some_and(|error| error.kind() == ErrorKind::Internal);
         if world.grace.is_zero() || !outage {
             return Err(format!("stands in, with {:?} of grace, for {:?}", world.grace, end.error));
         }
     }
     for (file, end) in plan.files.iter().zip(&ends) {
-        if end.error.as_ref().is_some_and(|error| refuses(error.kind)) {
+        if end.error.as_ref().is_some_and(|error| refuses(error.kind())) {
             world.tally.refused.fetch_add(1, Relaxed);
             // Another mount may have asked for it, and before this one began.
             check.refused(file, begun);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Evidence;
 use crate::{
-    error::Error,
+    error::{Error, Reason},
     keys::Keys,
     login::Login,
     policy::{Policy, SWAPPED_KEYS, unusable},
@@ -19,7 +19,7 @@ pub(super) fn operator_keys(policy: &Policy, mode: Mode) -> Result<Arc<Keys>, Er
     let keys = policy.require(&policy.keys, mode)?;
     if policy.has_swapped_keys() {
         let fix = "the operator must look whether they are swapped";
-        return Err(unusable(mode, SWAPPED_KEYS).hint(fix));
+        return Err(unusable(Reason::SwappedAccessKey, mode, SWAPPED_KEYS).hint(fix));
     }
     Ok(keys.clone())
 }

@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use super::Evidence;
 use crate::{
-    error::Error, keys::Keys, login::Login, policy::unusable, request::NodePublishKeys,
+    error::{Error, Reason},
+    keys::Keys,
+    login::Login,
+    policy::unusable,
+    request::NodePublishKeys,
     spc::mode::Mode,
 };
 
@@ -18,9 +22,11 @@ fn published_keys(keys: &NodePublishKeys) -> Result<Arc<Keys>, Error> {
                access_key and access_secret";
     match keys {
         NodePublishKeys::Keys(keys) => Ok(keys.clone()),
-        NodePublishKeys::Absent => Err(unusable(mode, "the mount brought no Secret").hint(fix)),
+        NodePublishKeys::Absent => {
+            Err(unusable(Reason::NoAccessKey, mode, "the mount brought no Secret").hint(fix))
+        }
         NodePublishKeys::Others(what) | NodePublishKeys::Unusable(what) => {
-            Err(unusable(mode, what).hint(fix))
+            Err(unusable(Reason::NoAccessKey, mode, what).hint(fix))
         }
     }
 }

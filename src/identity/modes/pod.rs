@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::{super::DEFAULT_LIFETIME, Evidence};
 use crate::{
-    error::{Error, ErrorKind, Errors},
+    error::{Error, Errors, Reason},
     login::Login,
     policy::Share,
     request::{Pod, STS_AUDIENCE, TokenInput, caller::Via},
@@ -39,8 +39,8 @@ pub(super) async fn login(evidence: &Evidence<'_>) -> Result<Login, Errors> {
 }
 
 fn pod_token(input: &TokenInput, via: Via) -> Result<Arc<Secret<String>>, Error> {
-    let unproven = |what: String| {
-        Error::new(ErrorKind::Unauthenticated, format!("identity pod cannot be used: {what}"))
+    let unproven = |reason: Reason, what: String| {
+        Error::new(reason, format!("identity pod cannot be used: {what}"))
     };
     let (sender, enable) = match via {
         Via::Driver => (
@@ -60,19 +60,21 @@ fn pod_token(input: &TokenInput, via: Via) -> Result<Arc<Secret<String>>, Error>
     };
     match input {
         TokenInput::Absent => {
-            Err(unproven(format!("the {sender} sent no ServiceAccount token")).hint(enable))
+            Err(unproven(Reason::NoToken, format!("the {sender} sent no ServiceAccount token"))
+                .hint(enable))
         }
         TokenInput::OtherAudiences(audiences) => {
             let list: Vec<_> = audiences.iter().map(|audience| quoted(audience)).collect();
             let what = format!("the {sender} sent tokens for {} only", list.join(", "));
-            Err(unproven(what).hint(enable))
+            Err(unproven(Reason::NoToken, what).hint(enable))
         }
         TokenInput::Token(token) => match token.expires {
             // Without its time: where clocks differ each new token has another.
-            Some(expires) if expires <= jiff::Timestamp::now() => Err(unproven(
-                "the pod's token has expired".to_owned(),
-            )
-            .hint("kubelet renews it; if this stays, check the clocks of node and API server")),
+            Some(expires) if expires <= jiff::Timestamp::now() => {
+                Err(unproven(Reason::TokenExpired, "the pod's token has expired".to_owned()).hint(
+                    "kubelet renews it; if this stays, check the clocks of node and API server",
+                ))
+            }
             _ => Ok(token.jwt.clone()),
         },
     }
@@ -97,6 +99,6 @@ fn check_subject(token: &Secret<String>, subject: &str) -> Result<(), Error> {
         return Ok(());
     }
     let what = format!("identity pod cannot be used: the pod's token is not one of {subject}");
-    Err(Error::new(ErrorKind::Unauthenticated, what)
+    Err(Error::new(Reason::ForeignToken, what)
         .hint("kubelet sends the token: remove any from the volume's attributes and Secret"))
 }

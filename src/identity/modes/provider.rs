@@ -3,7 +3,13 @@
 use std::{path::Path, sync::Arc};
 
 use super::Evidence;
-use crate::{error::Error, login::Login, policy::unusable, secret::Secret, spc::mode::Mode};
+use crate::{
+    error::{Error, Reason},
+    login::Login,
+    policy::unusable,
+    secret::Secret,
+    spc::mode::Mode,
+};
 
 pub(super) async fn login(evidence: &Evidence<'_>) -> Result<Login, Error> {
     let (mode, policy) = (Mode::Provider, evidence.policy);
@@ -20,7 +26,9 @@ pub(super) async fn login(evidence: &Evidence<'_>) -> Result<Login, Error> {
 
 /// Read at each mount: kubelet replaces the file as it renews the token.
 async fn provider_token(file: &Path) -> Result<Arc<Secret<String>>, Error> {
-    let failed = |what: &str| unusable(Mode::Provider, &format!("{} {what}", file.display()));
+    let failed = |what: &str| {
+        unusable(Reason::NoProviderToken, Mode::Provider, &format!("{} {what}", file.display()))
+    };
     let text = tokio::fs::read_to_string(file).await.map(Secret::new);
     let text = text.map_err(|error| failed(&format!("cannot be read: {}", error.kind())))?;
     match text.expose().trim() {

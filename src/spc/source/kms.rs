@@ -12,6 +12,7 @@ use crate::{
     api::Api,
     digest::Parts,
     endpoint::{Endpoint, Service},
+    error::Reason,
     names::{Region, secret_arn_region},
     text::{accident, quoted},
 };
@@ -112,7 +113,7 @@ pub(super) fn parse(
     let stage = version(fields, "objectVersionLabel", mistakes);
     if let (Ok(Some(_)), Ok(Some(_))) = (&version_id, &stage) {
         // KMS answers with a 400 once the label has moved on to another version.
-        fields.wrong("objectVersionLabel", mistakes, || {
+        fields.wrong("objectVersionLabel", Reason::Contradiction, mistakes, || {
             "is given beside objectVersion, which names the version already; keep one".to_owned()
         });
         return None;
@@ -132,7 +133,7 @@ pub(super) fn name(
         arn if arn.starts_with("acs:") => secret_arn(arn).map(Some),
         name => secret_name(name).map(|()| None),
     };
-    fields.keep("objectName", found, mistakes)
+    fields.keep("objectName", Reason::InvalidName, found, mistakes)
 }
 
 fn endpoint(
@@ -154,7 +155,7 @@ fn endpoint(
         }
         _ => Ok(endpoint),
     });
-    fields.keep("kmsEndpoint", endpoint, mistakes)
+    fields.keep("kmsEndpoint", Reason::InvalidEndpoint, endpoint, mistakes)
 }
 
 fn secret_arn(arn: &str) -> Result<Region, String> {
@@ -197,6 +198,6 @@ fn version(
         }
         None => return Ok(Some(text.to_owned())),
     };
-    fields.wrong(field, mistakes, || what);
+    fields.wrong(field, Reason::InvalidVersion, mistakes, || what);
     Err(Reported)
 }

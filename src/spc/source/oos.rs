@@ -8,6 +8,7 @@ use crate::{
     api::Api,
     digest::Parts,
     endpoint::{Endpoint, Service},
+    error::Reason,
     names::Region,
     text::{accident, quoted},
 };
@@ -90,11 +91,11 @@ pub(super) fn parse(
     mistakes: &mut Mistakes,
 ) -> Option<(Endpoint, Source)> {
     let name = name.map(|name| parameter_name(name).map(|()| name));
-    let name = name.and_then(|name| fields.keep("objectName", name, mistakes));
+    let name = name.and_then(|name| fields.keep("objectName", Reason::InvalidName, name, mistakes));
     let before = mistakes.len();
     for field in ["kmsEndpoint", "objectVersionLabel"] {
         if let Ok(Some(_)) = fields.text(field, mistakes) {
-            fields.wrong(field, mistakes, || {
+            fields.wrong(field, Reason::Contradiction, mistakes, || {
                 "has no meaning for objectType oos; remove it".to_owned()
             });
         }
@@ -106,7 +107,7 @@ pub(super) fn parse(
             let number = number.ok_or_else(|| {
                 format!("is {}; of an OOS parameter it is a number from 1", quoted(text))
             });
-            Some(fields.keep("objectVersion", number, mistakes)?)
+            Some(fields.keep("objectVersion", Reason::InvalidVersion, number, mistakes)?)
         }
     };
     if mistakes.len() > before {

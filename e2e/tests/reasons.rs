@@ -1,0 +1,20 @@
+//! `docs/reasons.md`: every reason for which a mount fails.
+
+use provider::error::Reason;
+
+use crate::table::Table;
+
+#[test]
+fn every_reason_is_documented_with_its_code_and_meaning() {
+    let mut table = Table::new(
+        "# Reasons\n\nWhy a mount failed, as `reason` of its log line. A reason keeps its name when messages \
+         change. The code is gRPC's, as in the Event. [Messages and what to do](messages.md) has the \
+         words.",
+        &["reason", "code", "meaning"],
+    );
+    for reason in Reason::ALL {
+        let code = format!("{:?}", reason.kind().code());
+        table.row(&[&format!("`{}`", reason.name()), &code, reason.meaning().trim()]);
+    }
+    table.holds("reasons.md");
+}
