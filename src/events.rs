@@ -2,11 +2,11 @@
 //! has not seen and counts those it has, so a failure that repeats is reported in the words of its
 //! first time, with the request id of then. The log has each request's own.
 
-use std::{collections::BTreeMap, sync::Mutex, time::Duration};
+use std::{sync::Mutex, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::{digest::Digest, sync::lock};
+use crate::{digest::Digest, fair_cache::FairCache, sync::lock};
 
 /// How long the API server keeps an Event (kube-apiserver: `--event-ttl`).
 const EVENT_LIFETIME: Duration = Duration::from_secs(3600);
@@ -15,10 +15,16 @@ const EVENT_LIFETIME: Duration = Duration::from_secs(3600);
 /// heard of again.
 const MOST: usize = 1024;
 
-/// The messages of failures, by volume and cause: a volume that fails in two ways by turns has two
-/// Events.
-#[derive(Debug, Default)]
-pub struct Events(Mutex<BTreeMap<(Digest, Digest), Reported>>);
+/// The messages of failures, by volume and cause: a volume that fails in two ways by turns has two Events,
+/// and one that fails in many takes no other's place.
+#[derive(Debug)]
+pub struct Events(Mutex<FairCache<Digest, Digest, Reported>>);
+
+impl Default for Events {
+    fn default() -> Self {
+        Self(Mutex::new(FairCache::new(MOST)))
+    }
+}
 
 #[derive(Debug)]
 struct Reported {
@@ -32,18 +38,12 @@ impl Events {
     pub fn failed(&self, volume: Digest, cause: Digest, message: String) -> String {
         let mut reported = lock(&self.0);
         let now = Instant::now();
-        if let Some(before) = reported.get(&(volume, cause))
+        if let Some(before) = reported.get(&volume, &cause)
             && now.duration_since(before.at) < EVENT_LIFETIME
         {
             return before.message.clone();
         }
-        if reported.len() >= MOST
-            && let Some(oldest) =
-                reported.iter().min_by_key(|(_, before)| before.at).map(|(key, _)| *key)
-        {
-            reported.remove(&oldest);
-        }
-        reported.insert((volume, cause), Reported { at: now, message: message.clone() });
+        reported.insert(volume, cause, Reported { at: now, message: message.clone() }, 1);
         message
     }
 
@@ -58,11 +58,7 @@ impl Events {
 
     /// What it failed with before is over.
     pub fn mounted(&self, volume: Digest) {
-        let mut reported = lock(&self.0);
-        let of = (volume, [u8::MIN; 32])..=(volume, [u8::MAX; 32]);
-        while let Some(key) = reported.range(of.clone()).next().map(|(key, _)| *key) {
-            reported.remove(&key);
-        }
+        lock(&self.0).remove_owner(&volume);
     }
 }
 
@@ -95,7 +91,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn failures_beyond_the_bound_replace_the_oldest() {
+    async fn failures_beyond_the_bound_replace_others() {
         let events = Events::default();
         let volume = |n: usize| {
             let mut volume = [0; 32];
@@ -108,7 +104,6 @@ mod tests {
         }
         let reported = lock(&events.0);
         assert_eq!(reported.len(), MOST);
-        assert!(reported.contains_key(&(volume(2 * MOST - 1), DENIED)));
-        assert!(!reported.contains_key(&(volume(MOST - 1), DENIED)));
+        assert!(reported.peek(&volume(2 * MOST - 1), &DENIED).is_some());
     }
 }

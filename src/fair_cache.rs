@@ -30,7 +30,7 @@ struct Entry<V> {
     value: V,
 }
 
-impl<O: Copy + Eq + Hash + Ord, K: Clone + Eq + Hash, V> FairCache<O, K, V> {
+impl<O: Clone + Eq + Hash + Ord, K: Clone + Eq + Hash, V> FairCache<O, K, V> {
     /// Holds at most `room`.
     pub(crate) fn new(room: usize) -> Self {
         Self { room, size: 0, length: 0, owners: HashMap::new(), by_size: BTreeSet::new() }
@@ -54,13 +54,13 @@ impl<O: Copy + Eq + Hash + Ord, K: Clone + Eq + Hash, V> FairCache<O, K, V> {
         }
         while self.size + size > self.room {
             let own = self.owners.get(&owner).map_or(0, |own| own.size);
-            let Some(&(most, largest)) = self.by_size.last() else { break };
-            let from = if own > 0 && own + size > most { owner } else { largest };
-            self.take(&from, |entries| entries.pop_lru().map(|(_, entry)| entry));
+            let Some((most, largest)) = self.by_size.last() else { break };
+            let from = if own > 0 && own + size > *most { &owner } else { largest };
+            self.take(&from.clone(), |entries| entries.pop_lru().map(|(_, entry)| entry));
         }
         let new = || Owner { size: 0, entries: LruCache::unbounded() };
-        let own = self.owners.entry(owner).or_insert_with(new);
-        self.by_size.remove(&(own.size, owner));
+        let own = self.owners.entry(owner.clone()).or_insert_with(new);
+        self.by_size.remove(&(own.size, owner.clone()));
         own.size += size;
         own.entries.put(key, Entry { size, value });
         self.by_size.insert((own.size, owner));
@@ -72,12 +72,17 @@ impl<O: Copy + Eq + Hash + Ord, K: Clone + Eq + Hash, V> FairCache<O, K, V> {
         self.take(owner, |entries| entries.pop(key))
     }
 
+    /// Removes all that one owner has.
+    pub(crate) fn remove_owner(&mut self, owner: &O) {
+        while self.take(owner, |entries| entries.pop_lru().map(|(_, entry)| entry)).is_some() {}
+    }
+
     /// Removes all that are `over`.
     pub(crate) fn remove_if(&mut self, over: impl Fn(&V) -> bool) {
         let mut found = Vec::new();
         for (owner, own) in &self.owners {
             let over = own.entries.iter().filter(|(_, entry)| over(&entry.value));
-            found.extend(over.map(|(key, _)| (*owner, key.clone())));
+            found.extend(over.map(|(key, _)| (owner.clone(), key.clone())));
         }
         for (owner, key) in found {
             self.remove(&owner, &key);
@@ -99,14 +104,14 @@ impl<O: Copy + Eq + Hash + Ord, K: Clone + Eq + Hash, V> FairCache<O, K, V> {
     ) -> Option<V> {
         let own = self.owners.get_mut(owner)?;
         let Entry { size, value } = take(&mut own.entries)?;
-        self.by_size.remove(&(own.size, *owner));
+        self.by_size.remove(&(own.size, owner.clone()));
         own.size -= size;
         self.size -= size;
         self.length -= 1;
         if own.entries.is_empty() {
             self.owners.remove(owner);
         } else {
-            self.by_size.insert((own.size, *owner));
+            self.by_size.insert((own.size, owner.clone()));
         }
         Some(value)
     }
@@ -172,6 +177,16 @@ mod tests {
         assert_eq!((held(&cache, 'a').len(), held(&cache, 'b').len()), (4, 0));
         cache.insert('b', 0, 0, 4);
         assert_eq!((held(&cache, 'a').len(), held(&cache, 'b').len(), cache.size()), (0, 1, 4));
+    }
+
+    #[test]
+    fn removed_owner_leaves_the_others_theirs() {
+        let mut cache = Cache::new(10);
+        fill(&mut cache, 'a', 0..3);
+        fill(&mut cache, 'b', 0..2);
+        cache.remove_owner(&'a');
+        assert_eq!((held(&cache, 'a'), held(&cache, 'b')), (vec![], vec![0, 1]));
+        assert_eq!(cache.len(), 2);
     }
 
     #[test]

@@ -2,7 +2,6 @@
 //! the answers.
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -17,8 +16,10 @@ use super::{Outcome, ReadError, Shared};
 use crate::{
     api::Api,
     cloud::{Cause, Failure, ReadOptions, limiter::Priority, read::Part},
+    digest::Digest,
     endpoint::Endpoint,
-    login::{KeyedLogin, Login},
+    fair_cache::FairCache,
+    login::KeyedLogin,
     plan,
     singleflight::Leader,
     spc::{
@@ -76,34 +77,36 @@ pub(super) fn plans(reads: Vec<PendingRead>, batching: &Batching) -> Vec<Plan> {
 pub(super) struct Batching {
     /// For secrets the operator decides.
     kms: bool,
-    refused: Mutex<HashMap<(String, String), Instant>>,
+    /// By ServiceAccount and role, and host.
+    refused: Mutex<FairCache<Digest, Arc<str>, Instant>>,
 }
 
 impl Batching {
     /// Then it is tried again: the right may have been given meanwhile.
     const REMEMBERED: Duration = Duration::from_secs(3600);
+    /// Far more of them than a node has; beyond them each pays one call again.
+    const MOST: usize = 4096;
 
     pub(super) fn new(kms: bool) -> Self {
-        Self { kms, refused: Mutex::default() }
+        Self { kms, refused: Mutex::new(FairCache::new(Self::MOST)) }
     }
 
-    fn may(&self, api: Api, login: &Login, endpoint: &Endpoint) -> bool {
+    fn may(&self, api: Api, login: &KeyedLogin, endpoint: &Endpoint) -> bool {
         if api == Api::BatchGetSecretValue && !self.kms {
             return false;
         }
         let refused = lock(&self.refused);
-        let at = refused.get(&(login.who(), endpoint.host().to_owned()));
+        let at = refused.peek(&login.caller().account, &endpoint.shared_host());
         at.is_none_or(|at| at.elapsed() >= Self::REMEMBERED)
     }
 
-    fn refused(&self, login: &Login, endpoint: &Endpoint) {
-        /// Far more identities than a node has; beyond them each pays one call again.
-        const MOST: usize = 4096;
-        let mut refused = lock(&self.refused);
-        if refused.len() >= MOST {
-            refused.clear();
-        }
-        refused.insert((login.who(), endpoint.host().to_owned()), Instant::now());
+    fn refused(&self, login: &KeyedLogin, endpoint: &Endpoint) {
+        lock(&self.refused).insert(
+            login.caller().account,
+            endpoint.shared_host(),
+            Instant::now(),
+            1,
+        );
     }
 }
 
@@ -298,7 +301,10 @@ mod tests {
     use tokio::time::advance;
 
     use super::*;
-    use crate::endpoint::{Endpoints, Service};
+    use crate::{
+        endpoint::{Endpoints, Service},
+        login::Login,
+    };
 
     #[tokio::test(start_paused = true)]
     async fn refused_batch_is_tried_again_after_an_hour() {
@@ -306,7 +312,7 @@ mod tests {
         let kms = endpoints.of(Service::Kms, &endpoints.region);
         let oos = endpoints.of(Service::Oos, &endpoints.region);
         let (of_kms, of_oos) = (Api::BatchGetSecretValue, Api::GetSecretParameters);
-        let login = Login::EcsRole;
+        let login = KeyedLogin::new(Login::EcsRole);
         batching.refused(&login, &kms);
         assert!(!batching.may(of_kms, &login, &kms) && batching.may(of_oos, &login, &oos));
         advance(Batching::REMEMBERED - Duration::from_secs(1)).await;

@@ -1,7 +1,7 @@
 //! The RAM role of a ServiceAccount, as its annotations name it.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -13,6 +13,7 @@ use super::api_server::{ApiServer, Refused};
 use crate::{
     cloud::passes,
     error::{Error, Reason},
+    fair_cache::FairCache,
     names::{OidcProviderArn, RoleArn},
     request::Pod,
     singleflight::{Group, Waited},
@@ -67,7 +68,12 @@ struct Unknown {
 
 type Name = (String, String);
 type Found = Result<Annotations, Unknown>;
-type Cache = Mutex<HashMap<Name, Known>>;
+/// By namespace: one that has many takes no other's place.
+type Cache = Mutex<FairCache<String, String, Known>>;
+
+fn new_cache() -> Cache {
+    Mutex::new(FairCache::new(MAX_CACHED))
+}
 
 #[derive(Debug)]
 pub struct ServiceAccounts {
@@ -79,7 +85,7 @@ pub struct ServiceAccounts {
 impl ServiceAccounts {
     /// `None` where the operator turned look-ups off: roles come from `roleArn` alone.
     pub fn new(api: Option<ApiServer>) -> Self {
-        Self { api: api.map(Arc::new), cache: Arc::default(), in_flight: Arc::default() }
+        Self { api: api.map(Arc::new), cache: Arc::new(new_cache()), in_flight: Arc::default() }
     }
 
     /// The one role that annotations and parameter name. Two that differ are an error.
@@ -173,14 +179,14 @@ impl ServiceAccounts {
 /// What serves now: what was found, or what was last read while the API server gives no answer about
 /// this ServiceAccount.
 fn keep(cache: &Cache, name: &Name, found: Found) -> Found {
-    let now = Instant::now();
+    let ((namespace, account), now) = (name, Instant::now());
     let mut cache = lock(cache);
     let annotations = match found {
         Ok(annotations) => annotations,
         Err(unknown) => {
-            let known = cache.get_mut(name).filter(|known| known.stale_until > now);
+            let known = cache.get(namespace, account).filter(|known| known.stale_until > now);
             let Some(known) = known.filter(|_| !unknown.gone) else {
-                cache.remove(name);
+                cache.remove(namespace, account);
                 return Err(unknown);
             };
             known.fresh_until = known.stale_until.min(now + RETRY_AFTER);
@@ -190,27 +196,22 @@ fn keep(cache: &Cache, name: &Name, found: Found) -> Found {
         }
     };
     let ttl = if annotations.name_a_role() { ROLE_TTL } else { NO_ROLE_TTL };
-    if cache.len() >= MAX_CACHED {
-        cache.retain(|_, known| known.fresh_until > now);
-    }
-    if cache.len() < MAX_CACHED {
-        let (fresh_until, stale_until) = (now + ttl, now + STALE_TTL);
-        let known = Known { annotations: annotations.clone(), fresh_until, stale_until };
-        cache.insert(name.clone(), known);
-    }
+    let (fresh_until, stale_until) = (now + ttl, now + STALE_TTL);
+    let known = Known { annotations: annotations.clone(), fresh_until, stale_until };
+    cache.insert(namespace.clone(), account.clone(), known, 1);
     Ok(annotations)
 }
 
-fn fresh(cache: &Cache, name: &Name) -> Option<Annotations> {
-    let cache = lock(cache);
-    let known = cache.get(name).filter(|known| known.fresh_until > Instant::now())?;
+fn fresh(cache: &Cache, (namespace, account): &Name) -> Option<Annotations> {
+    let mut cache = lock(cache);
+    let known = cache.get(namespace, account).filter(|known| known.fresh_until > Instant::now())?;
     Some(known.annotations.clone())
 }
 
 /// What was last read, while it may still serve.
-fn stale(cache: &Cache, name: &Name) -> Option<Annotations> {
-    let cache = lock(cache);
-    let known = cache.get(name).filter(|known| known.stale_until > Instant::now())?;
+fn stale(cache: &Cache, (namespace, account): &Name) -> Option<Annotations> {
+    let mut cache = lock(cache);
+    let known = cache.get(namespace, account).filter(|known| known.stale_until > Instant::now())?;
     Some(known.annotations.clone())
 }
 
@@ -336,7 +337,7 @@ mod tests {
     }
 
     async fn answering(status: u16, annotations: &[(&str, &str)]) -> (Fake, ServiceAccounts) {
-        let annotations: HashMap<_, _> = annotations.iter().copied().collect();
+        let annotations: BTreeMap<_, _> = annotations.iter().copied().collect();
         let body = match status {
             200 => serde_json::json!({ "metadata": { "annotations": annotations } }).to_string(),
             _ => refusal(status),
@@ -480,7 +481,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_role_is_believed_for_a_minute_and_none_for_three_seconds() {
         for (annotations, seconds) in [(found(WEB), 60), (Annotations::default(), 3)] {
-            let cache = Cache::default();
+            let cache = new_cache();
             keep(&cache, &name("web"), Ok(annotations.clone())).unwrap();
             assert_eq!(fresh(&cache, &name("api")), None);
             advance(SECOND * seconds - SECOND / 1000).await;
@@ -492,7 +493,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn last_annotations_serve_for_an_hour_while_the_api_server_fails() {
-        let cache = Cache::default();
+        let cache = new_cache();
         let down = || passing(failed(&name("web"), "down"));
         assert_eq!(keep(&cache, &name("web"), Err(down())), Err(down()), "nothing was read");
         keep(&cache, &name("web"), Ok(found(WEB))).unwrap();
@@ -512,7 +513,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_service_account_that_is_gone_ends_what_was_last_read() {
-        let cache = Cache::default();
+        let cache = new_cache();
         keep(&cache, &name("web"), Ok(found(WEB))).unwrap();
         let error = || Box::new(failed(&name("web"), "it does not exist"));
         let gone = || Unknown { error: error(), gone: true };
@@ -536,7 +537,8 @@ mod tests {
             let fake = Fake::answering(status, &body).await;
             let accounts = ServiceAccounts::new(Some(fake.api()));
             keep(&accounts.cache, &name("web"), Ok(found(WEB))).unwrap();
-            lock(&accounts.cache).get_mut(&name("web")).unwrap().fresh_until = Instant::now();
+            let (namespace, account) = name("web");
+            lock(&accounts.cache).get(&namespace, &account).unwrap().fresh_until = Instant::now();
             let role = role(&accounts, None).await;
             assert_eq!(role.is_ok(), served, "{status}: {role:?}");
             assert_eq!(stale(&accounts.cache, &name("web")).is_some(), served, "{status}");
@@ -555,34 +557,20 @@ mod tests {
         assert!(started.elapsed() < 2 * SECOND, "{:?}", started.elapsed());
         // Where nothing was read, there is the whole time.
         let started = Instant::now();
-        lock(&accounts.cache).clear();
+        lock(&accounts.cache).remove_if(|_| true);
         role(&accounts, None).await.unwrap_err();
         assert!(started.elapsed() > 5 * SECOND, "{:?}", started.elapsed());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_more_is_kept_than_there_is_room_for() {
-        let cache = Cache::default();
-        let keep = |number: usize, annotations: Annotations| {
-            let kept = keep(&cache, &name(&number.to_string()), Ok(annotations.clone()));
-            assert_eq!(kept, Ok(annotations));
-            lock(&cache).len()
-        };
-        for number in 1..MAX_CACHED {
-            assert_eq!(keep(number, found(WEB)), number);
+    async fn service_accounts_beyond_the_bound_replace_those_not_used_for_longest() {
+        let cache = new_cache();
+        for number in 0..=MAX_CACHED {
+            keep(&cache, &name(&number.to_string()), Ok(found(WEB))).unwrap();
         }
-        assert_eq!(keep(MAX_CACHED, Annotations::default()), MAX_CACHED);
-        // All of them are fresh.
-        assert_eq!(keep(MAX_CACHED + 1, found(WEB)), MAX_CACHED);
-        assert_eq!(fresh(&cache, &name(&(MAX_CACHED + 1).to_string())), None);
-        // One of them no more, to the moment.
-        advance(3 * SECOND).await;
-        assert_eq!(keep(MAX_CACHED + 1, found(WEB)), MAX_CACHED);
-        assert_eq!(fresh(&cache, &name(&(MAX_CACHED + 1).to_string())), Some(found(WEB)));
+        assert_eq!(lock(&cache).len(), MAX_CACHED);
+        assert_eq!(fresh(&cache, &name("0")), None);
         assert_eq!(fresh(&cache, &name("1")), Some(found(WEB)));
-        let failure = Unknown::from(Error::new(Reason::Fault, "no"));
-        assert_eq!(super::keep(&cache, &name("x"), Err(failure.clone())), Err(failure));
-        advance(ROLE_TTL).await;
-        assert_eq!(keep(0, found(WEB)), 1);
+        assert_eq!(fresh(&cache, &name(&MAX_CACHED.to_string())), Some(found(WEB)));
     }
 }
