@@ -17,7 +17,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from . import components, dns, images, node, parts, pki, workloads
+from . import components, dns, images, node, parts, pki, readme, workloads
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parent.parent
@@ -617,7 +617,8 @@ class Cluster:
         Without a configuration the cloud is the one of cloud.yaml.
 
         In the configuration, {issuer}, {jwks_url}, {ca_file} and {token_file} stand for what an OIDC provider
-        needs to verify the tokens of this cluster against its own API server.
+        needs to verify the tokens of this cluster against its own API server; {readme_trust} and {readme_policy}
+        for the documents of the README's first example.
         """
         self.emulator = binary or parts.emulator()
         folder = self.state / "emulator"
@@ -628,6 +629,8 @@ class Cluster:
             "jwks_url": f"https://{node.API}/openid/v1/jwks",
             "ca_file": self.state / "pki" / "ca.crt",
             "token_file": folder / "token",
+            "readme_trust": readme.trust(components.ISSUER),
+            "readme_policy": readme.policy(),
         }
         config = config or (HERE / "cloud.yaml").read_text()
         for name, value in values.items():

@@ -278,7 +278,7 @@ async fn auto_takes_the_first_configured_mode_and_stays_with_it() {
     world.finish().await;
 }
 
-/// Whoever comes from the official provider sets this one value, and keeps what was copied from it.
+/// An operator who comes from the official provider sets this one value, and keeps what was copied from it.
 #[tokio::test]
 async fn a_default_identity_is_allowed_by_being_the_default() {
     let world = Setup::default().flag("default-identity", "ecs-role").start().await;
@@ -358,7 +358,7 @@ async fn cross_account_roles_are_chained_and_bounded() {
     world.finish().await;
 }
 
-/// Whoever made the instance sees what it is sent.
+/// The instance's owner sees what it is sent.
 #[tokio::test]
 async fn session_that_pods_share_goes_only_to_instances_that_the_operator_lists() {
     let host = "kst-hzz0001.cryptoservice.kms.aliyuncs.com";

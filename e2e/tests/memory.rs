@@ -1,4 +1,4 @@
-//! What whoever reads all of the process's memory from outside finds in it.
+//! Memory of the process, read from outside: which secrets are found in it.
 
 #![expect(clippy::print_stdout, clippy::use_debug, reason = "what the scan found is worth a look")]
 

@@ -59,7 +59,7 @@ pub(crate) struct World {
     service_accounts: ServiceAccounts,
     fetcher: Fetcher,
     freshness: Freshness,
-    /// For how long what was last read stands in for what the cloud does not answer.
+    /// For how long stale values serve while the cloud does not answer.
     grace: Duration,
     metrics: Arc<Metrics>,
     tally: Arc<Tally>,

@@ -560,7 +560,7 @@ async fn all_lines_of_one_of_two_processes_removed_are_found() {
     }
 }
 
-/// Whoever can write the file can write any number into it, with the right hash where there is no key.
+/// A process that can write the file can write any number into it, with the right hash where there is no key.
 #[tokio::test]
 async fn numbers_of_a_forged_line_cost_neither_memory_nor_time() {
     let log = Log::new(None);

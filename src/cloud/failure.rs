@@ -405,7 +405,7 @@ impl Detail {
 mod tests {
     use super::*;
 
-    /// `--outage-grace` serves what was last read after these.
+    /// `--outage-grace` serves stale values after these.
     #[test]
     fn what_is_no_answer_of_the_service_is_no_refusal() {
         for cause in [

@@ -535,7 +535,7 @@ fn a_login_says_who_the_cloud_sees() {
     assert_eq!(pod("a").who(), "role acs:ram::1:role/web");
     assert_eq!(assumed(pod("a")).who(), "role acs:ram::1:role/api");
     assert_eq!(keys("LTAI5tId", "planted").who(), "access key LTAI5tId");
-    // Whoever wrote the Secret may have confused its entries.
+    // The author of the Secret may have confused its entries.
     let confused = keys("planted", "LTAI5tId");
     assert_eq!(confused.who(), "the access key");
     let Login::Keys(shown) = &confused else { panic!("{confused:?}") };

@@ -75,7 +75,7 @@ impl Fetcher {
         }
     }
 
-    /// Serves what was last read in place of what cannot be read, if that makes the mount whole: in
+    /// Serves stale values in place of what cannot be read, if that makes the mount whole: in
     /// an outage, where the operator wants it, and while the cloud throttles. A refusal of any object
     /// stands. `proved`: STS took the mount's own login, which those to other accounts begin with.
     pub(super) fn fall_back(

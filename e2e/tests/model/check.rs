@@ -60,7 +60,10 @@ pub async fn mount(world: Arc<World>, mut plan: Plan, limit: Duration) -> Result
     for end in ends.iter().filter(|end| is_stale(end)) {
         let outage = end.error.as_ref().is_some_and(|error| error.kind() == ErrorKind::Internal);
         if world.grace.is_zero() || !outage {
-            return Err(format!("stands in, with {:?} of grace, for {:?}", world.grace, end.error));
+            return Err(format!(
+                "served stale, with {:?} of grace, for {:?}",
+                world.grace, end.error
+            ));
         }
     }
     for (file, end) in plan.files.iter().zip(&ends) {
