@@ -36,7 +36,8 @@ async fn one_session_serves_all_mounts_of_a_pod_and_one_connection_all_calls() {
 #[tokio::test]
 async fn a_session_refused_as_expired_is_replaced_once() {
     // KMS documents that an expired session can show up as an unknown key.
-    let unknown_key = ("oos:\n", "kms:\n  expired_session_is_unknown_key: true\noos:\n");
+    let unknown_key =
+        ("\nmetadata:\n", "\nkms:\n  expired_session_is_unknown_key: true\n\nmetadata:\n");
     for setup in [Setup::default(), Setup::default().cloud(unknown_key.0, unknown_key.1)] {
         let world = setup.start().await;
         let pod =
