@@ -398,3 +398,6 @@ fn fixed_address(text: &str) -> Option<(Glob, SocketAddr)> {
     let address = address.parse().ok().or_else(|| Some(SocketAddr::new(ip()?, 0)))?;
     (!host.is_empty()).then(|| (Glob::new(host), address))
 }
+
+#[cfg(test)]
+mod tests;
