@@ -239,3 +239,6 @@ fn check_instances(spec: &Spec, mode: Mode) -> Result<(), Errors> {
 pub fn unusable(reason: Reason, mode: Mode, what: &str) -> Error {
     Error::new(reason, format!("identity {mode} cannot be used: {what}"))
 }
+
+#[cfg(test)]
+mod tests;
