@@ -178,3 +178,6 @@ impl Login {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
