@@ -401,3 +401,6 @@ fn nonce() -> Option<String> {
     aws_lc_rs::rand::fill(&mut bytes).ok()?;
     Some(sign::hex(&bytes))
 }
+
+#[cfg(test)]
+mod tests;

@@ -157,3 +157,6 @@ impl Cause {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

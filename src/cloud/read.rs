@@ -59,3 +59,6 @@ impl Cloud {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
