@@ -384,4 +384,4 @@ fn asked(login: &Login, sts: &Endpoint) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -557,3 +557,6 @@ impl From<Failure> for ReadError {
         ReadError::Failed(failure)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,41 +41,48 @@ const LIMIT: Duration = Duration::from_secs(100);
 
 /// Hands out keys by number, and values that name the key that they were read with.
 #[derive(Debug, Default)]
-pub(super) struct Fake(Mutex<Open>);
+pub(crate) struct Fake(Mutex<Open>);
 
 #[derive(Debug, Default)]
 struct Open {
     /// Operation or path, and all that came with it.
     asked: Vec<(String, String)>,
     keys: usize,
-    /// In place of the usual answers; `None` never comes.
+    /// In place of the usual answers, by operation or path, or by operation and object; `None` never
+    /// comes.
     answers: HashMap<String, Option<(u16, Value)>>,
 }
 
 impl Fake {
-    pub(super) fn answer(&self, what: &str, status: u16, body: Value) {
+    pub(crate) fn answer(&self, what: &str, status: u16, body: Value) {
         lock(&self.0).answers.insert(what.to_owned(), Some((status, body)));
     }
 
-    fn refuse(&self, what: &str, status: u16, code: &str) {
+    pub(crate) fn refuse(&self, what: &str, status: u16, code: &str) {
         self.answer(what, status, json!({ "Code": code, "RequestId": "r" }));
     }
 
-    fn hang(&self, what: &str) {
+    pub(crate) fn hang(&self, what: &str) {
         lock(&self.0).answers.insert(what.to_owned(), None);
     }
 
-    fn heal(&self) {
+    pub(crate) fn heal(&self) {
         lock(&self.0).answers.clear();
     }
 
     /// How often it was asked for.
-    fn times(&self, what: &str) -> usize {
+    pub(crate) fn times(&self, what: &str) -> usize {
         lock(&self.0).asked.iter().filter(|(asked, _)| asked == what).count()
     }
 
+    /// How often it was asked for this object.
+    pub(crate) fn times_of(&self, what: &str, object: &str) -> usize {
+        let asked = &lock(&self.0).asked;
+        asked.iter().filter(|(asked, with)| asked == what && named(with) == Some(object)).count()
+    }
+
     /// All that came with the last such call.
-    pub(super) fn last(&self, what: &str) -> String {
+    pub(crate) fn last(&self, what: &str) -> String {
         let open = lock(&self.0);
         open.asked.iter().rfind(|(asked, _)| asked == what).unwrap().1.clone()
     }
@@ -102,6 +109,12 @@ impl Fake {
     }
 }
 
+/// The object that a request asks for.
+fn named(request: &str) -> Option<&str> {
+    let names = request.split(['?', '&', ' ']);
+    names.filter_map(|part| part.strip_prefix("SecretName=").or(part.strip_prefix("Name="))).next()
+}
+
 fn session(id: &str, until: &str) -> Value {
     json!({
         "Code": "Success",
@@ -126,7 +139,12 @@ impl Transport for Fake {
             with.push_str(&format!(" {}", body.escape_ascii()));
             lock(&self.0).asked.push((what.clone(), with.clone()));
             sleep(WAY).await;
-            let told = lock(&self.0).answers.get(&what).cloned();
+            let told = {
+                let answers = &lock(&self.0).answers;
+                let of_object =
+                    named(&with).and_then(|object| answers.get(&format!("{what} {object}")));
+                of_object.or(answers.get(&what)).cloned()
+            };
             let (status, body) = match told {
                 Some(None) => std::future::pending().await,
                 Some(Some(answer)) => answer,

@@ -88,3 +88,6 @@ fn one_or_list(texts: Vec<String>) -> String {
         more => format!("[{}]", more.join(",")),
     }
 }
+
+#[cfg(test)]
+mod tests;

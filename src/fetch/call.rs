@@ -297,27 +297,4 @@ fn halves(mut reads: Vec<PendingRead>) -> Vec<Plan> {
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::time::advance;
-
-    use super::*;
-    use crate::{
-        endpoint::{Endpoints, Service},
-        login::Login,
-    };
-
-    #[tokio::test(start_paused = true)]
-    async fn refused_batch_is_tried_again_after_an_hour() {
-        let (batching, endpoints) = (Batching::new(true), Endpoints::of_hangzhou());
-        let kms = endpoints.of(Service::Kms, &endpoints.region);
-        let oos = endpoints.of(Service::Oos, &endpoints.region);
-        let (of_kms, of_oos) = (Api::BatchGetSecretValue, Api::GetSecretParameters);
-        let login = KeyedLogin::new(Login::EcsRole);
-        batching.refused(&login, &kms);
-        assert!(!batching.may(of_kms, &login, &kms) && batching.may(of_oos, &login, &oos));
-        advance(Batching::REMEMBERED - Duration::from_secs(1)).await;
-        assert!(!batching.may(of_kms, &login, &kms));
-        advance(Duration::from_secs(1)).await;
-        assert!(batching.may(of_kms, &login, &kms));
-    }
-}
+mod tests;

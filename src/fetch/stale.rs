@@ -124,3 +124,6 @@ impl Fetcher {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;
