@@ -138,3 +138,6 @@ fn answered(record: &mut Record, error: &Error) {
         host.as_ref().clone_into(&mut record.endpoint);
     }
 }
+
+#[cfg(test)]
+mod tests;
