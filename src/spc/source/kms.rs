@@ -201,3 +201,51 @@ fn version(
     fields.wrong(field, Reason::InvalidVersion, mistakes, || what);
     Err(Reported)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(version_id: Option<&str>, stage: Option<&str>) -> SecretRef {
+        let own = |text: Option<&str>| text.map(str::to_owned);
+        SecretRef { name: "a".to_owned(), version_id: own(version_id), stage: own(stage) }
+    }
+
+    fn named(name: &str) -> SecretRef {
+        SecretRef { name: name.to_owned(), ..secret(None, None) }
+    }
+
+    #[test]
+    fn version_in_words_leaves_out_the_label_that_every_secret_has() {
+        let words = |id, stage| secret(id, stage).version_in_words();
+        assert_eq!(words(None, None), None);
+        assert_eq!(words(None, Some("ACSCurrent")), None);
+        assert_eq!(words(None, Some("ACSPrevious")).unwrap(), "label \"ACSPrevious\"");
+        assert_eq!(words(Some("v1"), None).unwrap(), "version id \"v1\"");
+        let both = "version id \"v1\" with label \"old\"";
+        assert_eq!(words(Some("v1"), Some("old")).unwrap(), both);
+    }
+
+    #[test]
+    fn version_of_the_audit_record_is_the_id_before_the_label() {
+        assert_eq!(secret(Some("v1"), Some("old")).version().unwrap(), "v1");
+        assert_eq!(secret(None, Some("ACSCurrent")).version().unwrap(), "ACSCurrent");
+        assert_eq!(secret(None, None).version(), None);
+    }
+
+    #[test]
+    fn secret_is_read_with_others_unless_it_is_named_by_its_arn() {
+        let batch = secret(Some("v1"), None).batch().map(|batch| (batch.api, batch.most));
+        assert_eq!(batch, Some((Api::BatchGetSecretValue, 20)));
+        assert_eq!(named("acs:kms:cn-hangzhou:1:secret/a").batch(), None);
+    }
+
+    #[test]
+    fn resource_of_an_arn_is_the_arn_itself() {
+        let resources = |secret: SecretRef, name| secret.resources(name, "cn-beijing", "1");
+        assert_eq!(resources(named("a"), "b"), ["acs:kms:cn-beijing:1:secret/b"]);
+        let arn = "acs:kms:cn-hangzhou:2:secret/a";
+        assert_eq!(resources(named(arn), arn), [arn]);
+        assert_eq!((named("a").placeholder(), named(arn).placeholder()), ("NAME", "ARN"));
+    }
+}

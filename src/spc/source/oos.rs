@@ -133,3 +133,53 @@ fn parameter_name(name: &str) -> Result<(), String> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parameter(version: Option<u32>) -> ParameterRef {
+        let region = Region::parse("cn-beijing").unwrap();
+        ParameterRef { region, name: "/a/b".to_owned(), version }
+    }
+
+    #[test]
+    fn version_is_told_where_one_was_asked_for() {
+        let told = |version| {
+            let parameter = parameter(version);
+            (parameter.version(), parameter.version_in_words())
+        };
+        assert_eq!(told(None), (None, None));
+        assert_eq!(told(Some(7)), (Some("7".to_owned()), Some("version 7".to_owned())));
+    }
+
+    #[test]
+    fn parameter_is_read_with_others_of_its_region_unless_it_has_a_version() {
+        let region = Region::parse("cn-beijing");
+        let parameter = parameter(None);
+        let expected = Batch { api: Api::GetSecretParameters, region: region.as_ref(), most: 10 };
+        assert_eq!(parameter.batch(), Some(expected));
+        assert_eq!(self::parameter(Some(1)).batch(), None);
+    }
+
+    #[test]
+    fn resources_are_of_the_parameters_region_and_begin_with_no_slash() {
+        assert_eq!(
+            parameter(None).resources("/a/b", "cn-hangzhou", "1"),
+            ["acs:oos:cn-beijing:1:secretparameter/a/b", "acs:kms:cn-beijing:1:secret/a/b"]
+        );
+    }
+
+    #[test]
+    fn parameter_of_another_region_is_another() {
+        let digest = |parameter: &ParameterRef| {
+            let mut parts = Parts::new();
+            parameter.digest(&mut parts);
+            parts.digest()
+        };
+        let region = Region::parse("cn-hangzhou").unwrap();
+        let other = ParameterRef { region, ..parameter(None) };
+        assert_ne!(digest(&other), digest(&parameter(None)));
+        assert_eq!(digest(&parameter(None)), digest(&parameter(None)));
+    }
+}
