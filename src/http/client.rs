@@ -117,3 +117,6 @@ async fn keep(current: Arc<Mutex<Arc<Generation>>>) {
         *lock(&current) = Arc::new(Generation::new(connector.next()));
     }
 }
+
+#[cfg(test)]
+mod tests;

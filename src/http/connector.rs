@@ -208,23 +208,4 @@ fn tls_error<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Erro
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::net::TcpListener;
-    use tower::Service;
-
-    use super::*;
-    use crate::http::tls;
-
-    /// Its own clock stands still while anything but time is waited for.
-    #[tokio::test(start_paused = true)]
-    async fn host_that_says_nothing_on_a_connection_counts_as_not_connected() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("https://{}/", listener.local_addr().unwrap());
-        let tls = tls::tls(rustls::RootCertStore::empty()).unwrap();
-        let mut connector = Connector::new(tls, Arc::default(), false);
-        let begun = Instant::now();
-        let NotConnected(broken) = connector.call(url.parse().unwrap()).await.err().unwrap();
-        assert_eq!(broken, Broken::Connection(ConnectionError::TimedOut));
-        assert_eq!(begun.elapsed(), LONGEST_CONNECT);
-    }
-}
+mod tests;

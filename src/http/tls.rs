@@ -56,3 +56,6 @@ pub(super) fn tls(roots: RootCertStore) -> Result<ClientConfig, String> {
         .with_root_certificates(roots)
         .with_no_client_auth())
 }
+
+#[cfg(test)]
+mod tests;

@@ -202,3 +202,6 @@ impl Hosts {
         local.then(|| vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()])
     }
 }
+
+#[cfg(test)]
+mod tests;
