@@ -150,6 +150,7 @@ impl Login {
                 parts.part("keys");
                 parts.part(&keys.id);
                 parts.part(keys.secret.expose());
+                parts.part(keys.token.as_ref().map_or("", |token| token.expose()));
             }
             Login::EcsRole => parts.part("ecs-role"),
             Login::Oidc { role, provider, token, subject, shared, name, lifetime } => {

@@ -2,8 +2,41 @@
 
 use std::path::Path;
 
-use super::settings::Settings;
+use super::{
+    flag::{AUDIT, Flag, flag},
+    settings::Settings,
+};
 use crate::audit::{self, Destination, OnFailure};
+
+pub(super) const FLAGS: &[Flag] = &[
+    flag(
+        AUDIT,
+        "audit",
+        "off|stdout|FILE",
+        "Where to write a line for each value read and each mount refused; FILE is a path that \
+         starts with /, in a folder that exists [default: off]",
+    ),
+    flag(
+        AUDIT,
+        "audit-failure",
+        "refuse|continue",
+        "A mount whose records cannot be written fails (refuse), or is served and they are counted \
+         (continue) [default: refuse]",
+    ),
+    flag(
+        AUDIT,
+        "audit-max-mib",
+        "N",
+        "A file of this size is rotated to FILE.1, and FILE.1 to FILE.2 [default: 64]",
+    ),
+    flag(AUDIT, "audit-files", "N", "How many rotated files are kept [default: 8]"),
+    flag(
+        AUDIT,
+        "audit-key-file",
+        "FILE",
+        "Key of 32 bytes or more to chain the lines with (HMAC-SHA256) [default: none, SHA-256]",
+    ),
+];
 
 impl Settings<'_> {
     pub(super) fn audit(&mut self) -> audit::Options {

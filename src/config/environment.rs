@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{flags, settings::Settings};
+use super::{flag, flags, settings::Settings};
 use crate::{spc::hints, text::quoted};
 
 /// Of the official clients, the official provider and its predecessors.
@@ -17,10 +17,10 @@ impl Settings<'_> {
         let environment = self.environment;
         let set = environment.iter().filter(|(_, text)| !text.trim().is_empty());
         let names: Vec<&str> = set.map(|(name, _)| name.as_str()).collect();
-        let own: Vec<String> = flags::names().map(flags::variable).collect();
+        let own: Vec<String> = flags::names().map(flag::variable).collect();
         let mut unread = Vec::new();
         for &name in &names {
-            if name.starts_with(flags::PREFIX) {
+            if name.starts_with(flag::PREFIX) {
                 if !own.iter().any(|known| known == name) {
                     let near = nearest(name, own.iter());
                     self.wrong(format!("{} is not a variable of this program{near}", quoted(name)));
@@ -76,10 +76,10 @@ mod tests {
         let help = flags::command().render_long_help().to_string();
         let words = help.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
         let named = words.filter(|word| OFFICIAL.iter().any(|prefix| word.starts_with(prefix)));
-        for name in named.filter(|name| !name.starts_with(flags::PREFIX)) {
+        for name in named.filter(|name| !name.starts_with(flag::PREFIX)) {
             assert!(settings.known.contains(name), "{name}");
         }
-        for name in settings.known.iter().filter(|name| !name.starts_with(flags::PREFIX)) {
+        for name in settings.known.iter().filter(|name| !name.starts_with(flag::PREFIX)) {
             assert!(help.contains(name), "{name}");
         }
         for proxy in ["HTTPS_PROXY", "HTTP_PROXY"] {

@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use super::settings::Settings;
+use super::{
+    flag::{Flag, IDENTITY, KEYS, flag},
+    settings::Settings,
+};
 use crate::{
     identity::api_server::{ACCOUNT_DIR, ApiServer},
     keys::Keys,
@@ -16,6 +19,95 @@ use crate::{
     secret::Secret,
     spc::mode::Mode,
 };
+
+pub(super) const FLAGS: &[Flag] = &[
+    flag(
+        IDENTITY,
+        "allowed-identities",
+        "MODE,...",
+        "Identities that a SecretProviderClass, or a pod that overrides it, may ask for: {modes} \
+         [default: pod and --default-identity]",
+    ),
+    flag(
+        IDENTITY,
+        "default-identity",
+        "MODE|auto",
+        "Identity of a SecretProviderClass that names none; the program does not start where it \
+         cannot work. auto: the first that is configured, in the order {modes_but_pod} \
+         [default: pod]",
+    ),
+    flag(
+        IDENTITY,
+        "allowed-cross-account-roles",
+        "ARN,...",
+        "Roles (with * and ?) that objects may name in crossAccountRoleArn under an identity that \
+         pods share [default: none]",
+    ),
+    flag(
+        IDENTITY,
+        "oidc-provider-arn",
+        "ARN",
+        "The cluster's OIDC provider in RAM, for pod and provider: \
+         acs:ram::ACCOUNT:oidc-provider/NAME [also: \
+         ALICLOUD_OIDC_PROVIDER_ARN, ALIBABA_CLOUD_OIDC_PROVIDER_ARN]",
+    ),
+    flag(
+        IDENTITY,
+        "account-id",
+        "ID",
+        "With --cluster-id, in place of --oidc-provider-arn: \
+         acs:ram::ACCOUNT_ID:oidc-provider/ack-rrsa-CLUSTER_ID [also: ALICLOUD_ACCOUNT_ID]",
+    ),
+    flag(IDENTITY, "cluster-id", "ID", "The ACK cluster's id [also: ALICLOUD_CLUSTER_ID]"),
+    flag(
+        IDENTITY,
+        "service-account-lookup",
+        "BOOL",
+        "Read a pod's RAM role from its ServiceAccount's annotations; without it, roleArn names \
+         the role [default: true]",
+    ),
+    flag(
+        IDENTITY,
+        "kubernetes-api",
+        "URL",
+        "API server to read ServiceAccounts from, such as http://127.0.0.1:8001 for kubectl proxy \
+         [default: this pod's cluster]",
+    ),
+    flag(
+        KEYS,
+        "role-arn",
+        "ARN",
+        "RAM role of provider and ram-role: acs:ram::ACCOUNT:role/NAME [also: ALICLOUD_ROLE_ARN, \
+         ALIBABA_CLOUD_ROLE_ARN]",
+    ),
+    flag(
+        KEYS,
+        "oidc-token-file",
+        "FILE",
+        "Token of the provider's own ServiceAccount, for provider [also: ALICLOUD_OIDC_TOKEN_FILE, \
+         ALIBABA_CLOUD_OIDC_TOKEN_FILE]",
+    ),
+    flag(
+        KEYS,
+        "role-session-name",
+        "NAME",
+        "Session name of provider and ram-role [default: one that names the pod] [also: \
+         ALICLOUD_ROLE_SESSION_NAME, ALIBABA_CLOUD_ROLE_SESSION_NAME]",
+    ),
+    flag(
+        KEYS,
+        "role-session-expiration",
+        "SECONDS",
+        "Lifetime of these sessions, 900 to 43200 [default: 3600] [also: ALICLOUD_ROLE_SESSION_EXPIRATION]",
+    ),
+    flag(
+        KEYS,
+        "ecs-role-name",
+        "NAME",
+        "RAM role of the instance, for ecs-role [default: the one attached] [also: \
+         ALIBABA_CLOUD_ECS_METADATA]",
+    ),
+];
 
 impl Settings<'_> {
     pub(super) fn policy(&mut self) -> Policy {

@@ -2,8 +2,22 @@
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use super::settings::Settings;
+use super::{
+    flag::{Flag, OPERATION, flag},
+    settings::Settings,
+};
 use crate::{telemetry::log::LogFormat, text::quoted};
+
+pub(super) const FLAGS: &[Flag] = &[
+    flag(
+        OPERATION,
+        "log-level",
+        "FILTER",
+        "error, warn, info, debug, trace or off; or a list of these and TARGET=LEVEL, such as \
+         warn,provider=debug. What ends the program is printed at any level [default: info]",
+    ),
+    flag(OPERATION, "log-format", "FORMAT", "text or json [default: text]"),
+];
 
 impl Settings<'_> {
     pub(super) fn log_format(&mut self) -> LogFormat {

@@ -1,8 +1,8 @@
 //! Reads one setting at a time, from wherever it is given, and remembers what was wrong with it.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
-use super::flags::{self, Flags};
+use super::flag::{self, Flags};
 use crate::http;
 
 pub(super) struct Settings<'a> {
@@ -126,6 +126,12 @@ impl<'a> Settings<'a> {
         self.parsed(flag, &[], boolean, "true or false")
     }
 
+    /// A time in whole seconds, from one on.
+    pub(super) fn seconds(&mut self, flag: &str, most: u64, rule: &str) -> Option<Duration> {
+        let seconds = |text: &str| text.parse().ok().filter(|seconds| (1..=most).contains(seconds));
+        self.parsed(flag, &[], |text| seconds(text).map(Duration::from_secs), rule)
+    }
+
     pub(super) fn count(&mut self, flag: &str, least: usize, default: usize) -> usize {
         let parse = |text: &str| text.parse().ok().filter(|n| (least..=10_000).contains(n));
         let form = format!("a number from {least} to 10000");
@@ -152,7 +158,7 @@ impl<'a> Settings<'a> {
 
     /// From the flag, else its own variable, else the official names.
     fn given(&mut self, flag: &str, official: &[&str]) -> Option<Given> {
-        let own = flags::variable(flag);
+        let own = flag::variable(flag);
         self.known.extend(official.iter().copied().map(str::to_owned));
         if let Some(text) = self.flags.get(flag).filter(|text| !text.is_empty()) {
             return Some(Given { name: format!("--{flag}"), text: text.to_owned() });

@@ -1,7 +1,15 @@
+use std::path::Path;
+
 use tempfile::TempDir;
 
 use super::*;
-use crate::{audit::OnFailure, policy::DefaultMode, policy::Share, spc::mode::Mode};
+use crate::{
+    audit::OnFailure,
+    endpoint::HostTemplate,
+    names::Glob,
+    policy::{DefaultMode, Share},
+    spc::mode::Mode,
+};
 
 /// A configuration without mistakes, of which a test gives what it is about itself.
 const RIGHT: [&str; 4] = [
@@ -740,5 +748,5 @@ fn flag_that_does_not_exist_is_refused() {
 
 #[test]
 fn variable_of_a_flag_is_its_name_in_capitals_behind_the_prefix() {
-    assert_eq!(flags::variable("kms-ca-file"), "ALIBABACLOUD_PROVIDER_KMS_CA_FILE");
+    assert_eq!(flag::variable("kms-ca-file"), "ALIBABACLOUD_PROVIDER_KMS_CA_FILE");
 }

@@ -10,6 +10,7 @@ use crate::{
     credentials::{metadata::Metadata, tests::Fake},
     endpoint::{Endpoints, Service},
     error::ErrorKind,
+    error::Errors,
     keys::Keys,
     login::Login,
     names::OidcProviderArn,
@@ -18,6 +19,7 @@ use crate::{
     secret::Secret,
     spc::{RequestedIdentity, Spec, mode::Mode, objects::tests::parsed},
     telemetry::Metrics,
+    value::Value,
 };
 
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
