@@ -86,15 +86,13 @@ impl CsiDriverProvider for Provider {
         let (_, _, request) = request.into_parts();
         // Each step keeps the deadline by itself and says what it waited for; this is the belt.
         let mut observed = Observed::begin(&self.observers, &request);
-        let span = observed.span();
-        let outcome = async {
-            let answer = match unread {
-                true => return Err(too_large().into()),
-                false => self.answer(request, deadline, of_request, &mut observed),
-            };
+        let outcome = if unread {
+            Err(too_large().into())
+        } else {
+            let answer = self.answer(request, deadline, of_request, &mut observed);
             timeout_at(deadline, answer).await.unwrap_or_else(|_| Err(out_of_time().into()))
         };
-        let outcome = outcome.instrument(span.clone()).await;
+        let span = observed.span();
         match observed.audit(outcome, deadline).instrument(span).await {
             Ok((response, room)) => {
                 observed.mounted(&response);

@@ -39,7 +39,7 @@ mod tests {
         let of = |path: &str, class: &str, uid: &str, account: &str| {
             let target_path = path.to_owned();
             let request = pb::MountRequest { target_path, ..pb::MountRequest::default() };
-            let mut trace = Trace::of(&request);
+            let mut trace = Trace::of(&request, false);
             trace.caller.class = Some(class.to_owned());
             trace.caller.pod = Some(Pod {
                 namespace: "shop".to_owned(),

@@ -3,40 +3,25 @@
 use tracing::Span;
 
 use super::{code_name, trace::Trace};
-use crate::{
-    error::Errors,
-    fetch::Origin,
-    request::caller::{Caller, Via},
-};
+use crate::{error::Errors, fetch::Origin, request::caller::Via};
 
 /// Log filters name it.
 const TARGET: &str = "provider::mount";
 
-/// Enabled at every level at which anything is logged. What is not known yet is recorded later.
+/// Who asks, as far as that could be read. Enabled at every level at which anything is logged.
 pub(super) fn span(trace: &Trace) -> Span {
+    let [namespace, pod, uid, service_account] = trace.pod();
     tracing::error_span!(
         target: TARGET,
         "mount",
         mount = trace.id,
-        namespace = tracing::field::Empty,
-        pod = tracing::field::Empty,
-        uid = tracing::field::Empty,
-        service_account = tracing::field::Empty,
-        secret_provider_class = tracing::field::Empty,
-        via = tracing::field::Empty,
+        namespace,
+        pod,
+        uid,
+        service_account,
+        secret_provider_class = trace.caller.class.as_deref(),
+        via = trace.caller.via.map(Via::name),
     )
-}
-
-/// Who asked, as soon as that was read.
-pub(super) fn caller(span: &Span, caller: &Caller) {
-    if let Some(pod) = &caller.pod {
-        span.record("namespace", &*pod.namespace);
-        span.record("pod", &*pod.name);
-        span.record("uid", &*pod.uid);
-        span.record("service_account", &*pod.service_account);
-    }
-    span.record("secret_provider_class", caller.class.as_deref());
-    span.record("via", caller.via.map(Via::name));
 }
 
 pub(super) fn mounted(trace: &Trace, files: usize) {

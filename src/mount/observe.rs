@@ -23,7 +23,7 @@ pub struct Observers {
 #[derive(Debug)]
 pub(super) struct Observed<'a> {
     observers: &'a Observers,
-    span: Span,
+    span: Option<Span>,
     pub(super) trace: Trace,
     ended: bool,
     audited: bool,
@@ -31,18 +31,17 @@ pub(super) struct Observed<'a> {
 
 impl<'a> Observed<'a> {
     pub(super) fn begin(observers: &'a Observers, request: &pb::MountRequest) -> Self {
-        let trace = Trace::of(request);
-        let span = log::span(&trace);
-        Self { observers, span, trace, ended: false, audited: !observers.audit.is_on() }
+        let recorded = observers.audit.is_on();
+        let trace = Trace::of(request, recorded);
+        Self { observers, span: None, trace, ended: false, audited: !recorded }
     }
 
-    /// That all lines below the mount are in.
-    pub(super) fn span(&self) -> Span {
-        self.span.clone()
+    /// That all lines below the mount are in. It is made when it is known who asks.
+    pub(super) fn span(&mut self) -> Span {
+        self.span.get_or_insert_with(|| log::span(&self.trace)).clone()
     }
 
     pub(super) fn caller(&mut self, caller: Caller) {
-        log::caller(&self.span, &caller);
         self.trace.caller = caller;
     }
 
@@ -75,14 +74,14 @@ impl<'a> Observed<'a> {
     }
 
     pub(super) fn mounted(mut self, response: &pb::MountResponse) {
-        self.span.in_scope(|| log::mounted(&self.trace, response.files.len()));
+        self.span().in_scope(|| log::mounted(&self.trace, response.files.len()));
         self.observers.events.mounted(event::volume(&self.trace));
         self.count("OK");
     }
 
     /// What kubelet is told: the words of the first time, where this failure repeats an earlier one.
     pub(super) fn failed(mut self, errors: &Errors) -> String {
-        self.span.in_scope(|| log::failed(&self.trace, errors));
+        self.span().in_scope(|| log::failed(&self.trace, errors));
         self.count(code_name(errors.kind().code()));
         let message = errors.message_after(&self.trace.caller.prefix());
         let (volume, cause) = (event::volume(&self.trace), event::cause(&self.trace, errors));
@@ -103,9 +102,9 @@ impl<'a> Observed<'a> {
 /// A caller that is gone waits for nothing.
 impl Drop for Observed<'_> {
     fn drop(&mut self) {
-        let span = self.span.clone();
-        let _in_span = span.enter();
         if !self.ended {
+            let span = self.span();
+            let _in_span = span.enter();
             let (code, reason) = match std::thread::panicking() {
                 true => ("PANIC", "the provider panicked"),
                 false => ("CALLER_GONE", "the caller went away before the answer"),

@@ -4,14 +4,15 @@
 use std::{collections::HashSet, time::Duration};
 
 use tokio::time::Instant;
+use tracing::Instrument;
 
-use super::{Provider, observe::Observed};
+use super::{Provider, observe::Observed, trace::Trace};
 use crate::{
     error::Errors,
     fetch::{Origin, require_all},
     identity, offload, pb,
     project::{self, project},
-    request::{self, caller::Caller},
+    request::{self, Mount, caller::Caller},
     response::respond,
     server::RequestRoom,
     spc::objects::Object,
@@ -44,11 +45,22 @@ impl Provider {
         drop((place, of_request));
         observed.caller(caller);
         let mount = parsed?;
-        let namespace = &*mount.pod.namespace;
         if let Some(turn) = &mut of_objects {
             turn.keep(mount.spec.objects.iter().map(Object::memory).sum());
         }
-        let trace = &mut observed.trace;
+        let span = observed.span();
+        self.serve(mount, of_objects, deadline, &mut observed.trace).instrument(span).await
+    }
+
+    /// What comes after the request was parsed, in the mount's span.
+    async fn serve(
+        &self,
+        mount: Mount,
+        of_objects: Option<Turn>,
+        deadline: Instant,
+        trace: &mut Trace,
+    ) -> Result<(pb::MountResponse, Option<Turn>), Errors> {
+        let namespace = &*mount.pod.namespace;
         trace.parsed(&mount);
         let identity = identity::resolve(&mount, &self.policy, &self.service_accounts).await?;
         trace.identity(&identity);

@@ -21,6 +21,7 @@ use crate::{
 
 #[derive(Debug)]
 pub(super) struct Trace {
+    pub(super) recorded: bool,
     /// Tells it from all other mounts, in log and audit record.
     pub(super) id: String,
     pub(super) started: Instant,
@@ -77,8 +78,10 @@ pub(super) struct ValueFacts {
 }
 
 impl Trace {
-    pub(super) fn of(request: &pb::MountRequest) -> Self {
+    /// `recorded`: there is an audit record, which wants to know of each value.
+    pub(super) fn of(request: &pb::MountRequest, recorded: bool) -> Self {
         Self {
+            recorded,
             id: audit::id().unwrap_or_default(),
             started: Instant::now(),
             target_path: request.target_path.clone(),
@@ -108,11 +111,11 @@ impl Trace {
     }
 
     pub(super) fn read(&mut self, outcomes: &[ReadOutcome]) {
-        let time = Timestamp::now();
+        let (time, recorded) = (Timestamp::now(), self.recorded);
         let read = |outcome: &ReadOutcome| Read {
             time,
             origin: outcome.origin,
-            value: outcome.value.as_ref().map(|value| ValueFacts {
+            value: outcome.value.as_ref().filter(|_| recorded).map(|value| ValueFacts {
                 version: value.version.clone(),
                 request_id: value.request_id.clone(),
             }),

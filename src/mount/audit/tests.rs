@@ -41,13 +41,13 @@ fn trace(objects: &str, reads: Vec<Read>) -> Trace {
         }),
         objects: Some(parsed(objects).unwrap().into()),
         reads,
-        ..Trace::of(&pb::MountRequest::default())
+        ..Trace::of(&pb::MountRequest::default(), true)
     }
 }
 
 /// Of a request of which nothing could be read.
 fn blank() -> Trace {
-    Trace::of(&pb::MountRequest::default())
+    Trace::of(&pb::MountRequest::default(), true)
 }
 
 fn ended(origin: Origin) -> Read {
