@@ -12,7 +12,7 @@ mod writer;
 use std::{
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, LazyLock, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
         mpsc,
     },
@@ -75,11 +75,25 @@ const LATE: Duration = Duration::from_millis(500);
 /// How long the end of the process waits for all of them.
 const LONGEST_END: Duration = Duration::from_secs(5);
 
-/// Tells one mount, or one process, from all others.
+/// Tells one process from all others.
 pub fn id() -> Option<String> {
+    random().map(|id| format!("{id:016x}"))
+}
+
+/// Tells one mount from all others: no two of a process are the same, and those of two by chance alone.
+pub fn mount_id() -> String {
+    static FIRST: LazyLock<u64> = LazyLock::new(|| random().unwrap_or_default());
+    static MOUNTS: AtomicU64 = AtomicU64::new(0);
+    /// Odd, so that all multiples differ; of the golden ratio, so that they look like nothing.
+    const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mount = MOUNTS.fetch_add(1, Ordering::Relaxed);
+    format!("{:016x}", FIRST.wrapping_add(mount.wrapping_mul(STEP)))
+}
+
+fn random() -> Option<u64> {
     let mut id = [0; 8];
     rand::fill(&mut id).ok()?;
-    Some(format!("{:016x}", u64::from_be_bytes(id)))
+    Some(u64::from_be_bytes(id))
 }
 
 /// `None` inside: nothing is recorded.

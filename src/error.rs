@@ -190,15 +190,15 @@ impl Errors {
         self.kept.iter()
     }
 
-    /// What these failures are: reason, subject, the cloud's code, and the facts in the message, such as
+    /// What these failures are: reason, subject, the cloud's code, and the facts in message and hint, such as
     /// which annotation or key it is about. An hour's Event must not carry those of another failure. What
     /// differs from try to try, request ids and numbers of attempts, is in none of them.
     pub fn cause(&self, parts: &mut Parts) {
         parts.part(&self.more.to_string());
         for error in &self.kept {
-            let Error { reason, subject, message, detail, code, .. } = error;
+            let Error { reason, subject, message, detail, code, hint, .. } = error;
             let code = code.as_deref().unwrap_or_default();
-            for part in [reason.name(), subject, message, detail, code] {
+            for part in [reason.name(), subject, message, detail, code, hint] {
                 parts.part(part);
             }
         }

@@ -48,12 +48,8 @@ impl Events {
     }
 
     /// How many failures are remembered.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         lock(&self.0).len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// What it failed with before is over.

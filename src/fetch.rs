@@ -110,8 +110,8 @@ impl Fetcher {
         let (cached_values, cached_bytes) = values.size();
         FetchState {
             limiters: cloud.limiters(),
-            sessions: sessions.len(),
-            reads_in_flight: in_flight.len(),
+            sessions: sessions.count(),
+            reads_in_flight: in_flight.count(),
             cached_values,
             cached_bytes,
         }

@@ -1,4 +1,4 @@
-//! Login: how a session is come by, and what tells one login from another.
+//! Login: what a session is got with, and what tells one login from another.
 
 use std::{ops::Deref, sync::Arc, time::Duration};
 

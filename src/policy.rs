@@ -212,8 +212,8 @@ fn check_cross_account(spec: &Spec, mode: Mode, policy: &Policy) -> Result<(), E
         }
         let subject = format!("{}, field crossAccountRoleArn", object.label);
         let what = format!("identity {mode} is shared by pods and may not assume {role}");
-        let fix = "the operator can allow roles with --allowed-cross-account-roles";
-        Some(Error::new(Reason::RoleNotAllowed, what).subject(subject).hint(fix))
+        let hint = "the operator can allow roles with --allowed-cross-account-roles";
+        Some(Error::new(Reason::RoleNotAllowed, what).subject(subject).hint(hint))
     });
     Errors::of(refused.collect()).map_or(Ok(()), Err)
 }
@@ -229,8 +229,8 @@ fn check_instances(spec: &Spec, mode: Mode) -> Result<(), Errors> {
             "identity {mode} is shared by pods, and its session goes only to KMS instances that the \
              operator lists; {host} is not listed"
         );
-        let fix = "the operator can list instances with --allowed-endpoints";
-        Error::new(Reason::InstanceNotAllowed, what).subject(subject).hint(fix)
+        let hint = "the operator can list instances with --allowed-endpoints";
+        Error::new(Reason::InstanceNotAllowed, what).subject(subject).hint(hint)
     });
     Errors::of(refused.collect()).map_or(Ok(()), Err)
 }

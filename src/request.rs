@@ -92,15 +92,18 @@ pub fn parse(
     let secrets = Secrets::read(&mut request.secrets)?;
     let mut mistakes = Mistakes::default();
 
-    let pod = mistakes.keep(pod(&attributes));
-    caller.pod.clone_from(&pod);
+    let pod = pod(&attributes);
+    caller.pod = pod.as_ref().ok().cloned();
     let via = caller.via.unwrap_or(Via::Driver);
+    let mode = default_mode(&request.permission);
+    // The author's mistakes come first.
+    let (parameters, files) = (&attributes.parameters, mode.as_ref().copied().unwrap_or_default());
+    let spec = Spec::parse(parameters, endpoints, files, cache);
+    let spec = spec.map_err(|found| mistakes.append(found)).ok();
+    let pod = mistakes.keep(pod);
     let token = mistakes.keep(token(&attributes, &secrets));
     let node_publish_keys = mistakes.keep(node_publish_keys(secrets));
-    let mode = mistakes.keep(default_mode(&request.permission)).unwrap_or_default();
-    let spec = Spec::parse(&attributes.parameters, endpoints, mode, cache)
-        .map_err(|found| mistakes.append(found))
-        .ok();
+    mistakes.keep(mode);
     mistakes.none_and(|| {
         let node_publish_keys = node_publish_keys?;
         Some(Mount { pod: pod?, via, token: token?, node_publish_keys, spec: spec? })

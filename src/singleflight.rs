@@ -33,17 +33,13 @@ enum Progress<V> {
 }
 
 impl<K: Clone + Eq + Hash, V: Clone> Group<K, V> {
-    /// A waiter for the call of `key`; with the leader that has to make it, if none is in flight. A leader
-    /// that is dropped before it completes ends the wait with [`Waited::Lost`].
-    /// How many calls are under way.
-    pub fn len(&self) -> usize {
+    /// How many calls are in flight.
+    pub fn count(&self) -> usize {
         lock(&self.0).len()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
+    /// A waiter for the call of `key`; with the leader that has to make it, if none is in flight. A leader
+    /// that is dropped before it completes ends the wait with [`Waited::Lost`].
     pub fn join(self: &Arc<Self>, key: K) -> (Waiter<V>, Option<Leader<K, V>>) {
         let mut calls = lock(&self.0);
         if let Some(call) = calls.get(&key) {

@@ -183,3 +183,19 @@ fn no_files_use_each_other_in_a_circle() {
     let uses = files.iter().map(|(file, code)| (file.clone(), used_by(file, code, &files)));
     assert_eq!(circles(&uses.collect()), BTreeSet::new());
 }
+
+#[test]
+fn every_pattern_of_the_mutants_finds_a_file() {
+    let text = fs::read_to_string(root().join(".cargo/mutants.toml")).unwrap();
+    let there: Vec<String> = files().into_keys().collect();
+    let patterns =
+        text.lines().filter_map(|line| line.trim().strip_prefix("\"src/")?.strip_suffix("\","));
+    for pattern in patterns {
+        let path = pattern.trim_end_matches(".rs").replace('/', "::");
+        let folder = path.trim_end_matches('*').trim_end_matches(':').trim_end_matches('*');
+        let folder = folder.trim_end_matches(':');
+        let found =
+            there.iter().any(|file| *file == path || path.contains('*') && is_below(file, folder));
+        assert!(found, "{pattern} finds no file of src");
+    }
+}

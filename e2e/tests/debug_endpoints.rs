@@ -69,6 +69,7 @@ async fn log_level_changes_while_the_program_runs_and_goes_back() {
                 .to_owned()
         )
     );
+    assert_eq!(put(&admin, &"x".repeat(4097)).await.0, 413);
     // A mount at info, one at error, and one at info again.
     let volume = pod(&emulator);
     driver.mount(&volume).await.unwrap();

@@ -190,6 +190,7 @@ fn paths_that_cannot_work_are_refused_and_nothing_is_made() {
     for (argument, said) in [
         ("--healthz-path=/metrics".to_owned(), "neither /readyz nor /metrics"),
         ("--healthz-path=/readyz".to_owned(), "neither /readyz nor /metrics"),
+        ("--healthz-path=/debug/state".to_owned(), "nor below /debug/"),
         ("--healthz-path=/a?b".to_owned(), "--healthz-path must be a path such as /healthz"),
         ("--healthz-path=/a b".to_owned(), "--healthz-path must be a path such as /healthz"),
         (format!("--audit={}", at("typo/a.log")), "there is no folder"),

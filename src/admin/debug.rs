@@ -5,12 +5,12 @@ use std::{fmt, net::IpAddr, sync::Arc};
 
 use axum::{
     Router,
-    extract::State,
+    extract::{DefaultBodyLimit, State},
     http::{StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
     routing::get,
 };
-use tracing::{info, warn};
+use tracing::warn;
 
 /// Who is served these endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +56,7 @@ pub(super) fn routes(debugged: Debugged) -> Router {
     Router::new()
         .route("/debug/state", get(state))
         .route("/debug/log-level", get(log_level).put(set_log_level))
+        .layer(DefaultBodyLimit::max(LONGEST_LEVEL))
         .with_state(debugged)
 }
 
@@ -69,13 +70,12 @@ async fn log_level(State(debugged): State<Debugged>) -> String {
 
 async fn set_log_level(State(debugged): State<Debugged>, level: String) -> Response {
     let level = level.trim();
-    if level.len() > LONGEST_LEVEL {
-        return (StatusCode::BAD_REQUEST, "the level is too long\n").into_response();
-    }
+    // Before it, since the new level may let nothing through.
+    warn!("a change of the log level was asked for at the admin port");
     match (debugged.set_log_level)(level) {
         Ok(()) => {
             let now = (debugged.log_level)();
-            info!(log_level = now, "the log level was changed at the admin port");
+            warn!(log_level = now, "the log level was changed at the admin port");
             format!("{now}\n").into_response()
         }
         Err(what) => {

@@ -129,7 +129,7 @@ impl Failure {
         }
     }
 
-    /// The failure in a mount's error, with `fix` for what only the caller knows how to mend.
+    /// The failure in a mount's error, with `hint` for what only the caller knows how to mend.
     pub fn error(&self, subject: impl Into<String>, hint: impl Into<String>) -> Error {
         let own = self.hint();
         let hint = if own.is_empty() { hint.into() } else { own.into_owned() };

@@ -30,7 +30,7 @@ pub(super) const FLAGS: &[Flag] = &[
         OPERATION,
         "healthz-path",
         "PATH",
-        "Path of the liveness probe; /readyz and /metrics are taken [default: /healthz]",
+        "Path of the liveness probe; /readyz, /metrics and /debug/ are taken [default: /healthz]",
     ),
     flag(
         OPERATION,
@@ -43,7 +43,8 @@ pub(super) const FLAGS: &[Flag] = &[
         "debug-endpoints",
         "WHO",
         "Serve /debug/state (limits, sessions, cache sizes) and /debug/log-level (read it, or PUT another) \
-         at that port: off, loopback (kubectl port-forward) or all [default: off]",
+         at that port: off, loopback (kubectl port-forward), or all, which is anyone who can reach it \
+         [default: off]",
     ),
     flag(
         OPERATION,
@@ -86,7 +87,7 @@ impl Settings<'_> {
             &[],
             health_path,
             "a path such as /healthz, of letters, digits and / . _ ~ -, and neither /readyz nor \
-             /metrics, which are served beside it",
+             /metrics nor below /debug/, which are served beside it",
         );
         path.unwrap_or_else(|| "/healthz".to_owned())
     }
@@ -134,7 +135,7 @@ impl Settings<'_> {
 /// hide it.
 fn health_path(text: &str) -> Option<String> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._~-".contains(&b);
-    let free = !matches!(text, "/readyz" | "/metrics");
+    let free = !matches!(text, "/readyz" | "/metrics") && !text.starts_with("/debug/");
     (free && text.starts_with('/') && text.bytes().all(plain)).then(|| text.to_owned())
 }
 

@@ -183,7 +183,7 @@ impl Failed {
     fn no_session(self) -> NoSession {
         let set_up = "identity ecs-role needs an ECS instance with a RAM role, reachable from this \
                       pod";
-        let (reason, what, fix) = match &self {
+        let (reason, what, hint) = match &self {
             Failed::Passing(what) => (
                 Reason::MetadataFailed,
                 &**what,
@@ -192,7 +192,7 @@ impl Failed {
             Failed::Lasting(what) => (Reason::NoInstanceRole, &**what, set_up.to_owned()),
             Failed::NoRole => (Reason::NoInstanceRole, NO_ROLE, set_up.to_owned()),
         };
-        let error = Error::new(reason, what).subject("instance metadata").hint(fix);
+        let error = Error::new(reason, what).subject("instance metadata").hint(hint);
         let refusal = matches!(self, Failed::NoRole);
         NoSession { refusal, ..NoSession::unanswered(error) }
     }

@@ -110,7 +110,7 @@ pub(super) async fn assume_role(
 
 /// A failure in the words of a mount's error. What only the mount knows about trust is added there.
 pub(super) fn told(failure: &Failure, role: &RoleArn) -> NoSession {
-    let fix = match failure.cause {
+    let hint = match failure.cause {
         Cause::Denied => {
             "the caller needs sts:AssumeRole on the role, and the role's trust policy must name \
              the caller"
@@ -119,7 +119,7 @@ pub(super) fn told(failure: &Failure, role: &RoleArn) -> NoSession {
         _ => "",
     };
     NoSession {
-        error: Box::new(failure.error(format!("role {role}"), fix)),
+        error: Box::new(failure.error(format!("role {role}"), hint)),
         refusal: failure.cause.is_refusal(),
         late: failure.late,
         throttled: failure.cause == Cause::Throttled,

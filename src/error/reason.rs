@@ -51,17 +51,17 @@ reasons! {
     InvalidValue, "invalid-value", Invalid;
     /// Two parameters or fields that contradict each other.
     Contradiction, "contradiction", Invalid;
-    /// The name of a secret or parameter.
+    /// The name of a secret or parameter is not valid.
     InvalidName, "invalid-name", Invalid;
-    /// A version or label.
+    /// A version or label is not valid.
     InvalidVersion, "invalid-version", Invalid;
     /// A host that no signed request may go to.
     InvalidEndpoint, "invalid-endpoint", Invalid;
-    /// A region id.
+    /// The region is not a region id.
     InvalidRegion, "invalid-region", Invalid;
-    /// A role's ARN.
+    /// A role's ARN is not valid.
     InvalidRole, "invalid-role", Invalid;
-    /// A file's path in the volume.
+    /// A file's path in the volume is not valid.
     InvalidFilePath, "invalid-file-path", Invalid;
     /// Two files at one place.
     DuplicateFile, "duplicate-file", Invalid;

@@ -97,6 +97,7 @@ fn cause_is_the_same_for_other_request_ids_and_attempts_only() {
         Error { detail: "HTTP 503".into(), ..error.clone() },
         Error { message: "broken".into(), ..error.clone() },
         error.clone().subject("o2"),
+        error.clone().hint("act"),
     ] {
         assert_ne!(cause(&error), cause(&other), "{other}");
     }

@@ -4,7 +4,7 @@ use crate::{cloud::Cause, identity::Identity, login::Login, names::account, spc:
 
 /// Empty where the failure says all there is to say. `alone`: no other object of the mount was
 /// denied, so that this one can be named without hiding the others.
-pub(super) fn fix(cause: Cause, object: &Object, identity: &Identity, alone: bool) -> String {
+pub(super) fn hint(cause: Cause, object: &Object, identity: &Identity, alone: bool) -> String {
     let who = who(object, identity);
     let facts = object.read.source.facts();
     match cause {

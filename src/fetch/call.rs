@@ -66,9 +66,8 @@ pub(super) fn plans(reads: Vec<PendingRead>, batching: &Batching) -> Vec<Plan> {
     };
     let calls = plan::calls(&asked, may);
     let mut reads: Vec<Option<PendingRead>> = reads.into_iter().map(Some).collect();
-    let taken = |at: &usize| reads.get_mut(*at).and_then(Option::take);
-    let mut of = taken;
-    calls.iter().map(|call| Plan::of(call.reads.iter().filter_map(&mut of).collect())).collect()
+    let mut take = |at: &usize| reads.get_mut(*at).and_then(Option::take);
+    calls.iter().map(|call| Plan::of(call.reads.iter().filter_map(&mut take).collect())).collect()
 }
 
 /// Batching: which logins may read several objects with one call. The first answer to each identity at each

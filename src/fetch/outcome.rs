@@ -186,8 +186,8 @@ impl ReadError {
                 error.subject(about)
             }
             ReadError::Failed(failure) => {
-                let fix = advice::fix(failure.cause, object, identity, alone);
-                failure.error(&object.label, fix)
+                let hint = advice::hint(failure.cause, object, identity, alone);
+                failure.error(&object.label, hint)
             }
         }
     }

@@ -21,8 +21,8 @@ use super::{
 };
 use crate::sync::lock;
 
-/// Of name, TCP and TLS together, less than an attempt has (`limiter.rs`): a host that takes a connection
-/// and says nothing on it is one that cannot be connected to.
+/// Of name, TCP and TLS together, less than an attempt at a host that answered before has (`limiter.rs`): one
+/// that takes a connection and says nothing on it is one that cannot be connected to.
 const LONGEST_CONNECT: Duration = Duration::from_secs(8);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// What was read stays in the old connections' buffers meanwhile.

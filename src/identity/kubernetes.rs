@@ -116,7 +116,7 @@ impl ServiceAccounts {
             named.push(("parameter roleArn".to_owned(), role.clone()));
         }
         let Some((first_source, role)) = named.first() else {
-            let fix = match self.api {
+            let hint = match self.api {
                 None => "set parameter roleArn (look-ups are off here)".to_owned(),
                 Some(_) => format!("annotate it with {ROLE_ARN}: {}", RoleArn::FORM),
             };
@@ -124,7 +124,7 @@ impl ServiceAccounts {
                 None => "has no RAM role".to_owned(),
                 Some(near) => format!("has no RAM role; its annotation {near} is not one for it"),
             };
-            return Err(Error::new(Reason::NoRole, what).subject(account).hint(fix));
+            return Err(Error::new(Reason::NoRole, what).subject(account).hint(hint));
         };
         match named.iter().find(|(_, other)| other != role) {
             None => Ok(role.clone()),

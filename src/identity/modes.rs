@@ -1,4 +1,4 @@
-//! Identity modes: each has a file with how its login is come by.
+//! Identity modes: each has a file with how its login is made.
 
 mod access_key;
 mod ecs_role;

@@ -3,16 +3,16 @@
 use tracing::Span;
 
 use super::{code_name, trace::Trace};
-use crate::{error::Errors, fetch::Origin, request::caller::Via};
+use crate::{error::Errors, fetch::Origin, request::caller::Via, telemetry::log::MOUNT_SPAN};
 
 /// Log filters name it.
 const TARGET: &str = "provider::mount";
 
-/// Who asks, as far as that could be read. Enabled at every level at which anything is logged.
+/// Who asks, as far as that could be read.
 pub(super) fn span(trace: &Trace) -> Span {
     let [namespace, pod, uid, service_account] = trace.pod();
     tracing::error_span!(
-        target: TARGET,
+        target: MOUNT_SPAN,
         "mount",
         mount = trace.id,
         namespace,
@@ -55,6 +55,7 @@ pub(super) fn failed(trace: &Trace, errors: &Errors) {
 pub(super) fn abandoned(trace: &Trace, code: &'static str, reason: &str) {
     let (identity, identity_chosen_by) = (trace.mode(), trace.chosen_by());
     let took_ms = took_ms(trace);
+    stale(trace);
     tracing::warn!(target: TARGET, identity, identity_chosen_by, code, took_ms, "{reason}");
 }
 

@@ -31,7 +31,7 @@ impl Provider {
             fetch: self.fetcher.state(),
             parsed_lists,
             parsed_bytes,
-            failures: self.observers.events.len(),
+            failures: self.observers.events.count(),
             audit: self.observers.audit.is_on(),
         }
     }

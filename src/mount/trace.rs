@@ -82,7 +82,7 @@ impl Trace {
     pub(super) fn of(request: &pb::MountRequest, recorded: bool) -> Self {
         Self {
             recorded,
-            id: audit::id().unwrap_or_default(),
+            id: audit::mount_id(),
             started: Instant::now(),
             target_path: request.target_path.clone(),
             caller: Caller::default(),
@@ -112,6 +112,10 @@ impl Trace {
 
     pub(super) fn read(&mut self, outcomes: &[ReadOutcome]) {
         let (time, recorded) = (Timestamp::now(), self.recorded);
+        // Nobody else wants to know of values that are fresh.
+        if !recorded && outcomes.iter().all(|outcome| outcome.error.is_none()) {
+            return;
+        }
         let read = |outcome: &ReadOutcome| Read {
             time,
             origin: outcome.origin,

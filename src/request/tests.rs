@@ -103,16 +103,16 @@ fn all_mistakes_are_told_at_once() {
     assert_eq!(
         subjects(request),
         [
-            POD_NAME,
-            TOKENS,
-            "nodePublishSecretRef entry access_key",
-            "permission",
             "parameter \"objectz\"",
             "parameter identity",
             "parameter roleArn",
             "parameter pathTranslation",
             "parameter region",
             "parameter refreshInterval",
+            POD_NAME,
+            TOKENS,
+            "nodePublishSecretRef entry access_key",
+            "permission",
         ]
     );
     assert_eq!(wrong(&[("objects", json!("- a"))]), ["object 1"]);

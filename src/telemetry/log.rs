@@ -43,14 +43,18 @@ impl LogLevel {
     /// As `--log-level` has it.
     pub fn text(&self) -> String {
         let text = self.handle.with_current(ToString::to_string).unwrap_or_default();
-        let items = text.split(',').filter(|item| !item.starts_with(FATAL));
+        let own = |item: &&str| [FATAL, MOUNT_SPAN].iter().any(|own| item.starts_with(own));
+        let items = text.split(',').filter(|item| !own(item));
         items.collect::<Vec<_>>().join(",")
     }
 }
 
 fn fatal_too(filter: Targets) -> Targets {
-    filter.with_target(FATAL, LevelFilter::ERROR)
+    filter.with_target(FATAL, LevelFilter::ERROR).with_target(MOUNT_SPAN, LevelFilter::ERROR)
 }
+
+/// The target of mounts' spans, which no filter drops: whatever lines are let through say whose they are.
+pub const MOUNT_SPAN: &str = "provider::mount_span";
 
 /// Logs go to standard error; standard output is for what a command answers. `changeable`: the filter can
 /// be changed later, which costs a lock for each line.
@@ -106,7 +110,9 @@ where
         self.0.format_event(context, Writer::new(&mut line), event)?;
         let own = line.trim_end();
         writer.write_str(own.strip_suffix('}').unwrap_or(own))?;
-        for span in context.event_scope().into_iter().flatten() {
+        // Libraries name fields of theirs as they like, and some twice.
+        let spans = context.event_scope().into_iter().flatten();
+        for span in spans.filter(|span| span.metadata().target() == MOUNT_SPAN) {
             let extensions = span.extensions();
             let Some(fields) = extensions.get::<FormattedFields<N>>() else { continue };
             let fields = fields.strip_prefix('{').and_then(|fields| fields.strip_suffix('}'));

@@ -84,8 +84,8 @@
   - identity.default is {{ $default }}, which identity.allowed does not have: add it there, or choose another default
 {{- end }}
 {{- $path := $v.linux.healthzPath | default "/healthz" }}
-{{- if or (has $path (list "/readyz" "/metrics")) (not (regexMatch "^/[A-Za-z0-9/._~-]*$" $path)) }}
-  - linux.healthzPath must be a path such as /healthz, of letters, digits and / . _ ~ -, and neither /readyz nor /metrics, which are served beside it
+{{- if or (has $path (list "/readyz" "/metrics")) (hasPrefix "/debug/" $path) (not (regexMatch "^/[A-Za-z0-9/._~-]*$" $path)) }}
+  - linux.healthzPath must be a path such as /healthz, of letters, digits and / . _ ~ -, and neither /readyz nor /metrics nor below /debug/, which are served beside it
 {{- end }}
 {{- if and $v.podMonitor.enabled (not $v.linux.metrics) }}
   - podMonitor.enabled needs linux.metrics, which is false

@@ -18,7 +18,7 @@ fn object(fields: &str) -> Object {
 
 /// What to do about an object that is denied to a pod, alone or not.
 fn denied_to_pod(fields: &str, alone: bool) -> String {
-    fix(Cause::Denied, &object(fields), &pod("t"), alone)
+    hint(Cause::Denied, &object(fields), &pod("t"), alone)
 }
 
 #[test]
@@ -75,20 +75,20 @@ fn denied_secret_of_the_roles_own_account_needs_a_permission() {
 
 #[test]
 fn denied_shared_identity_is_told_of_the_pods_own() {
-    let fix = fix(Cause::Denied, &object("objectName: a"), &access_key(), true);
+    let fix = hint(Cause::Denied, &object("objectName: a"), &access_key(), true);
     assert!(fix.contains("\"acs:kms:cn-hangzhou:*:secret/a\"}, or set identity: pod"), "{fix}");
 }
 
 #[test]
 fn denied_role_of_another_account_is_not_told_of_the_pods_own() {
     let fields = "objectName: a, crossAccountRoleArn: 'acs:ram::2:role/p'";
-    let fix = fix(Cause::Denied, &object(fields), &access_key(), true);
+    let fix = hint(Cause::Denied, &object(fields), &access_key(), true);
     assert!(fix.ends_with("\"acs:kms:cn-hangzhou:2:secret/a\"}"), "{fix}");
 }
 
 #[test]
 fn object_that_does_not_exist_is_looked_for_by_what_was_asked() {
-    let of = |cause, fields| fix(cause, &object(fields), &pod("t"), true);
+    let of = |cause, fields| hint(cause, &object(fields), &pod("t"), true);
     let version = "objectName: a, objectVersion: v1";
     assert_eq!(of(Cause::NotFound, "objectName: a"), "check its name, region and version");
     assert_eq!(
@@ -106,14 +106,14 @@ fn object_that_does_not_exist_is_looked_for_by_what_was_asked() {
 #[test]
 fn optional_object_without_its_version_is_told_what_optional_is_for() {
     let optional = object("objectName: a, objectVersion: v1, optional: true");
-    let fix = fix(Cause::NoVersion, &optional, &pod("t"), true);
+    let fix = hint(Cause::NoVersion, &optional, &pod("t"), true);
     assert!(fix.ends_with("; optional is for one that does not exist at all"), "{fix}");
 }
 
 #[test]
 fn access_key_that_is_not_taken_is_to_be_checked() {
     for cause in [Cause::SessionRefused, Cause::Unauthenticated] {
-        let fix = fix(cause, &object("objectName: a"), &access_key(), true);
+        let fix = hint(cause, &object("objectName: a"), &access_key(), true);
         assert_eq!(fix, "check the keys of access key LTAI1");
     }
 }
@@ -126,7 +126,7 @@ fn session_that_is_not_taken_is_tried_again() {
         (role, access_key(), "role acs:ram::2:role/p"),
     ] {
         assert_eq!(
-            fix(Cause::SessionRefused, &object(fields), &identity, true),
+            hint(Cause::SessionRefused, &object(fields), &identity, true),
             format!("the session that {who} was given is not taken; the mount is tried again")
         );
     }
@@ -135,7 +135,7 @@ fn session_that_is_not_taken_is_tried_again() {
 #[test]
 fn failure_that_says_all_has_no_advice() {
     for cause in [Cause::Throttled, Cause::Server, Cause::TimedOut, Cause::Unusable, Cause::Clock] {
-        assert_eq!(fix(cause, &object("objectName: a"), &pod("t"), true), "", "{cause:?}");
+        assert_eq!(hint(cause, &object("objectName: a"), &pod("t"), true), "", "{cause:?}");
     }
 }
 
@@ -144,6 +144,6 @@ fn key_that_may_be_a_secret_is_not_named() {
     let secret = Secret::new("LTAI1".to_owned());
     let keys = Keys { id: "planted".to_owned(), secret, token: None };
     let identity = identity(Mode::AccessKey, Login::Keys(Arc::new(keys)));
-    let fix = fix(Cause::Unauthenticated, &object("objectName: a"), &identity, true);
+    let fix = hint(Cause::Unauthenticated, &object("objectName: a"), &identity, true);
     assert_eq!(fix, "check the keys of the access key");
 }

@@ -18,8 +18,8 @@ pub(super) fn login(evidence: &Evidence<'_>) -> Result<Login, Error> {
 pub(super) fn operator_keys(policy: &Policy, mode: Mode) -> Result<Arc<Keys>, Error> {
     let keys = policy.require(&policy.keys, mode)?;
     if policy.has_swapped_keys() {
-        let fix = "the operator must look whether they are swapped";
-        return Err(unusable(Reason::SwappedAccessKey, mode, SWAPPED_KEYS).hint(fix));
+        let hint = "the operator must look whether they are swapped";
+        return Err(unusable(Reason::SwappedAccessKey, mode, SWAPPED_KEYS).hint(hint));
     }
     Ok(keys.clone())
 }

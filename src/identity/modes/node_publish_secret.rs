@@ -18,15 +18,15 @@ pub(super) fn login(evidence: &Evidence<'_>) -> Result<Login, Error> {
 
 fn published_keys(keys: &NodePublishKeys) -> Result<Arc<Keys>, Error> {
     let mode = Mode::NodePublishSecret;
-    let fix = "the pod's volume needs a nodePublishSecretRef to a Secret with the entries \
+    let hint = "the pod's volume needs a nodePublishSecretRef to a Secret with the entries \
                access_key and access_secret";
     match keys {
         NodePublishKeys::Keys(keys) => Ok(keys.clone()),
         NodePublishKeys::Absent => {
-            Err(unusable(Reason::NoAccessKey, mode, "the mount brought no Secret").hint(fix))
+            Err(unusable(Reason::NoAccessKey, mode, "the mount brought no Secret").hint(hint))
         }
         NodePublishKeys::Others(what) | NodePublishKeys::Unusable(what) => {
-            Err(unusable(Reason::NoAccessKey, mode, what).hint(fix))
+            Err(unusable(Reason::NoAccessKey, mode, what).hint(hint))
         }
     }
 }
