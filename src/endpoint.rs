@@ -4,6 +4,7 @@
 use std::{fmt, net::Ipv6Addr, sync::Arc};
 
 use crate::{
+    limits,
     names::{Glob, Region},
     text::quoted,
 };
@@ -215,7 +216,7 @@ fn is_host(text: &str) -> bool {
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
-    text.len() <= 253 && text.split('.').all(label)
+    text.len() <= limits::DNS_NAME && text.split('.').all(label)
 }
 
 #[cfg(test)]

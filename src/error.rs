@@ -13,12 +13,9 @@ pub use reason::Reason;
 
 use crate::{
     digest::Parts,
+    limits,
     text::{cut, shown},
 };
-
-/// The driver adds about 200 characters of its own and an Event's text ends near 1 KiB
-/// (csi-contract: reporting errors).
-const MAX_MESSAGE_BYTES: usize = 880;
 
 /// What kind of failure it is. It alone decides the gRPC code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -212,12 +209,12 @@ impl Errors {
 
     /// As many failures as fit; those with the same cause share one sentence.
     pub fn message(&self) -> String {
-        self.message_within(MAX_MESSAGE_BYTES)
+        self.message_within(limits::EVENT_MESSAGE)
     }
 
     /// The same, after a prefix.
     pub fn message_after(&self, prefix: &str) -> String {
-        let left = MAX_MESSAGE_BYTES.saturating_sub(prefix.len());
+        let left = limits::EVENT_MESSAGE.saturating_sub(prefix.len());
         [prefix, &self.message_within(left)].concat()
     }
 

@@ -2,14 +2,11 @@
 //! has not seen and counts those it has, so a failure that repeats is reported in the words of its
 //! first time, with the request id of then. The log has each request's own.
 
-use std::{sync::Mutex, time::Duration};
+use std::sync::Mutex;
 
 use tokio::time::Instant;
 
-use crate::{digest::Digest, fair_cache::FairCache, sync::lock};
-
-/// How long the API server keeps an Event (kube-apiserver: `--event-ttl`).
-const EVENT_LIFETIME: Duration = Duration::from_secs(3600);
+use crate::{digest::Digest, fair_cache::FairCache, limits, sync::lock};
 
 /// Far beyond the pods of a node, with about 1 KiB for each; a volume that is gone for good is never
 /// heard of again.
@@ -39,7 +36,7 @@ impl Events {
         let mut reported = lock(&self.0);
         let now = Instant::now();
         if let Some(before) = reported.get(&volume, &cause)
-            && now.duration_since(before.at) < EVENT_LIFETIME
+            && now.duration_since(before.at) < limits::EVENT_LIFETIME
         {
             return before.message.clone();
         }
@@ -82,7 +79,7 @@ mod tests {
         assert_eq!(said(A, DENIED, "request 7"), "request 7");
         assert_eq!(said(A, THROTTLED, "request 8"), "request 8");
         assert_eq!(said(B, DENIED, "request 9"), "request 3");
-        tokio::time::advance(EVENT_LIFETIME).await;
+        tokio::time::advance(limits::EVENT_LIFETIME).await;
         assert_eq!(said(A, DENIED, "request 10"), "request 10");
     }
 
@@ -96,7 +93,7 @@ mod tests {
         };
         for n in 0..2 * MOST {
             events.failed(volume(n), DENIED, String::new());
-            tokio::time::advance(Duration::from_millis(1)).await;
+            tokio::time::advance(std::time::Duration::from_millis(1)).await;
         }
         let reported = lock(&events.0);
         assert_eq!(reported.len(), MOST);

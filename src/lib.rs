@@ -26,6 +26,7 @@ pub mod http;
 pub mod identity;
 pub mod idle;
 pub mod keys;
+pub mod limits;
 pub mod login;
 pub mod memory;
 pub mod mount;

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::{
     error::{Error, Reason},
+    limits,
     turns::{Turn, Turns},
 };
 
@@ -26,8 +27,6 @@ const OBJECTS: usize = 8 * MIB;
 
 /// Reads of a mount whose values are not counted.
 const FEW_READS: usize = 16;
-/// The largest value of KMS and OOS (`docs/values.md`).
-const VALUE: usize = 32 * KIB;
 /// Of pods that may have to wait for the cloud.
 const NEW_VALUES: usize = 12 * MIB;
 /// Of pods that have been served before. These never wait for the former, which may wait for the cloud
@@ -94,7 +93,8 @@ impl Memory {
             return Ok(None);
         }
         let turns = if kept() { &self.kept_values } else { &self.new_values };
-        take(turns, namespace, reads.saturating_mul(VALUE), deadline, "many secrets").await
+        take(turns, namespace, reads.saturating_mul(limits::SECRET_VALUE), deadline, "many secrets")
+            .await
     }
 
     /// For files of about so many bytes, until the driver has them.

@@ -2,6 +2,7 @@
 
 mod encoding;
 
+use crate::limits::DRIVER_ANSWER;
 use std::time::{Duration, Instant};
 
 use crate::{
@@ -41,10 +42,6 @@ pub struct OutFile {
     pub version: String,
 }
 
-/// The driver's default `--max-call-recv-msg-size`. A larger answer would fail there with a code
-/// that starts the pod on an empty directory.
-pub const MOST_BYTES: usize = 4_194_304;
-
 /// What to say of `which` files, each with its size and path, that make more than the driver takes.
 pub fn too_large<'a>(
     which: &str,
@@ -56,7 +53,7 @@ pub fn too_large<'a>(
     let named: Vec<_> =
         largest.iter().take(3).map(|(size, path)| format!("\"{path}\" {size} bytes")).collect();
     let what = format!(
-        "{which} files make an answer of {size} bytes; the driver takes {MOST_BYTES} (largest: {})",
+        "{which} files make an answer of {size} bytes; the driver takes {DRIVER_ANSWER} (largest: {})",
         named.join(", ")
     );
     Error::new(Reason::TooLarge, what).hint("mount fewer objects in one volume")
@@ -77,7 +74,7 @@ impl Files {
     }
 
     fn fit(&self) -> bool {
-        self.bytes <= MOST_BYTES
+        self.bytes <= DRIVER_ANSWER
     }
 
     fn too_large(&self) -> Error {
@@ -242,8 +239,8 @@ mod tests {
             let values = sizes.map(|size| value(&"x".repeat(size)));
             project(&list, &values).map(|projection| projection.files.len())
         };
-        assert_eq!(of([MOST_BYTES - 1, 1, 0]), Ok(3));
-        let told = of([MOST_BYTES, 1, 1]).unwrap_err().message();
+        assert_eq!(of([DRIVER_ANSWER - 1, 1, 0]), Ok(3));
+        let told = of([DRIVER_ANSWER, 1, 1]).unwrap_err().message();
         assert!(told.starts_with("the first 2 files make an answer of 4194305 bytes"), "{told}");
     }
 }

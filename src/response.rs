@@ -4,8 +4,9 @@ use prost::Message;
 
 use crate::{
     error::Error,
+    limits::DRIVER_ANSWER,
     pb,
-    project::{MOST_BYTES, Projection, too_large},
+    project::{Projection, too_large},
 };
 
 /// The driver takes an answer without files for "nothing to do" and one without versions for an
@@ -34,7 +35,7 @@ pub fn respond(projection: Projection) -> Result<pb::MountResponse, Error> {
         });
     }
     let size = response.encoded_len();
-    if size <= MOST_BYTES {
+    if size <= DRIVER_ANSWER {
         return Ok(response);
     }
     let files = response.files.iter().map(|file| (file.contents.len(), &*file.path));
@@ -68,9 +69,9 @@ mod tests {
 
     #[test]
     fn an_answer_the_driver_would_refuse_is_refused_here_with_sizes() {
-        let fitting = MOST_BYTES - 100;
+        let fitting = DRIVER_ANSWER - 100;
         assert!(respond(of(&[fitting])).is_ok());
-        let error = respond(of(&[10, MOST_BYTES])).err().unwrap().to_string();
+        let error = respond(of(&[10, DRIVER_ANSWER])).err().unwrap().to_string();
         assert!(error.contains("\"f1\" 4194304 bytes"), "{error}");
     }
 

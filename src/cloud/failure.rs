@@ -326,7 +326,7 @@ fn certificate_hint(why: Untrusted) -> &'static str {
     }
 }
 
-/// Its error is protobuf, of which these texts can be read (alibaba-cloud-api: endpoints).
+/// Its error is protobuf, of which these texts can be read.
 fn is_old_instance(code: Option<&str>, answer: &Answer) -> bool {
     let body = answer.body.expose();
     let says = |text: &[u8]| body.windows(text.len()).any(|part| part == text);

@@ -72,7 +72,7 @@ pub(super) const FLAGS: &[Flag] = &[
     ),
 ];
 
-/// The driver asks for every volume again about every 72 s (csi-contract: rotation); one answer in
+/// The driver asks for every volume again about every 72 s (kubelet's and the driver's own intervals together); one answer in
 /// five then comes from the cloud.
 const DEFAULT_REFRESH: Duration = Duration::from_secs(300);
 /// Twice as long as managed secrets are served from the cache with the default interval.

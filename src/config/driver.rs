@@ -9,7 +9,7 @@ use super::{
     flag::{DRIVER, Flag, flag},
     settings::Settings,
 };
-use crate::text::quoted;
+use crate::{limits, text::quoted};
 
 pub(super) const FLAGS: &[Flag] = &[
     flag(
@@ -27,8 +27,6 @@ pub(super) const FLAGS: &[Flag] = &[
     ),
 ];
 
-/// Below the two minutes that kubelet gives a volume.
-const LONGEST_MOUNT_SECONDS: u64 = 110;
 const DEFAULT_MOUNT: Duration = Duration::from_secs(90);
 
 impl Settings<'_> {
@@ -48,7 +46,7 @@ impl Settings<'_> {
 
     pub(super) fn mount_timeout(&mut self) -> Duration {
         let rule = "a number of seconds from 1 to 110";
-        self.seconds("mount-timeout", LONGEST_MOUNT_SECONDS, rule).unwrap_or(DEFAULT_MOUNT)
+        self.seconds("mount-timeout", limits::MOUNT_SECONDS, rule).unwrap_or(DEFAULT_MOUNT)
     }
 }
 

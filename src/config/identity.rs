@@ -14,6 +14,7 @@ use super::{
 use crate::{
     identity::api_server::{ACCOUNT_DIR, ApiServer},
     keys::Keys,
+    limits,
     names::{Glob, OidcProviderArn, RoleArn},
     policy::{DefaultMode, Policy, SWAPPED_KEYS, Share},
     secret::Secret,
@@ -234,8 +235,7 @@ impl Settings<'_> {
         self.parsed(
             "role-session-expiration",
             &["ALICLOUD_ROLE_SESSION_EXPIRATION"],
-            // What STS accepts (alibaba-cloud-api: DurationSeconds).
-            |text| text.parse().ok().filter(|s| (900..=43_200).contains(s)),
+            |text| text.parse().ok().filter(|s| limits::SESSION_SECONDS.contains(s)),
             "a number of seconds from 900 to 43200",
         )
     }

@@ -38,11 +38,11 @@ fn message_of_more_than_fits_is_cut_between_failures_and_counts_all() {
         Error::new(Reason::NotFound, format!("{n} {}", "x".repeat(200))).subject(format!("o{n}"))
     };
     let message = Errors::of((0..9).map(one).collect()).unwrap().message();
-    assert!(message.len() <= MAX_MESSAGE_BYTES, "{}", message.len());
+    assert!(message.len() <= limits::EVENT_MESSAGE, "{}", message.len());
     assert!(message.starts_with("9 failures; the first 4: o0: 0 xx"), "{message}");
     assert!(message.ends_with(" | and 5 more"), "{message}");
     let long = Errors::from(Error::new(Reason::Timeout, "é".repeat(900)));
-    assert!(long.message().len() <= MAX_MESSAGE_BYTES);
+    assert!(long.message().len() <= limits::EVENT_MESSAGE);
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn message_after_a_prefix_stays_within_the_limit() {
     let errors = Errors::from(Error::new(Reason::Timeout, "x".repeat(2000)));
     let prefix = format!("SecretProviderClass shop/{}: ", "c".repeat(253));
     let message = errors.message_after(&prefix);
-    assert_eq!(message.len(), MAX_MESSAGE_BYTES);
+    assert_eq!(message.len(), limits::EVENT_MESSAGE);
     assert!(message.starts_with(&prefix));
 }
 

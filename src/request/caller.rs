@@ -2,10 +2,9 @@
 //! mount begins with.
 
 use super::Pod;
-use crate::text::quoted;
+use crate::{limits, text::quoted};
 
-/// The constant path that the sync controller sends, which mounts nothing (csi-contract: the second
-/// client).
+/// The constant path that the sync controller sends, which mounts nothing (its `providerclient`).
 const SYNC_TARGET: &str = "/mnt/secrets-store";
 
 /// As far as it could be read, whatever else is wrong with the request.
@@ -57,7 +56,9 @@ impl Caller {
 /// Whether it is a name as Kubernetes has them for namespaces, pods, ServiceAccounts and classes.
 pub(super) fn is_name(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
-    (1..=253).contains(&name.len()) && name.bytes().all(plain) && !name.starts_with('.')
+    (1..=limits::DNS_NAME).contains(&name.len())
+        && name.bytes().all(plain)
+        && !name.starts_with('.')
 }
 
 #[cfg(test)]

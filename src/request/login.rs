@@ -11,6 +11,7 @@ use super::{
 use crate::{
     error::{Error, Reason},
     keys::Keys,
+    limits,
     secret::Secret,
     spc::parameters::Names,
     text::quoted,
@@ -59,14 +60,14 @@ pub(super) fn token(attributes: &Attributes, secrets: &Secrets) -> Result<TokenI
         return Ok(TokenInput::OtherAudiences(audiences));
     };
     let jwt = raw.token.expose().trim();
-    // The length that AssumeRoleWithOIDC accepts.
     let wrong = |what: &str| {
         Error::new(Reason::MalformedToken, format!("for {STS_AUDIENCE} {what}")).subject(TOKENS)
     };
-    match jwt.len() {
-        0 => return Err(wrong("is an empty text")),
-        4..=20_000 => {}
-        _ => return Err(wrong("is a text whose length STS does not accept (4 to 20000)")),
+    if jwt.is_empty() {
+        return Err(wrong("is an empty text"));
+    }
+    if !limits::OIDC_TOKEN.contains(&jwt.len()) {
+        return Err(wrong("is a text whose length STS does not accept (4 to 20000)"));
     }
     let expires = raw.expires.map(|text| {
         let time = text.parse::<jiff::Timestamp>();

@@ -5,6 +5,7 @@
 //! is bound again; one that a successor took over is left alone. Nobody but the owner can connect
 //! at any moment. This module depends on nothing else of ours.
 
+use crate::limits::SOCKET_PATH;
 use std::{
     fs,
     hash::{BuildHasher, RandomState},
@@ -36,7 +37,7 @@ pub enum BindError {
     Directory { path: PathBuf, source: io::Error },
     #[error(
         "the socket path {path} has {length} bytes, and a client can connect to at most \
-         {MAX_PATH_LENGTH}: choose a shorter directory"
+         {SOCKET_PATH}: choose a shorter directory"
     )]
     TooLong { path: PathBuf, length: usize },
     #[error("{path} exists and is not a socket: remove it, or choose another directory")]
@@ -171,7 +172,7 @@ impl FileId {
 fn take_path(dir: &Path, file_name: &str) -> Result<(UnixListener, FileId), BindError> {
     let path = dir.join(file_name);
     let length = path.as_os_str().len();
-    if length > MAX_PATH_LENGTH {
+    if length > SOCKET_PATH {
         return Err(BindError::TooLong { path, length });
     }
     fs::DirBuilder::new()
@@ -247,8 +248,6 @@ fn warn_of_open_directory(dir: &Path) {
     }
 }
 
-/// `sun_path` has 108 bytes, the last of which ends the name (unix(7)).
-const MAX_PATH_LENGTH: usize = 107;
 const BACKLOG: i32 = 1024;
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

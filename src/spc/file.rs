@@ -3,15 +3,14 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use crate::text::{is_invisible, is_private_use, quoted};
+use crate::{
+    limits,
+    text::{is_invisible, is_private_use, quoted},
+};
 
 /// A file's path inside the volume.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RelPath(String);
-
-/// The driver's limits (its `atomic_writer.go`), which are Linux's.
-const MAX_ELEMENT_BYTES: usize = 255;
-const MAX_PATH_BYTES: usize = 4096;
 
 impl RelPath {
     pub fn parse(path: &str) -> Result<Self, &'static str> {
@@ -21,7 +20,7 @@ impl RelPath {
         if path.starts_with('/') {
             return Err("is an absolute path");
         }
-        if path.len() > MAX_PATH_BYTES {
+        if path.len() > limits::FILE_PATH {
             return Err("is longer than 4096 bytes");
         }
         if path.chars().any(char::is_control) {
@@ -42,7 +41,7 @@ impl RelPath {
                 "" => return Err("has an empty element (a double or trailing slash)"),
                 "." => return Err("has an element \".\""),
                 ".." => return Err("has an element \"..\""),
-                long if long.len() > MAX_ELEMENT_BYTES => {
+                long if long.len() > limits::FILE_NAME => {
                     return Err("has an element longer than 255 bytes");
                 }
                 _ => {}
@@ -66,7 +65,7 @@ impl fmt::Display for RelPath {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileMode(u16);
 
-/// The driver's own (csi-contract: `permission`).
+/// The driver's own (CSI spec parameter `permission`).
 impl Default for FileMode {
     fn default() -> Self {
         Self(0o644)

@@ -86,7 +86,7 @@ async fn a_file_in_the_directorys_place_is_named() {
 #[tokio::test]
 async fn the_longest_path_works_and_a_longer_one_is_explained() {
     let root = TempDir::new().unwrap();
-    let room = MAX_PATH_LENGTH - root.path().as_os_str().len() - NAME.len() - 2;
+    let room = SOCKET_PATH - root.path().as_os_str().len() - NAME.len() - 2;
     let mut socket = Socket::bind(&root.path().join("d".repeat(room)), NAME).unwrap();
     assert_eq!(socket.path().as_os_str().len(), 107);
     connects(&mut socket).await;

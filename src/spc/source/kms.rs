@@ -8,6 +8,7 @@ use super::{
     },
     Batch, Facts, Source,
 };
+use crate::limits::{KMS_BATCH, KMS_NAME, KMS_VERSION};
 use crate::{
     api::Api,
     digest::Parts,
@@ -29,9 +30,6 @@ pub struct SecretRef {
 
 /// The label of the version that every secret has.
 const CURRENT: &str = "ACSCurrent";
-
-/// Names that BatchGetSecretValue takes (alibaba-cloud-api: BatchGetSecretValue).
-pub const BATCH: usize = 20;
 
 impl SecretRef {
     fn is_arn(&self) -> bool {
@@ -76,7 +74,7 @@ impl Facts for SecretRef {
 
     /// An ARN is answered under a name that may be another's.
     fn batch(&self) -> Option<Batch<'_>> {
-        let batch = Batch { api: Api::BatchGetSecretValue, region: None, most: BATCH };
+        let batch = Batch { api: Api::BatchGetSecretValue, region: None, most: KMS_BATCH };
         (!self.is_arn()).then_some(batch)
     }
 
@@ -95,10 +93,6 @@ impl Facts for SecretRef {
         }]
     }
 }
-
-/// Of a name, and of a version or label (alibaba-cloud-api: GetSecretValue).
-const MAX_NAME: usize = 192;
-const MAX_VERSION: usize = 64;
 
 pub(super) fn parse(
     fields: &Fields<'_>,
@@ -177,8 +171,8 @@ fn secret_name(name: &str) -> Result<(), String> {
     let rule = "names of KMS secrets have letters, digits and _/+=.-@";
     match accident::in_name(name, allowed, rule) {
         Some(what) => Err(what),
-        None if name.len() > MAX_NAME => {
-            Err(format!("is too long: names of KMS secrets have up to {MAX_NAME} characters"))
+        None if name.len() > KMS_NAME => {
+            Err(format!("is too long: names of KMS secrets have up to {KMS_NAME} characters"))
         }
         None => Ok(()),
     }
@@ -193,8 +187,8 @@ fn version(
     let rule = "versions and labels are printable ASCII characters without blanks";
     let what = match accident::in_name(text, |c| c.is_ascii_graphic(), rule) {
         Some(what) => what,
-        None if text.len() > MAX_VERSION => {
-            format!("is too long: KMS accepts up to {MAX_VERSION} characters")
+        None if text.len() > KMS_VERSION => {
+            format!("is too long: KMS accepts up to {KMS_VERSION} characters")
         }
         None => return Ok(Some(text.to_owned())),
     };

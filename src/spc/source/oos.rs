@@ -4,6 +4,7 @@ use super::{
     super::{context::Context, fields::Fields, mistakes::Mistakes},
     Batch, Facts, Source,
 };
+use crate::limits::{OOS_BATCH, OOS_NAME};
 use crate::{
     api::Api,
     digest::Parts,
@@ -21,9 +22,6 @@ pub struct ParameterRef {
     pub name: String,
     pub version: Option<u32>,
 }
-
-/// Names that GetSecretParameters takes (alibaba-cloud-api: OOS).
-pub const BATCH: usize = 10;
 
 impl Facts for ParameterRef {
     fn object_type(&self) -> &'static str {
@@ -59,7 +57,7 @@ impl Facts for ParameterRef {
     /// The operation has no version.
     fn batch(&self) -> Option<Batch<'_>> {
         let batch =
-            Batch { api: Api::GetSecretParameters, region: Some(&self.region), most: BATCH };
+            Batch { api: Api::GetSecretParameters, region: Some(&self.region), most: OOS_BATCH };
         self.version.is_none().then_some(batch)
     }
 
@@ -80,9 +78,6 @@ impl Facts for ParameterRef {
         ]
     }
 }
-
-/// Of a name, or a path of names (alibaba-cloud-api: OOS).
-const MAX_NAME: usize = 200;
 
 pub(super) fn parse(
     fields: &Fields<'_>,
@@ -127,8 +122,8 @@ fn parameter_name(name: &str) -> Result<(), String> {
     let rule = "names of OOS parameters have letters, digits and _/-";
     match accident::in_name(name, allowed, rule) {
         Some(what) => Err(what),
-        None if name.len() > MAX_NAME => {
-            Err(format!("is too long: names of OOS parameters have up to {MAX_NAME} characters"))
+        None if name.len() > OOS_NAME => {
+            Err(format!("is too long: names of OOS parameters have up to {OOS_NAME} characters"))
         }
         None => Ok(()),
     }
