@@ -4,16 +4,21 @@ PROVIDER := csi-secrets-store-provider-alibabacloud
 EMULATOR := alibabacloud-emulator
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/csi-provider
 VENV := $(CACHE)/official-clients-$(firstword $(shell sha256sum e2e/emulator/tests/requirements.txt))
+AUDITABLE_VERSION := 0.7.7
 DENY_VERSION := 0.20.2
 FUZZ_VERSION := 0.13.2
 MUTANTS_VERSION := 27.1.0
+RELEASE_VENV := $(CACHE)/release-$(firstword $(shell sha256sum release/requirements.txt))
+# A clone of https://github.com/rustsec/advisory-db; `make advisories ADVISORY_DB=FOLDER` takes another.
+ADVISORY_DB ?= $(or $(wildcard ../shared/data/advisory-db),$(CACHE)/advisory-db)
 DENY := $(CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 FUZZ := $(CACHE)/cargo-fuzz-$(FUZZ_VERSION)/bin/cargo-fuzz
 MUTANTS := $(CACHE)/cargo-mutants-$(MUTANTS_VERSION)/bin/cargo-mutants
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 DEBUG := $(TARGET)/debug
 
-.PHONY: help demo test test-static toolchain lint unit official-clients bench bench-quick soak tenants bench-programs simulate walkthroughs deny fuzz-smoke mutants e2e e2e-up e2e-down
+.PHONY: help demo test test-release test-static toolchain lint unit official-clients bench bench-quick soak tenants \
+  bench-programs simulate walkthroughs deny advisories reproduce dist hardening contents fuzz-smoke mutants e2e e2e-up e2e-down
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -31,7 +36,7 @@ simulate: toolchain ## one to a thousand nodes against one account's quotas, in 
 	$(TARGET)/tools/examples/simulate --part 10 --share service-account --report docs/simulation.md
 	$(TARGET)/tools/examples/simulate --matrix --pods 30 --draw docs/simulation --report docs/simulation.md
 
-test: lint unit official-clients demo ## everything that a change must pass before review
+test: lint test-release unit official-clients demo ## everything that a change must pass before review
 
 # The fuzz targets are a workspace of their own; a change that breaks them is to be seen here, not an hour later.
 lint: toolchain
@@ -74,8 +79,40 @@ bench-programs: toolchain
 	cargo build --locked --quiet --profile tools --package $(PROVIDER) --example bench \
 	  --package $(EMULATOR) --bin $(EMULATOR)
 
-deny: $(DENY) ## licences, sources, banned and duplicate crates
+deny: $(DENY) advisories ## licences, sources, banned and duplicate crates, advisories, code that runs in the build
 	$(DENY) --locked --workspace --config .cargo/deny.toml check bans licenses sources
+	release/build-code
+
+advisories: $(ADVISORY_DB) toolchain ## advisories that apply to a locked crate and have no exception
+	release/advisories --database $(ADVISORY_DB) --lock Cargo.lock --lock e2e/fuzz/Cargo.lock
+
+$(CACHE)/advisory-db:
+	git clone --quiet --depth 1 https://github.com/rustsec/advisory-db $@
+
+reproduce: toolchain ## two builds of this commit that differ in all that must not count: the same program and image
+	release/reproduce
+
+# The program and image that ship, and what a release says of them, in $(TARGET)/dist.
+dist: toolchain
+	rm -rf $(TARGET)/dist && mkdir -p $(TARGET)/dist
+	install -m 755 "$$(deploy/image --program-only)" $(TARGET)/dist/$(PROVIDER)
+	deploy/image --binary $(TARGET)/dist/$(PROVIDER) --output $(TARGET)/dist/image.tar
+
+hardening: dist ## the program and image that ship: static, PIE, RELRO, no executable stack, two files, under 10 MB
+	release/hardening --program $(TARGET)/dist/$(PROVIDER) --image $(TARGET)/dist/image.tar
+
+contents: dist $(ADVISORY_DB) $(RELEASE_VENV)/ready ## SBOMs, VEX and licences of the program and image, validated
+	release/contents --program $(TARGET)/dist/$(PROVIDER) --image $(TARGET)/dist/image.tar \
+	  --database $(ADVISORY_DB) --output $(TARGET)/dist
+	$(RELEASE_VENV)/bin/python release/contents --validate $(TARGET)/dist
+
+test-release: ## the scripts of release/, each fault that they name
+	python3 -m unittest discover --start-directory release/tests
+
+$(RELEASE_VENV)/ready: release/requirements.txt
+	python3 -m venv --clear $(RELEASE_VENV)
+	$(RELEASE_VENV)/bin/pip install --quiet --requirement $<
+	touch $@
 
 $(DENY):
 	cargo install --locked --quiet --root $(CACHE)/cargo-deny-$(DENY_VERSION) cargo-deny@$(DENY_VERSION)
