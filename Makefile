@@ -4,6 +4,7 @@ PROVIDER := csi-secrets-store-provider-alibabacloud
 EMULATOR := alibabacloud-emulator
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/csi-provider
 VENV := $(CACHE)/official-clients-$(firstword $(shell sha256sum e2e/emulator/tests/requirements.txt))
+ACTIONLINT_VERSION := 1.7.12
 AUDITABLE_VERSION := 0.7.7
 DENY_VERSION := 0.20.2
 FUZZ_VERSION := 0.13.2
@@ -11,6 +12,7 @@ MUTANTS_VERSION := 27.1.0
 RELEASE_VENV := $(CACHE)/release-$(firstword $(shell sha256sum release/requirements.txt))
 # A clone of https://github.com/rustsec/advisory-db; `make advisories ADVISORY_DB=FOLDER` takes another.
 ADVISORY_DB ?= $(or $(wildcard ../shared/data/advisory-db),$(CACHE)/advisory-db)
+ACTIONLINT := $(CACHE)/actionlint-$(ACTIONLINT_VERSION)/actionlint
 DENY := $(CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 FUZZ := $(CACHE)/cargo-fuzz-$(FUZZ_VERSION)/bin/cargo-fuzz
 MUTANTS := $(CACHE)/cargo-mutants-$(MUTANTS_VERSION)/bin/cargo-mutants
@@ -18,7 +20,8 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 DEBUG := $(TARGET)/debug
 
 .PHONY: help demo test test-release test-static toolchain lint unit official-clients bench bench-quick soak tenants \
-  bench-programs simulate walkthroughs deny advisories reproduce dist hardening contents fuzz-smoke mutants e2e e2e-up e2e-down
+  bench-programs simulate walkthroughs deny advisory-db advisories reproduce dist hardening contents release-check lint-workflows \
+  fuzz-smoke mutants e2e e2e-up e2e-down
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -79,9 +82,11 @@ bench-programs: toolchain
 	cargo build --locked --quiet --profile tools --package $(PROVIDER) --example bench \
 	  --package $(EMULATOR) --bin $(EMULATOR)
 
-deny: $(DENY) advisories ## licences, sources, banned and duplicate crates, advisories, code that runs in the build
+deny: $(DENY) ## licences, sources, banned and duplicate crates, code that runs in the build
 	$(DENY) --locked --workspace --config .cargo/deny.toml check bans licenses sources
 	release/build-code
+
+advisory-db: $(ADVISORY_DB)
 
 advisories: $(ADVISORY_DB) toolchain ## advisories that apply to a locked crate and have no exception
 	release/advisories --database $(ADVISORY_DB) --lock Cargo.lock --lock e2e/fuzz/Cargo.lock
@@ -105,6 +110,16 @@ contents: dist $(ADVISORY_DB) $(RELEASE_VENV)/ready ## SBOMs, VEX and licences o
 	release/contents --program $(TARGET)/dist/$(PROVIDER) --image $(TARGET)/dist/image.tar \
 	  --database $(ADVISORY_DB) --output $(TARGET)/dist
 	$(RELEASE_VENV)/bin/python release/contents --validate $(TARGET)/dist
+
+release-check: contents ## version, changelog, documents, chart, SBOM and digests agree; the figures of security
+	release/check --dist $(TARGET)/dist --database $(ADVISORY_DB)
+
+lint-workflows: $(ACTIONLINT) $(RELEASE_VENV)/ready ## the workflows of .github (needs Go)
+	$(ACTIONLINT)
+	$(RELEASE_VENV)/bin/zizmor --offline --quiet .
+
+$(ACTIONLINT):
+	GOBIN=$(dir $@) go install github.com/rhysd/actionlint/cmd/actionlint@v$(ACTIONLINT_VERSION)
 
 test-release: ## the scripts of release/, each fault that they name
 	python3 -m unittest discover --start-directory release/tests
