@@ -29,8 +29,27 @@ def of_bytes(name, one, other):
         place = ""
     return (
         f"{name}: {len(one)} and {len(other)} bytes, first different at byte {offset}{place}:\n"
-        f"    {text_around(one, offset)}\n    {text_around(other, offset)}"
+        f"    {text_around(one, offset)}\n    {text_around(other, offset)}{only_in_one(one, other)}"
     )
+
+
+def read_only_data(content):
+    """Where a program has its texts: code looks like text by accident."""
+    try:
+        return Elf(content).section(".rodata") or content
+    except NotAProgram:
+        return content
+
+
+def only_in_one(one, other):
+    """The first text that each has and the other has not, a path if there is one: what changed its length moved all
+    else, and mostly it is a folder of whoever built."""
+    read = (read_only_data(content) for content in (one, other))
+    texts = [{found[0]: None for found in re.finditer(rb"[\x20-\x7e]{8,}", content)} for content in read]
+    own = ([text for text in mine if text not in theirs] for mine, theirs in (texts, texts[::-1]))
+    firsts = (next((text for text in found if b"/" in text), found[0] if found else None) for found in own)
+    said = [f"\n    only in the {which}: {text.decode()[:300]}" for which, text in zip(("first", "second"), firsts) if text]
+    return "".join(said)
 
 
 def of_json(path, one, other):

@@ -99,6 +99,11 @@ class Difference(unittest.TestCase):
         self.assertIn("/home/ada/main.rs", found)
         self.assertIn("/home/bob/main.rs", found)
 
+    def test_a_text_that_only_one_has_is_named_where_all_else_moved(self):
+        found = difference.of_bytes("program", b"\1\0same text\0/home/ada/main.rs\0", b"\2\0same text\0/home/bo/main.rs\0")
+        self.assertIn("only in the first: /home/ada/main.rs", found)
+        self.assertIn("only in the second: /home/bo/main.rs", found)
+
     def test_the_shorter_content_ends(self):
         self.assertIn("the end", difference.of_bytes("program", b"\0\1", b"\0\1\2"))
 
