@@ -6,6 +6,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/csi-provider
 VENV := $(CACHE)/official-clients-$(firstword $(shell sha256sum e2e/emulator/tests/requirements.txt))
 ACTIONLINT_VERSION := 1.7.12
 AUDITABLE_VERSION := 0.7.7
+COSIGN_VERSION := 3.1.3
 DENY_VERSION := 0.20.2
 FUZZ_VERSION := 0.13.2
 MUTANTS_VERSION := 27.1.0
@@ -13,6 +14,9 @@ RELEASE_VENV := $(CACHE)/release-$(firstword $(shell sha256sum release/requireme
 # A clone of https://github.com/rustsec/advisory-db; `make advisories ADVISORY_DB=FOLDER` takes another.
 ADVISORY_DB ?= $(or $(wildcard ../shared/data/advisory-db),$(CACHE)/advisory-db)
 ACTIONLINT := $(CACHE)/actionlint-$(ACTIONLINT_VERSION)/actionlint
+COSIGN := $(CACHE)/cosign-$(COSIGN_VERSION)/cosign
+# The version that the tests on a real node use.
+HELM := $(CACHE)/helm-$(firstword $(shell sha256sum e2e/cluster/tools/helm/go.sum))/helm
 DENY := $(CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 FUZZ := $(CACHE)/cargo-fuzz-$(FUZZ_VERSION)/bin/cargo-fuzz
 MUTANTS := $(CACHE)/cargo-mutants-$(MUTANTS_VERSION)/bin/cargo-mutants
@@ -20,7 +24,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 DEBUG := $(TARGET)/debug
 
 .PHONY: help demo test test-release test-static toolchain lint unit official-clients bench bench-quick soak tenants \
-  bench-programs simulate walkthroughs deny advisory-db advisories reproduce dist hardening contents release-check lint-workflows \
+  bench-programs simulate walkthroughs deny advisory-db advisories reproduce dist hardening contents release-check release release-rehearsal tools tool-paths lint-workflows \
   fuzz-smoke mutants e2e e2e-up e2e-down
 
 help: ## this list
@@ -113,6 +117,32 @@ contents: dist $(ADVISORY_DB) $(RELEASE_VENV)/ready ## SBOMs, VEX and licences o
 
 release-check: contents ## version, changelog, documents, chart, SBOM and digests agree; the figures of security
 	release/check --dist $(TARGET)/dist --database $(ADVISORY_DB)
+
+# REGISTRY=HOST/PATH, SOURCE=URL of the repository, KEY=cosign.key beside cosign.pub; COSIGN_PASSWORD opens the key.
+release: export COSIGN := $(COSIGN)
+release: export HELM := $(HELM)
+release: test test-static deny advisories reproduce contents $(COSIGN) $(HELM) ## tests, builds, signs, pushes and verifies a tagged commit
+	release/check --release --dist $(TARGET)/dist --database $(ADVISORY_DB)
+	release/hardening --program $(TARGET)/dist/$(PROVIDER) --image $(TARGET)/dist/image.tar
+	release/publish --dist $(TARGET)/dist --registry $(REGISTRY) --source $(SOURCE) --key $(KEY)
+	release/publish --verify --dist $(TARGET)/dist --registry $(REGISTRY) --source $(SOURCE) --public $(KEY:.key=.pub)
+
+release-rehearsal: export COSIGN := $(COSIGN)
+release-rehearsal: export HELM := $(HELM)
+release-rehearsal: contents $(COSIGN) $(HELM) ## publishes to a registry on this machine, with a throw-away key, and what must be refused (Go, docker-registry)
+	release/rehearse --dist $(TARGET)/dist
+
+# For scripts: builds both, and says where they are.
+tools: $(COSIGN) $(HELM)
+
+tool-paths:
+	@echo 'export COSIGN=$(COSIGN) HELM=$(HELM)'
+
+$(COSIGN):
+	GOBIN=$(dir $@) go install github.com/sigstore/cosign/v3/cmd/cosign@v$(COSIGN_VERSION)
+
+$(HELM):
+	cd e2e/cluster/tools/helm && go build -o $@ helm.sh/helm/v3/cmd/helm
 
 lint-workflows: $(ACTIONLINT) $(RELEASE_VENV)/ready ## the workflows of .github (needs Go)
 	$(ACTIONLINT)
