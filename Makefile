@@ -7,6 +7,7 @@ VENV := $(CACHE)/official-clients-$(firstword $(shell sha256sum e2e/emulator/tes
 ACTIONLINT_VERSION := 1.7.12
 AUDITABLE_VERSION := 0.7.7
 COSIGN_VERSION := 3.1.3
+ZIG_VERSION := 0.15.1
 DENY_VERSION := 0.20.2
 FUZZ_VERSION := 0.13.2
 MUTANTS_VERSION := 27.1.0
@@ -24,7 +25,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 DEBUG := $(TARGET)/debug
 
 .PHONY: help demo test test-release test-static toolchain lint unit official-clients bench bench-quick soak tenants \
-  bench-programs simulate walkthroughs deny advisory-db advisories reproduce dist hardening contents release-check release release-rehearsal tools tool-paths lint-workflows \
+  bench-programs simulate walkthroughs deny advisory-db advisories reproduce arm64 dist hardening contents release-check release release-rehearsal tools tool-paths lint-workflows \
   fuzz-smoke mutants e2e e2e-up e2e-down
 
 help: ## this list
@@ -98,8 +99,16 @@ advisories: $(ADVISORY_DB) toolchain ## advisories that apply to a locked crate 
 $(CACHE)/advisory-db:
 	git clone --quiet --depth 1 https://github.com/rustsec/advisory-db $@
 
-reproduce: toolchain ## two builds of this commit that differ in all that must not count: the same program and image
-	release/reproduce
+reproduce: toolchain ## two builds of this commit that differ in all that must not count: the same program and image (ARCH=arm64)
+	release/reproduce --arch $(or $(ARCH),amd64)
+
+# What is published is for amd64 alone so far.
+arm64: toolchain ## the program for arm64: hardened as the other, and the core of the end-to-end tests under emulation (qemu-user-static)
+	mkdir -p $(TARGET)/arm64
+	install -m 755 "$$(deploy/image --arch arm64 --program-only)" $(TARGET)/arm64/$(PROVIDER)
+	deploy/image --arch arm64 --binary $(TARGET)/arm64/$(PROVIDER) --output $(TARGET)/arm64/image.tar
+	release/hardening --program $(TARGET)/arm64/$(PROVIDER) --image $(TARGET)/arm64/image.tar
+	e2e/tests/run-emulated $(TARGET)/arm64/$(PROVIDER)
 
 # The program and image that ship, and what a release says of them, in $(TARGET)/dist.
 dist: toolchain
