@@ -279,9 +279,12 @@ WALKTHROUGHS = {
                 "            Some(Spec { colour, identity: identity?,",
             ),
             ("src/spc/tests.rs", "#[test]\nfn what_nobody_reads", PARAMETER_TEST.lstrip() + "\n#[test]\nfn what_nobody_reads"),
-            # Doubles of a whole Spec, in tests.
-            ("src/identity/tests.rs", "        spec: Spec {\n", "        spec: Spec {\n            colour: None,\n"),
-            ("src/credentials/tests.rs", "        spec: Spec {\n", "        spec: Spec {\n            colour: None,\n"),
+            # What tests begin with.
+            (
+                "src/spc.rs",
+                "        Self { identity: RequestedIdentity::Default,",
+                "        Self { colour: None, identity: RequestedIdentity::Default,",
+            ),
         ],
     },
     "command": {

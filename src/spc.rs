@@ -100,6 +100,14 @@ impl Spec {
     }
 }
 
+#[cfg(test)]
+impl Spec {
+    /// Of objects alone: all else as in a class that says nothing.
+    pub(crate) fn of(objects: Arc<[Object]>) -> Self {
+        Self { identity: RequestedIdentity::Default, role: None, refresh: None, objects }
+    }
+}
+
 /// What a parameter holds is none of what is allowed.
 fn refused(parameters: &Parameters, name: &str, rule: &str) -> Error {
     let text = parameters.get(name).unwrap_or_default();

@@ -21,7 +21,7 @@ use crate::{
     request::{Mount, NodePublishKeys, Pod, TokenInput, caller::Via},
     secret::Secret,
     spc::{
-        RequestedIdentity, Spec,
+        Spec,
         context::Context,
         file::{FileMode, PathTranslation},
         mode::Mode,
@@ -242,12 +242,7 @@ fn mount() -> Mount {
         via: Via::Driver,
         token: TokenInput::Absent,
         node_publish_keys: NodePublishKeys::Absent,
-        spec: Spec {
-            identity: RequestedIdentity::Default,
-            role: None,
-            refresh: None,
-            objects: objects::parse("- objectName: a", &context).unwrap().into(),
-        },
+        spec: Spec::of(objects::parse("- objectName: a", &context).unwrap().into()),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     policy::ChosenBy,
     request::{NodePublishKeys, Pod, TokenInput, caller::Via},
     secret::Secret,
-    spc::{RequestedIdentity, Spec, mode::Mode, objects::tests::parsed},
+    spc::{Spec, mode::Mode, objects::tests::parsed},
     telemetry::Metrics,
     value::Value,
 };
@@ -164,12 +164,7 @@ fn mount(objects: &str) -> Mount {
         via: Via::Driver,
         token: TokenInput::Absent,
         node_publish_keys: NodePublishKeys::Absent,
-        spec: Spec {
-            identity: RequestedIdentity::Default,
-            role: None,
-            refresh: None,
-            objects: parsed(objects).unwrap().into(),
-        },
+        spec: Spec::of(parsed(objects).unwrap().into()),
     }
 }
 

@@ -97,10 +97,9 @@ fn mount(identity: RequestedIdentity, fields: &str) -> Mount {
         spec: Spec {
             identity,
             role: (identity == RequestedIdentity::Mode(Mode::Pod)).then(|| role(ROLE)),
-            refresh: None,
-            objects: objects::parse(&format!("- {{objectName: a{fields}}}"), &context)
-                .unwrap()
-                .into(),
+            ..Spec::of(
+                objects::parse(&format!("- {{objectName: a{fields}}}"), &context).unwrap().into(),
+            )
         },
     }
 }

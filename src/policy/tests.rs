@@ -54,7 +54,7 @@ fn spec_with(identity: RequestedIdentity, objects: &str, allowed: &[&str]) -> Sp
         mode: FileMode::default(),
     };
     let objects = objects::parse(objects, &context).unwrap().into();
-    Spec { identity, role: None, refresh: None, objects }
+    Spec { identity, ..Spec::of(objects) }
 }
 
 fn spec(identity: RequestedIdentity) -> Spec {
