@@ -25,7 +25,7 @@ use crate::{
         context::Context,
         file::{FileMode, PathTranslation},
         mode::Mode,
-        objects,
+        objects::{self, Object},
     },
     value_cache::ValueCache,
 };
@@ -235,6 +235,11 @@ fn mount() -> Mount {
         translation: PathTranslation::Off,
         mode: FileMode::parse_octal("0400").unwrap(),
     };
+    mount_of(objects::parse("- objectName: a", &context).unwrap())
+}
+
+/// Of the pod shop/web-1, without a token or a key.
+pub(crate) fn mount_of(objects: Vec<Object>) -> Mount {
     let own = str::to_owned;
     let (namespace, name, service_account) = (own("shop"), own("web-1"), own("web"));
     Mount {
@@ -242,7 +247,7 @@ fn mount() -> Mount {
         via: Via::Driver,
         token: TokenInput::Absent,
         node_publish_keys: NodePublishKeys::Absent,
-        spec: Spec::of(objects::parse("- objectName: a", &context).unwrap().into()),
+        spec: Spec::of(objects.into()),
     }
 }
 

@@ -7,7 +7,10 @@ use tokio::time::{advance, sleep};
 use super::*;
 use crate::{
     cloud::trust::Clients,
-    credentials::{metadata::Metadata, tests::Fake},
+    credentials::{
+        metadata::Metadata,
+        tests::{Fake, mount_of},
+    },
     endpoint::{Endpoints, Service},
     error::ErrorKind,
     error::Errors,
@@ -15,9 +18,8 @@ use crate::{
     login::Login,
     names::OidcProviderArn,
     policy::ChosenBy,
-    request::{NodePublishKeys, Pod, TokenInput, caller::Via},
     secret::Secret,
-    spc::{Spec, mode::Mode, objects::tests::parsed},
+    spc::{mode::Mode, objects::tests::parsed},
     telemetry::Metrics,
     value::Value,
 };
@@ -157,15 +159,7 @@ pub(super) fn pod(token: &str) -> Identity {
 }
 
 fn mount(objects: &str) -> Mount {
-    let own = str::to_owned;
-    let (namespace, name, service_account) = (own("shop"), own("web-1"), own("web"));
-    Mount {
-        pod: Pod { namespace, name, uid: String::new(), service_account },
-        via: Via::Driver,
-        token: TokenInput::Absent,
-        node_publish_keys: NodePublishKeys::Absent,
-        spec: Spec::of(parsed(objects).unwrap().into()),
-    }
+    mount_of(parsed(objects).unwrap())
 }
 
 fn some(values: &[&str]) -> Vec<Option<String>> {

@@ -111,11 +111,12 @@ impl Trace {
     }
 
     pub(super) fn read(&mut self, outcomes: &[ReadOutcome]) {
-        let (time, recorded) = (Timestamp::now(), self.recorded);
+        let recorded = self.recorded;
         // Nobody else wants to know of values that are fresh.
         if !recorded && outcomes.iter().all(|outcome| outcome.error.is_none()) {
             return;
         }
+        let time = Timestamp::now();
         let read = |outcome: &ReadOutcome| Read {
             time,
             origin: outcome.origin,
