@@ -13,7 +13,7 @@ mod cause;
 mod failure;
 mod reach;
 
-use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, fmt, ops::ControlFlow, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -23,7 +23,7 @@ use hyper::{
         ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
     },
 };
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
 pub use cause::Cause;
@@ -35,6 +35,7 @@ use crate::{
     keys::Keys,
     login::Caller,
     readiness::Readiness,
+    retry::{backoff, retry},
     secret::Secret,
     telemetry::Metrics,
 };
@@ -43,9 +44,6 @@ use sign::Unsigned;
 use trust::Clients;
 
 const MAX_ATTEMPTS: u32 = 8;
-const CLOSE_BY_ATTEMPTS: u32 = 3;
-const FIRST_BACKOFF: Duration = Duration::from_millis(100);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 /// The cloud may ask for a longer pause than a mount can take; it gets this much.
 const LONGEST_HINT: Duration = Duration::from_secs(15);
 
@@ -156,33 +154,30 @@ impl Cloud {
         call: &Call<'_>,
         deadline: Instant,
     ) -> Result<Secret<Vec<u8>>, Failure> {
-        let mut attempts = 0;
-        let mut last: Option<Failure> = None;
-        loop {
-            attempts += 1;
+        retry(None::<Failure>, |last, attempts| async move {
             let (mut failure, begun) = match self.attempt(call, deadline, last.is_some()).await {
-                Ok(body) => return Ok(body),
+                Ok(body) => return ControlFlow::Break(Ok(body)),
                 Err(Ended::Failed(failure)) => (failure, true),
                 Err(Ended::OnlyWaited(failure)) => (failure, false),
             };
+            let late = |failure| ControlFlow::Break(Err(Failure { late: true, ..failure }));
             failure.attempts = attempts;
             let cut_short = failure.cause == Cause::TimedOut && Instant::now() >= deadline;
             if !begun || cut_short {
                 // What the host answered before says more than that there was no time to ask it
                 // again.
-                let failure = last.unwrap_or(failure);
-                return Err(Failure { late: true, ..failure });
+                return late(last.unwrap_or(failure));
             }
             let singly = call.api.is_batch() && failure.cause.is_of_a_batch();
             let wait = match failure.cause {
                 Cause::NonceUsed if attempts == 1 => Duration::ZERO,
-                cause if cause.passes() && !singly && attempts < MAX_ATTEMPTS => {
+                cause if cause.is_transient() && !singly && attempts < MAX_ATTEMPTS => {
                     failure.retry_after.map_or_else(|| backoff(attempts), |d| d.min(LONGEST_HINT))
                 }
-                _ => return Err(failure),
+                _ => return ControlFlow::Break(Err(failure)),
             };
             if Instant::now() + wait >= deadline {
-                return Err(Failure { late: true, ..failure });
+                return late(failure);
             }
             tracing::debug!(
                 api = call.api.name(),
@@ -193,9 +188,9 @@ impl Cloud {
                 "asking the cloud again"
             );
             note(call, &failure);
-            last = Some(failure);
-            sleep(wait).await;
-        }
+            ControlFlow::Continue((Some(failure), wait))
+        })
+        .await
     }
 
     async fn attempt(
@@ -294,40 +289,6 @@ enum Ended {
 fn note(call: &Call<'_>, failure: &Failure) {
     if let Some(on_error) = call.on_error {
         on_error(failure);
-    }
-}
-
-/// Full jitter: between nothing and the exponential step.
-pub fn backoff(attempts: u32) -> Duration {
-    let step = FIRST_BACKOFF.saturating_mul(1 << attempts.min(10)).min(LONGEST_BACKOFF);
-    step.mul_f64(random_fraction())
-}
-
-/// Asks what stands close by and has no quota, such as the metadata service, three times at most.
-pub async fn retry<T, F: Future<Output = T>>(ask: impl Fn() -> F, helps: impl Fn(&T) -> bool) -> T {
-    let mut attempts = 1;
-    loop {
-        let answer = ask().await;
-        if attempts == CLOSE_BY_ATTEMPTS || !helps(&answer) {
-            return answer;
-        }
-        sleep(backoff(attempts)).await;
-        attempts += 1;
-    }
-}
-
-/// Whether an HTTP status may be another one soon.
-pub fn passes(status: u16) -> bool {
-    status == 429 || status >= 500
-}
-
-/// Uniform in 0..1.
-pub fn random_fraction() -> f64 {
-    let mut bytes = [0; 4];
-    // Failing to get randomness would abort elsewhere first; half a step is a fair answer.
-    match aws_lc_rs::rand::fill(&mut bytes) {
-        Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),
-        Err(_) => 0.5,
     }
 }
 

@@ -6,6 +6,7 @@ mod sts;
 
 use std::{
     future::Future,
+    ops::ControlFlow,
     pin::Pin,
     sync::{Arc, Mutex},
     time::Duration,
@@ -14,12 +15,13 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    cloud::{self, Cloud, limiter::Priority},
+    cloud::{Cause, Cloud, limiter::Priority},
     endpoint::{Endpoint, Service},
     error::{Error, ErrorKind, Reason},
     fair_cache::FairCache,
     keys::Keys,
     login::{KeyedLogin, Login, LoginKey},
+    retry::{random_fraction, retry},
     singleflight::{Group, Waited, Waiter},
     sync::lock,
     telemetry::{self, Metrics},
@@ -331,24 +333,27 @@ impl Sessions {
                 }
                 Login::Assume { base, role, name, lifetime } => {
                     let request = sts::Assume { role, name, lifetime, caller, priority };
-                    let mut credentials = self.credentials(base, priority, deadline).await?;
-                    let mut first = true;
-                    loop {
+                    let request = &request;
+                    retry((), |(), attempt| async move {
+                        let credentials = match self.credentials(base, priority, deadline).await {
+                            Ok(credentials) => credentials,
+                            Err(none) => return ControlFlow::Break(Err(none)),
+                        };
                         let keys = credentials.keys();
-                        let asked =
-                            sts::assume_role(cloud, sts, keys, &request, deadline, on_error);
+                        let asked = sts::assume_role(cloud, sts, keys, request, deadline, on_error);
                         match asked.await {
-                            Ok(session) => return Ok(session),
                             Err(failure)
-                                if first && failure.cause == cloud::Cause::SessionRefused =>
+                                if attempt == 1 && failure.cause == Cause::SessionRefused =>
                             {
-                                first = false;
                                 self.refused(base, &credentials);
-                                credentials = self.credentials(base, priority, deadline).await?;
+                                ControlFlow::Continue(((), Duration::ZERO))
                             }
-                            Err(failure) => return Err(sts::told(&failure, role)),
+                            outcome => ControlFlow::Break(
+                                outcome.map_err(|failure| sts::told(&failure, role)),
+                            ),
                         }
-                    }
+                    })
+                    .await
                 }
             }
         })
@@ -360,8 +365,7 @@ impl Session {
     fn new(keys: Keys, lifetime: Duration) -> Self {
         let now = Instant::now();
         // Pods that started together should not renew together.
-        let margin =
-            (lifetime / 4).min(LONGEST_MARGIN).mul_f64(0.8 + 0.2 * cloud::random_fraction());
+        let margin = (lifetime / 4).min(LONGEST_MARGIN).mul_f64(0.8 + 0.2 * random_fraction());
         let last = (lifetime / 20).min(Duration::from_secs(60));
         Self {
             keys,

@@ -38,6 +38,7 @@ pub mod project;
 pub mod readiness;
 pub mod request;
 pub mod response;
+pub mod retry;
 pub mod sandbox;
 pub mod secret;
 pub mod server;

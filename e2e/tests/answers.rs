@@ -187,7 +187,7 @@ async fn of_a_code(world: &World, number: usize, row: &Known) -> [String; 3] {
 
 /// Those that are asked for again and again would slow the others down.
 fn lingers(row: &Known) -> bool {
-    row.cause.passes() || row.cause == Cause::NonceUsed
+    row.cause.is_transient() || row.cause == Cause::NonceUsed
 }
 
 async fn codes(table: &mut Table) {

@@ -123,7 +123,7 @@ impl Cause {
     }
 
     /// Whether asking again later can help.
-    pub fn passes(self) -> bool {
+    pub fn is_transient(self) -> bool {
         matches!(
             self,
             Cause::Broken(Broken::Connection(_))

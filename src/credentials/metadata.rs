@@ -11,9 +11,9 @@ use tokio::time::{Instant, timeout};
 
 use super::{NoSession, Session, sts::RawSession};
 use crate::{
-    cloud::{passes, retry},
     error::{Error, Reason},
     http::{Broken, Client, Transport},
+    retry::{is_transient, retry_nearby},
     secret::Secret,
     text::identifier,
 };
@@ -117,8 +117,8 @@ impl Metadata {
         headers: &[(&str, &str)],
     ) -> Result<(u16, Secret<String>), Failed> {
         let ask = || self.send_once(method.clone(), path, headers);
-        retry(ask, |answer| match answer {
-            Ok((status, _)) => passes(*status),
+        retry_nearby(ask, |answer| match answer {
+            Ok((status, _)) => is_transient(*status),
             Err(failed) => matches!(failed, Failed::Passing(_)),
         })
         .await
@@ -177,7 +177,11 @@ fn passing(what: &'static str) -> Failed {
 
 impl Failed {
     fn of(status: u16, what: String) -> Self {
-        if passes(status) { Failed::Passing(what.into()) } else { Failed::Lasting(what.into()) }
+        if is_transient(status) {
+            Failed::Passing(what.into())
+        } else {
+            Failed::Lasting(what.into())
+        }
     }
 
     fn no_session(self) -> NoSession {

@@ -2,6 +2,7 @@
 //! the answers.
 
 use std::{
+    ops::ControlFlow,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -21,6 +22,7 @@ use crate::{
     fair_cache::FairCache,
     login::KeyedLogin,
     plan,
+    retry::retry,
     singleflight::Leader,
     spc::{
         read::Read,
@@ -228,37 +230,45 @@ impl Caller {
                     .for_each(|pending| pending.leader.interim(Err(failure.clone().into())));
             }
         };
-        let (mut again, mut deadline) = (true, self.deadline);
-        loop {
+        let on_error = &on_error;
+        let outlived = &outlived;
+        let first_try = (false, self.deadline);
+        retry(first_try, |(renewed, deadline), _| async move {
             let credentials = sessions.credentials(&first.login, self.priority, deadline).await;
-            let credentials = credentials.map_err(ReadError::NoSession)?;
+            let credentials = match credentials {
+                Ok(credentials) => credentials,
+                Err(none) => return ControlFlow::Break(Err(ReadError::NoSession(none))),
+            };
             let options = ReadOptions {
                 endpoint: &first.read.endpoint,
                 keys: credentials.keys(),
                 caller: first.login.caller(),
                 priority: self.priority,
                 deadline,
-                on_error: &on_error,
+                on_error,
                 sent: &|| *lock(asked) = Instant::now(),
             };
             match self.ask(reads, &options).await {
-                Err(failure) if again && failure.cause == Cause::SessionRefused => {
-                    again = false;
+                Err(failure) if !renewed && failure.cause == Cause::SessionRefused => {
                     sessions.refused(&first.login, &credentials);
+                    ControlFlow::Continue(((true, deadline), Duration::ZERO))
                 }
                 Err(failure) if failure.late && failure.cause == Cause::Throttled => {
                     let asked = reads.iter().map(|pending| pending.leader.asked()).max();
                     let later = asked.map(|asked| asked + THROTTLED_LIMIT);
                     on_error(&failure);
                     outlived.store(true, Relaxed);
-                    deadline = match later {
-                        Some(later) if later > deadline => later,
-                        _ => return Err(failure.into()),
-                    };
+                    match later {
+                        Some(later) if later > deadline => {
+                            ControlFlow::Continue(((renewed, later), Duration::ZERO))
+                        }
+                        _ => ControlFlow::Break(Err(failure.into())),
+                    }
                 }
-                outcome => return Ok(outcome?),
+                outcome => ControlFlow::Break(outcome.map_err(ReadError::from)),
             }
-        }
+        })
+        .await
     }
 
     async fn ask(

@@ -15,10 +15,10 @@ use rustls::RootCertStore;
 use serde::Deserialize;
 
 use crate::{
-    cloud::{passes, retry},
     endpoint::is_authority,
     http::{self, Answer, Broken, Client},
     names::url_host,
+    retry::{is_transient, retry_nearby},
     secret::Secret,
     sync::lock,
 };
@@ -103,7 +103,7 @@ impl ApiServer {
         Err(match (own, status) {
             (true, 404) => Refused::Absent,
             // A load balancer in front of it says that it is away.
-            (false, status) if !passes(status) => Refused::Foreign(status),
+            (false, status) if !is_transient(status) => Refused::Foreign(status),
             _ => Refused::Status(status),
         })
     }
@@ -114,10 +114,10 @@ impl ApiServer {
     }
 
     async fn insist(&self, url: &str) -> Result<Answer, Refused> {
-        let answer = retry(
+        let answer = retry_nearby(
             || self.ask(url),
             |answer| match answer {
-                Ok(answer) => passes(answer.status),
+                Ok(answer) => is_transient(answer.status),
                 Err(failed) => matches!(failed, Failed::Passing(_)),
             },
         );

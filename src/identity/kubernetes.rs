@@ -11,11 +11,11 @@ use tokio::time::{Instant, timeout};
 use super::api_server::{ApiServer, Refused};
 
 use crate::{
-    cloud::passes,
     error::{Error, Reason},
     fair_cache::FairCache,
     names::{OidcProviderArn, RoleArn},
     request::Pod,
+    retry::is_transient,
     singleflight::{Group, Waited},
     sync::lock,
     telemetry,
@@ -230,7 +230,7 @@ async fn look_up(api: &ApiServer, name: &Name) -> Found {
         .into()),
         Err(Refused::Status(status)) => {
             let error = failed(name, &format!("the API server at {} answered HTTP {status}", api.address()));
-            Err(match passes(status) {
+            Err(match is_transient(status) {
                 true => passing(error.hint("the mount is tried again")),
                 false => error.into(),
             })

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::cloud::{Failure, random_fraction};
+use crate::{cloud::Failure, retry::random_fraction};
 
 /// Failures in a row after which a host counts as down.
 const FAILURES: u32 = 3;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Priority;
-use crate::cloud::random_fraction;
+use crate::retry::random_fraction;
 
 /// After a single throttled call, half as much more or less.
 const PAUSE: Duration = Duration::from_millis(100);
