@@ -17,15 +17,17 @@ use tracing::Instrument;
 
 use crate::{
     endpoint::Endpoints,
-    error::{Error, Reason},
+    error::{Error, Errors, Reason},
     fetch::Fetcher,
     identity::kubernetes::ServiceAccounts,
     memory::Memory,
     offload::Offload,
     pb::{self, csi_driver_provider_server::CsiDriverProvider},
     policy::Policy,
+    request::Mount,
     server::{AnswerRoom, Deadline, LARGEST_CALL, LeftUnread, RequestRoom},
     spc::object_cache::ObjectCache,
+    turns::Turn,
     value_cache::Freshness,
 };
 use observe::Observed;
@@ -84,16 +86,31 @@ impl CsiDriverProvider for Provider {
         let of_request = request.extensions().get::<RequestRoom>().cloned();
         // With its extensions goes what they hold of the room.
         let (_, _, request) = request.into_parts();
-        // Each step keeps the deadline by itself and says what it waited for; this is the belt.
         let mut observed = Observed::begin(&self.observers, &request);
-        let outcome = if unread {
+        let parsed = if unread {
             Err(too_large().into())
         } else {
-            let answer = self.answer(request, deadline, of_request, &mut observed);
-            timeout_at(deadline, answer).await.unwrap_or_else(|_| Err(out_of_time().into()))
+            let parsing = self.parse(request, deadline, of_request, &mut observed);
+            in_time(deadline, parsing).await
         };
         let span = observed.span();
-        match observed.audit(outcome, deadline).instrument(span).await {
+        self.answer(parsed, deadline, observed).instrument(span).await
+    }
+}
+
+impl Provider {
+    /// What comes after the request was parsed: all of it is in the mount's span.
+    async fn answer(
+        &self,
+        parsed: Result<(Mount, Option<Turn>), Errors>,
+        deadline: Instant,
+        mut observed: Observed<'_>,
+    ) -> Result<Response<pb::MountResponse>, Status> {
+        let outcome = match parsed {
+            Ok(mount) => in_time(deadline, self.serve(mount, deadline, &mut observed.trace)).await,
+            Err(errors) => Err(errors),
+        };
+        match observed.audit(outcome, deadline).await {
             Ok((response, room)) => {
                 observed.mounted(&response);
                 let mut response = Response::new(response);
@@ -105,6 +122,14 @@ impl CsiDriverProvider for Provider {
             Err(errors) => Err(Status::new(errors.kind().code(), observed.failed(&errors))),
         }
     }
+}
+
+/// Each step keeps the deadline by itself and says what it waited for; this is the belt.
+async fn in_time<T>(
+    deadline: Instant,
+    step: impl Future<Output = Result<T, Errors>>,
+) -> Result<T, Errors> {
+    timeout_at(deadline, step).await.unwrap_or_else(|_| Err(out_of_time().into()))
 }
 
 fn too_large() -> Error {

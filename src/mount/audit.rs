@@ -6,16 +6,26 @@ use jiff::Timestamp;
 
 use super::{
     code_name,
-    trace::{ActingAs, Read, Trace, ValueFacts},
+    trace::{Read, Trace, ValueFacts},
 };
 use crate::{
     audit::{Asked, Event, Record},
     error::{Error, ErrorKind, Errors},
     fetch::Origin,
+    identity::Identity,
+    login::Login,
     names::{RoleArn, account},
     request::{Pod, caller::Via},
     spc::objects::Object,
 };
+
+/// As whom the cloud is asked. A text is empty where there is nothing to say.
+#[derive(Debug, Default)]
+struct ActingAs {
+    role: String,
+    session: String,
+    access_key_id: String,
+}
 
 /// A line for each object of a mount that succeeded.
 pub(super) fn mounted(trace: &Trace) -> Vec<Record> {
@@ -43,7 +53,7 @@ fn refused(trace: &Trace, refusal: Record) -> Vec<Record> {
     let mut records = reads(trace, false);
     let good = |record: &Record| matches!(record.outcome, "OK" | "MISSING");
     if records.iter().all(good) {
-        let own = trace.identity.as_ref().map(|identity| identity.acting_as(None));
+        let own = trace.identity.as_deref().map(|identity| acting_as(identity, None));
         let asked = asked(trace, own.unwrap_or_default());
         let time = Timestamp::now();
         records.push(Record { event: Event::Refusal, time, asked, ..refusal });
@@ -59,10 +69,29 @@ fn reads(trace: &Trace, mounted: bool) -> Vec<Record> {
     let ends = objects.iter().zip(&trace.reads);
     let records = ends.map(|(object, end)| {
         let role = object.read.cross_account_role.as_ref();
-        let asked = by_role.entry(role).or_insert_with(|| asked(trace, identity.acting_as(role)));
+        let asked = by_role.entry(role).or_insert_with(|| asked(trace, acting_as(identity, role)));
         Record { mounted, ..read(object, end, asked.clone()) }
     });
     records.collect()
+}
+
+/// As whom an object is read, which may name a role of another account.
+fn acting_as(identity: &Identity, role: Option<&RoleArn>) -> ActingAs {
+    let of = |role: &RoleArn, session: &str| ActingAs {
+        role: role.to_string(),
+        session: session.to_owned(),
+        ..ActingAs::default()
+    };
+    match (role, &*identity.login) {
+        (Some(role), _) => of(role, &identity.session_name),
+        (None, Login::Oidc { role, name, .. } | Login::Assume { role, name, .. }) => of(role, name),
+        (None, Login::Keys(keys)) => {
+            let access_key_id = keys.shown_id().unwrap_or_default().to_owned();
+            ActingAs { access_key_id, ..ActingAs::default() }
+        }
+        // Its sessions are named by the cloud.
+        (None, Login::EcsRole) => ActingAs::default(),
+    }
 }
 
 /// Who asked, as whom.

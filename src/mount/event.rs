@@ -21,8 +21,8 @@ pub(super) fn volume(trace: &Trace) -> Digest {
 pub(super) fn cause(trace: &Trace, errors: &Errors) -> Digest {
     let mut parts = Parts::new();
     errors.cause(&mut parts);
-    let who = trace.identity.as_ref().map_or("", |identity| &identity.who);
-    for part in [trace.mode(), trace.chosen_by(), who] {
+    let who = trace.identity.as_ref().map(|identity| identity.login.who()).unwrap_or_default();
+    for part in [trace.mode(), trace.chosen_by(), &who] {
         parts.part(part);
     }
     let objects = trace.objects.iter().flat_map(|objects| objects.iter());

@@ -23,8 +23,9 @@ pub struct Observers {
 #[derive(Debug)]
 pub(super) struct Observed<'a> {
     observers: &'a Observers,
-    span: Option<Span>,
     pub(super) trace: Trace,
+    /// Whether what is logged now is in the mount's span.
+    in_span: bool,
     ended: bool,
     audited: bool,
 }
@@ -33,12 +34,13 @@ impl<'a> Observed<'a> {
     pub(super) fn begin(observers: &'a Observers, request: &pb::MountRequest) -> Self {
         let recorded = observers.audit.is_on();
         let trace = Trace::of(request, recorded);
-        Self { observers, span: None, trace, ended: false, audited: !recorded }
+        Self { observers, trace, in_span: false, ended: false, audited: !recorded }
     }
 
-    /// That all lines below the mount are in. It is made when it is known who asks.
+    /// The span that the rest of the mount runs in. It is made when it is known who asks.
     pub(super) fn span(&mut self) -> Span {
-        self.span.get_or_insert_with(|| log::span(&self.trace)).clone()
+        self.in_span = true;
+        log::span(&self.trace)
     }
 
     pub(super) fn caller(&mut self, caller: Caller) {
@@ -74,14 +76,14 @@ impl<'a> Observed<'a> {
     }
 
     pub(super) fn mounted(mut self, response: &pb::MountResponse) {
-        self.span().in_scope(|| log::mounted(&self.trace, response.files.len()));
+        log::mounted(&self.trace, response.files.len());
         self.observers.events.mounted(event::volume(&self.trace));
         self.count("OK");
     }
 
     /// What kubelet is told: the words of the first time, where this failure repeats an earlier one.
     pub(super) fn failed(mut self, errors: &Errors) -> String {
-        self.span().in_scope(|| log::failed(&self.trace, errors));
+        log::failed(&self.trace, errors);
         self.count(code_name(errors.kind().code()));
         let message = errors.message_after(&self.trace.caller.prefix());
         let (volume, cause) = (event::volume(&self.trace), event::cause(&self.trace, errors));
@@ -103,7 +105,7 @@ impl<'a> Observed<'a> {
 impl Drop for Observed<'_> {
     fn drop(&mut self) {
         if !self.ended {
-            let span = self.span();
+            let span = if self.in_span { Span::none() } else { log::span(&self.trace) };
             let _in_span = span.enter();
             let (code, reason) = match std::thread::panicking() {
                 true => ("PANIC", "the provider panicked"),

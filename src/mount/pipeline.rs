@@ -1,10 +1,9 @@
 //! The pipeline: request -> identity -> credentials -> fetch -> project -> response. It calls the steps in
 //! order and decides nothing; memory and turns are had before the step that needs them.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
-use tracing::Instrument;
 
 use super::{Provider, observe::Observed, trace::Trace};
 use crate::{
@@ -23,13 +22,14 @@ use crate::{
 const UNPARSED: Duration = Duration::from_secs(2);
 
 impl Provider {
-    pub(super) async fn answer(
+    /// Step 1, and the memory that the list of objects holds.
+    pub(super) async fn parse(
         &self,
         request: pb::MountRequest,
         deadline: Instant,
         of_request: Option<RequestRoom>,
         observed: &mut Observed<'_>,
-    ) -> Result<(pb::MountResponse, Option<Turn>), Errors> {
+    ) -> Result<(Mount, Option<Turn>), Errors> {
         let bytes = request.attributes.len();
         // Read twice only where somebody may have to wait.
         let large = offload::is_large(bytes);
@@ -48,22 +48,21 @@ impl Provider {
         if let Some(turn) = &mut of_objects {
             turn.keep(mount.spec.objects.iter().map(Object::memory).sum());
         }
-        let span = observed.span();
-        self.serve(mount, of_objects, deadline, &mut observed.trace).instrument(span).await
+        Ok((mount, of_objects))
     }
 
-    /// What comes after the request was parsed, in the mount's span.
-    async fn serve(
+    /// Steps 2 to 6, and the memory that the answer holds.
+    pub(super) async fn serve(
         &self,
-        mount: Mount,
-        of_objects: Option<Turn>,
+        (mount, of_objects): (Mount, Option<Turn>),
         deadline: Instant,
         trace: &mut Trace,
     ) -> Result<(pb::MountResponse, Option<Turn>), Errors> {
         let namespace = &*mount.pod.namespace;
         trace.parsed(&mount);
         let identity = identity::resolve(&mount, &self.policy, &self.service_accounts).await?;
-        trace.identity(&identity);
+        let identity = Arc::new(identity);
+        trace.identity(identity.clone());
         let kept = || self.fetcher.keeps(&identity, &mount.spec.objects);
         let reads = reads(&mount.spec.objects);
         let mut of_values = self.memory.values(namespace, reads, kept, deadline).await?;

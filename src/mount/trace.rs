@@ -11,12 +11,9 @@ use crate::{
     error::Error,
     fetch::{Origin, ReadOutcome},
     identity::Identity,
-    login::Login,
-    names::RoleArn,
     pb,
-    policy::ChosenBy,
     request::{Mount, caller::Caller},
-    spc::{RequestedIdentity, mode::Mode, objects::Object},
+    spc::{RequestedIdentity, objects::Object},
 };
 
 #[derive(Debug)]
@@ -28,7 +25,7 @@ pub(super) struct Trace {
     pub(super) target_path: String,
     pub(super) caller: Caller,
     pub(super) requested: RequestedIdentity,
-    pub(super) identity: Option<Decided>,
+    pub(super) identity: Option<Arc<Identity>>,
     pub(super) objects: Option<Arc<[Object]>>,
     /// How the read of each object ended, in their order.
     pub(super) reads: Vec<Read>,
@@ -36,26 +33,6 @@ pub(super) struct Trace {
     pub(super) from: Option<Origin>,
     /// Optional objects that do not exist.
     pub(super) left_out: usize,
-}
-
-/// The identity that was decided on, and as whom the cloud is asked.
-#[derive(Debug)]
-pub(super) struct Decided {
-    pub(super) mode: Mode,
-    pub(super) chosen_by: ChosenBy,
-    /// As errors say it.
-    pub(super) who: String,
-    pub(super) own: ActingAs,
-    /// Of sessions in other accounts.
-    pub(super) session_name: String,
-}
-
-/// As whom an object is read. A text is empty where there is nothing to say.
-#[derive(Clone, Debug, Default)]
-pub(super) struct ActingAs {
-    pub(super) role: String,
-    pub(super) session: String,
-    pub(super) access_key_id: String,
 }
 
 /// How the read of one object ended.
@@ -100,14 +77,8 @@ impl Trace {
         self.objects = Some(mount.spec.objects.clone());
     }
 
-    pub(super) fn identity(&mut self, identity: &Identity) {
-        self.identity = Some(Decided {
-            mode: identity.mode,
-            chosen_by: identity.chosen_by,
-            who: identity.login.who(),
-            own: ActingAs::of(&identity.login),
-            session_name: identity.session_name.clone(),
-        });
+    pub(super) fn identity(&mut self, identity: Arc<Identity>) {
+        self.identity = Some(identity);
     }
 
     pub(super) fn read(&mut self, outcomes: &[ReadOutcome]) {
@@ -145,35 +116,5 @@ impl Trace {
             .pod
             .as_ref()
             .map_or([""; 4], |pod| [&pod.namespace, &pod.name, &pod.uid, &pod.service_account])
-    }
-}
-
-impl Decided {
-    /// As whom an object is read that names this role.
-    pub(super) fn acting_as(&self, role: Option<&RoleArn>) -> ActingAs {
-        match role {
-            None => self.own.clone(),
-            Some(role) => ActingAs {
-                role: role.to_string(),
-                session: self.session_name.clone(),
-                access_key_id: String::new(),
-            },
-        }
-    }
-}
-
-impl ActingAs {
-    fn of(login: &Login) -> Self {
-        match login {
-            Login::Keys(keys) => {
-                let access_key_id = keys.shown_id().unwrap_or_default().to_owned();
-                Self { access_key_id, ..Self::default() }
-            }
-            Login::Oidc { role, name, .. } | Login::Assume { role, name, .. } => {
-                Self { role: role.to_string(), session: name.clone(), ..Self::default() }
-            }
-            // Its sessions are named by the cloud.
-            Login::EcsRole => Self::default(),
-        }
     }
 }

@@ -3,10 +3,13 @@ use std::time::Duration;
 use super::*;
 use crate::{
     error::Reason,
-    mount::trace::Decided,
+    keys::Keys,
+    login::KeyedLogin,
+    names::OidcProviderArn,
     pb,
     policy::ChosenBy,
     request::caller::Caller,
+    secret::Secret,
     spc::{RequestedIdentity, mode::Mode, objects::tests::parsed},
 };
 
@@ -27,22 +30,48 @@ fn trace(objects: &str, reads: Vec<Read>) -> Trace {
         uid: own("u-1"),
         service_account: own("web"),
     };
-    let acting_as =
-        ActingAs { role: own(ROLE), session: own("shop@web@web-1"), access_key_id: own("") };
     Trace {
         caller: Caller { pod: Some(pod), class: Some(own("checkout")), via: Some(Via::Driver) },
         requested: RequestedIdentity::Mode(Mode::Pod),
-        identity: Some(Decided {
-            mode: Mode::Pod,
-            chosen_by: ChosenBy::SecretProviderClass,
-            who: format!("role {ROLE}"),
-            own: acting_as,
-            session_name: own("shop@web@web-1"),
-        }),
+        identity: Some(identity(Mode::Pod, own_role()).into()),
         objects: Some(parsed(objects).unwrap().into()),
         reads,
         ..Trace::of(&pb::MountRequest::default(), true)
     }
+}
+
+const SESSION: &str = "shop@web@web-1";
+
+fn identity(mode: Mode, login: Login) -> Identity {
+    Identity {
+        mode,
+        chosen_by: ChosenBy::SecretProviderClass,
+        own_allowed: true,
+        login: KeyedLogin::new(login),
+        session_name: SESSION.to_owned(),
+        trust_hint: String::new(),
+    }
+}
+
+fn own_role() -> Login {
+    let provider = "acs:ram::1:oidc-provider/ack";
+    Login::Oidc {
+        role: RoleArn::parse(ROLE).unwrap(),
+        provider: OidcProviderArn::parse(provider).unwrap(),
+        token: Arc::new(Secret::new("token".to_owned())),
+        subject: "system:serviceaccount:shop:web".to_owned(),
+        shared: false,
+        name: SESSION.to_owned(),
+        lifetime: Duration::from_secs(3600),
+    }
+}
+
+fn access_key() -> Login {
+    Login::Keys(Arc::new(Keys {
+        id: "LTAI1".to_owned(),
+        secret: Secret::new("secret".to_owned()),
+        token: None,
+    }))
 }
 
 /// Of a request of which nothing could be read.
@@ -175,10 +204,10 @@ fn object_is_read_as_the_mounts_own_role() {
 fn object_of_another_account_is_read_as_the_role_there() {
     let objects = format!("- objectName: b\n- {{objectName: a, crossAccountRoleArn: '{PARTNER}'}}");
     let mut trace = trace(&objects, vec![got(), got()]);
-    trace.identity.as_mut().unwrap().own.access_key_id = "LTAI1".to_owned();
+    trace.identity = Some(identity(Mode::AccessKey, access_key()).into());
     let records = mounted(&trace);
     let [own, other] = &*records else { panic!() };
-    assert_eq!((&*own.asked.role, &*own.asked.access_key_id), (ROLE, "LTAI1"));
+    assert_eq!((&*own.asked.role, &*own.asked.access_key_id), ("", "LTAI1"));
     assert_eq!((&*other.asked.role, &*other.asked.access_key_id), (PARTNER, ""));
     assert_eq!(other.resource, "acs:kms:cn-hangzhou:2:secret/a");
 }
@@ -186,7 +215,7 @@ fn object_of_another_account_is_read_as_the_role_there() {
 #[test]
 fn resource_of_a_login_without_a_role_is_of_an_unknown_account() {
     let mut trace = trace(ONE, vec![got()]);
-    trace.identity.as_mut().unwrap().own = ActingAs::default();
+    trace.identity = Some(identity(Mode::EcsRole, Login::EcsRole).into());
     assert_eq!(mounted(&trace)[0].resource, "acs:kms:cn-hangzhou:*:secret/a");
 }
 
