@@ -261,7 +261,7 @@ impl Sessions {
         waiter
     }
 
-    /// Failures that are the operator's to mend, and not one role's owner's.
+    /// Failures that are the operator's to fix, and not one role's owner's.
     fn watch(&self, login: &Login, error: Option<&Error>) {
         let operators = |error: &&Error| {
             let code = error.code.as_deref().unwrap_or_default();
@@ -349,7 +349,7 @@ impl Sessions {
                                 ControlFlow::Continue(((), Duration::ZERO))
                             }
                             outcome => ControlFlow::Break(
-                                outcome.map_err(|failure| sts::told(&failure, role)),
+                                outcome.map_err(|failure| sts::no_session(&failure, role)),
                             ),
                         }
                     })

@@ -30,7 +30,7 @@ pub struct Identity {
     pub login: KeyedLogin,
     /// The name under which sessions of this mount show up in ActionTrail.
     pub session_name: String,
-    /// What would mend a refusal of this identity by STS.
+    /// What would fix a refusal of this identity by STS.
     pub trust_hint: String,
 }
 

@@ -4,7 +4,7 @@
 
 mod calls;
 mod cell;
-mod troubles;
+mod faults;
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::{
 };
 use calls::{CALLS, Call, State};
 use cell::{Bench, Row};
-use troubles::troubles;
+use faults::faults;
 
 /// How many worlds share the faults of a column: those that stay take long, and longer where a
 /// login goes on for a while.
@@ -32,14 +32,14 @@ fn shares(call: &Call, row: Row) -> usize {
 /// For what makes many mounts at once: all worlds together would take each other's time.
 static CROWD: Semaphore = Semaphore::const_new(3);
 
-/// The world of a column, or of a share of it: what becomes of each trouble.
+/// The world of a column, or of a share of it: what becomes of each fault.
 async fn column(call: &'static Call, state: State, row: Row, share: usize) -> Vec<(usize, String)> {
-    let troubles = troubles();
-    let mut own: Vec<usize> = (share..troubles.len()).step_by(shares(call, row)).collect();
+    let faults = faults();
+    let mut own: Vec<usize> = (share..faults.len()).step_by(shares(call, row)).collect();
     // Worlds that all do the same at the same time would be slow together.
-    let lasting = own.iter().filter(|number| !troubles[**number].lingers()).count();
+    let lasting = own.iter().filter(|number| !faults[**number].lingers()).count();
     own[..lasting].rotate_left((state as usize * 7 + share * 3 + call.name.len()) % lasting);
-    let mut setup = call.setup(troubles.len());
+    let mut setup = call.setup(faults.len());
     if row == Row::Stays {
         setup = setup.flag("mount-timeout", cell::MOUNT_SECONDS).flag("stale-while-throttled", "0");
     }
@@ -47,10 +47,10 @@ async fn column(call: &'static Call, state: State, row: Row, share: usize) -> Ve
     let world = setup.start().await;
     let mut outcomes = Vec::new();
     {
-        let bench = Bench::set_up(&world, call, state, row, troubles.len(), &own).await;
+        let bench = Bench::set_up(&world, call, state, row, faults.len(), &own).await;
         drop(crowd);
         for number in own {
-            outcomes.push((number, bench.outcome(number, &troubles[number]).await));
+            outcomes.push((number, bench.outcome(number, &faults[number]).await));
         }
         bench.nothing_is_left().await;
     }
@@ -85,8 +85,8 @@ fn every_call_under_every_fault_ends_in_time_and_leaves_nothing_behind() {
         if row == Row::Stays {
             table.another(include_str!("campaign/stays.md").trim_end(), &heads);
         }
-        for (number, trouble) in troubles().iter().enumerate() {
-            let mut cells = vec![trouble.name.to_owned()];
+        for (number, fault) in faults().iter().enumerate() {
+            let mut cells = vec![fault.name.to_owned()];
             for call in 0..CALLS.len() {
                 let of = |state: State| &*outcomes[&(row, call, state, number)];
                 cells.push(merged(State::ALL.map(|state| (state.name(), of(state)))));

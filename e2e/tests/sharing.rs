@@ -241,7 +241,7 @@ async fn role_that_may_only_read_parameters_singly_is_remembered() {
 
 /// The read ends with the time of the mount that began it; who joined and has more begins it again.
 #[tokio::test]
-async fn joined_read_outlives_the_deadline_of_whoever_began_it() {
+async fn joined_read_outlives_the_deadline_of_its_first_caller() {
     let world = World::start().await;
     let pod = world.pod("web", "web-1").objects(PLAIN);
     world.mount(&world.pod("web", "web-1").objects("- objectName: web/db")).await.unwrap();

@@ -114,7 +114,7 @@ async fn readiness_lists_what_holds_it() {
     time::resume();
     let lasting = "KMS does not answer for 5 minutes: connection refused";
     assert_eq!(port.get("/readyz").await, (503, lasting.to_owned()));
-    assert_eq!(port.get("/healthz").await.0, 200, "a restart would not mend the cloud");
+    assert_eq!(port.get("/healthz").await.0, 200, "a restart would not fix the cloud");
     readiness.record("KMS does not answer", None);
     assert_eq!(port.get("/readyz").await.0, 200);
 

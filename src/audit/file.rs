@@ -169,7 +169,7 @@ impl LogFile {
                 (self.moved, self.left) = (true, 0);
                 continue;
             }
-            let size = self.mend(&file, file.metadata()?.len())?;
+            let size = self.truncate_partial(&file, file.metadata()?.len())?;
             if size < self.most_bytes {
                 return Ok((file, size));
             }
@@ -179,7 +179,7 @@ impl LogFile {
 
     /// Truncates a line that was never finished, or the next line would be joined to it. Its writer is gone:
     /// it would hold the lock.
-    fn mend(&mut self, mut file: &File, size: u64) -> io::Result<u64> {
+    fn truncate_partial(&mut self, mut file: &File, size: u64) -> io::Result<u64> {
         let mut last = [b'\n'];
         if size > 0 && size != self.left {
             file.read_exact_at(&mut last, size - 1)?;

@@ -43,7 +43,7 @@ pub enum Cause {
     OldInstance,
     /// An answer that is not the service's: a page of a proxy, a firewall, a gateway.
     OnTheWay,
-    /// The cloud's own trouble.
+    /// A fault of the cloud's.
     Server,
     /// The session is expired or was taken back; a new one may do.
     SessionRefused,

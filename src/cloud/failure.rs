@@ -98,7 +98,7 @@ impl Failure {
             code: code.map(str::to_owned),
             known: code.and_then(known),
             request_id: request_id.map(str::to_owned),
-            denied: body.denied.filter(|_| code.is_some()).and_then(|detail| detail.told()),
+            denied: body.denied.filter(|_| code.is_some()).and_then(|detail| detail.shown()),
             fact: fact(message),
         };
         Self {
@@ -129,7 +129,7 @@ impl Failure {
         }
     }
 
-    /// The failure in a mount's error, with `hint` for what only the caller knows how to mend.
+    /// The failure in a mount's error, with `hint` for what only the caller knows how to fix.
     pub fn error(&self, subject: impl Into<String>, hint: impl Into<String>) -> Error {
         let own = self.hint();
         let hint = if own.is_empty() { hint.into() } else { own.into_owned() };
@@ -148,7 +148,7 @@ impl Failure {
         .hint(hint)
     }
 
-    /// Whether nobody answered, or only a gateway's or the service's own trouble did.
+    /// Whether nobody answered, or only a gateway's or the service's own fault did.
     pub fn is_unanswered(&self) -> bool {
         matches!(
             self.cause,
@@ -393,7 +393,7 @@ struct Detail {
 }
 
 impl Detail {
-    fn told(&self) -> Option<String> {
+    fn shown(&self) -> Option<String> {
         let parts = [&self.auth_action, &self.no_permission_type, &self.policy_type];
         let told: Vec<&str> =
             parts.into_iter().flatten().filter_map(|part| identifier(part)).collect();

@@ -62,7 +62,7 @@ pub(super) async fn assume_role_with_oidc(
         ("Timestamp", &timestamp),
         ("Version", "2015-04-01"),
     ];
-    let told_of = |failure: &Failure| on_error(told(failure, request.role));
+    let report = |failure: &Failure| on_error(no_session(failure, request.role));
     let call = Call {
         api,
         endpoint: sts,
@@ -71,12 +71,12 @@ pub(super) async fn assume_role_with_oidc(
         keys: None,
         caller: request.caller,
         priority: request.priority,
-        on_error: Some(&told_of),
+        on_error: Some(&report),
         sent: None,
     };
     session(cloud, &call, *request.lifetime, deadline)
         .await
-        .map_err(|failure| told(&failure, request.role))
+        .map_err(|failure| no_session(&failure, request.role))
 }
 
 pub(super) async fn assume_role(
@@ -93,7 +93,7 @@ pub(super) async fn assume_role(
         ("RoleArn", request.role.as_str()),
         ("RoleSessionName", request.name),
     ];
-    let told_of = |failure: &Failure| on_error(told(failure, request.role));
+    let report = |failure: &Failure| on_error(no_session(failure, request.role));
     let call = Call {
         api: Api::AssumeRole,
         endpoint: sts,
@@ -102,14 +102,14 @@ pub(super) async fn assume_role(
         keys: Some(keys),
         caller: request.caller,
         priority: request.priority,
-        on_error: Some(&told_of),
+        on_error: Some(&report),
         sent: None,
     };
     session(cloud, &call, *request.lifetime, deadline).await
 }
 
 /// A failure in the words of a mount's error. What only the mount knows about trust is added there.
-pub(super) fn told(failure: &Failure, role: &RoleArn) -> NoSession {
+pub(super) fn no_session(failure: &Failure, role: &RoleArn) -> NoSession {
     let hint = match failure.cause {
         Cause::Denied => {
             "the caller needs sts:AssumeRole on the role, and the role's trust policy must name \

@@ -200,7 +200,7 @@ impl Node {
             own_allowed: true,
             login: KeyedLogin::new(login.clone()),
             session_name: "s".to_owned(),
-            trust_hint: "mend the trust".to_owned(),
+            trust_hint: "fix the trust".to_owned(),
         };
         let deadline = Instant::now() + limit;
         let end = self.fetcher.fetch(&identity, &mount(), interval, deadline).await?.pop().unwrap();
@@ -562,7 +562,7 @@ fn a_login_says_who_the_cloud_sees() {
     assert_eq!(Login::EcsRole.who(), "the instance's role");
 }
 
-/// Readiness hears of what the operator has to mend, and of no role that one pod may not have.
+/// Readiness hears of what the operator has to fix, and of no role that one pod may not have.
 #[tokio::test(start_paused = true)]
 async fn a_login_that_only_the_operator_can_mend_is_told_by_readiness() {
     let readiness = async |login: &Login, what: &str, status: u16, code: &str| {
@@ -601,7 +601,7 @@ async fn a_refusal_by_sts_says_what_would_mend_it() {
         (400, "AuthenticationFail.OIDCToken.Invalid", "the registered OIDC provider must have"),
         (404, "EntityNotExist.Role", "create the role or correct its name"),
         (403, "NoPermission", "the caller needs sts:AssumeRole on the role"),
-        (401, "AuthenticationFail.NoPermission", "mend the trust"),
+        (401, "AuthenticationFail.NoPermission", "fix the trust"),
     ] {
         let node = Node::new();
         node.fake.refuse("AssumeRoleWithOIDC", status, code);

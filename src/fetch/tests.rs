@@ -134,7 +134,7 @@ pub(super) fn identity(mode: Mode, login: Login) -> Identity {
         own_allowed: true,
         login: KeyedLogin::new(login),
         session_name: "s".to_owned(),
-        trust_hint: "mend the trust".to_owned(),
+        trust_hint: "fix the trust".to_owned(),
     }
 }
 

@@ -402,7 +402,7 @@ async fn where_pods_share_a_session_each_still_has_a_token_of_the_service_accoun
 
 #[tokio::test]
 async fn what_would_mend_the_trust_is_said_where_nothing_else_is() {
-    let mended = async |mode: Mode, error: Error| {
+    let hinted = async |mode: Mode, error: Error| {
         chosen(&mount(RequestedIdentity::Mode(mode), ""), &policy())
             .await
             .unwrap()
@@ -412,13 +412,13 @@ async fn what_would_mend_the_trust_is_said_where_nothing_else_is() {
     };
     let error = || Error::new(Reason::Unauthenticated, "no");
     assert_eq!(
-        mended(Mode::Pod, error()).await,
+        hinted(Mode::Pod, error()).await,
         "the trust policy of acs:ram::1:role/web must allow \
          acs:ram::1:oidc-provider/ack-rrsa-c with oidc:aud sts.aliyuncs.com and oidc:sub \
          system:serviceaccount:shop:web"
     );
-    assert_eq!(mended(Mode::Pod, error().hint("try")).await, "try");
-    assert_eq!(mended(Mode::EcsRole, error()).await, "");
+    assert_eq!(hinted(Mode::Pod, error().hint("try")).await, "try");
+    assert_eq!(hinted(Mode::EcsRole, error()).await, "");
 }
 
 #[tokio::test]

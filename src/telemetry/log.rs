@@ -53,7 +53,7 @@ fn fatal_too(filter: Targets) -> Targets {
     filter.with_target(FATAL, LevelFilter::ERROR).with_target(MOUNT_SPAN, LevelFilter::ERROR)
 }
 
-/// The target of mounts' spans, which no filter drops: whatever lines are let through say whose they are.
+/// The target of mounts' spans, which no filter drops: each line that is logged says whose it is.
 pub const MOUNT_SPAN: &str = "provider::mount_span";
 
 /// Logs go to standard error; standard output is for what a command answers. `changeable`: the filter can

@@ -9,7 +9,7 @@ use tonic::Status;
 
 use super::{
     calls::{Call, State},
-    troubles::{Kind, Trouble},
+    faults::{CampaignFault, Kind},
 };
 use crate::{
     driver::{PodVolume, Volume},
@@ -68,15 +68,15 @@ impl<'a> Bench<'a> {
         Self { world, call, state, row, pods, prepared, tasks, hurried }
     }
 
-    pub(super) async fn outcome(&self, number: usize, trouble: &Trouble) -> String {
+    pub(super) async fn outcome(&self, number: usize, fault: &CampaignFault) -> String {
         let Self { world, call, row, .. } = self;
-        if call.is_metadata() && trouble.name == "reset after 200 bytes" {
+        if call.is_metadata() && fault.name == "reset after 200 bytes" {
             // Its answers are shorter, and its connection may be used again before it breaks.
             return "-".to_owned();
         }
-        let what = format!("{} {:?} {row:?} {}", call.name, self.state, trouble.name);
+        let what = format!("{} {:?} {row:?} {}", call.name, self.state, fault.name);
         self.bring_about(number).await;
-        if trouble.lingers() && !call.is_metadata() && !self.hurried.replace(true) {
+        if fault.lingers() && !call.is_metadata() && !self.hurried.replace(true) {
             self.hurry().await;
         }
         let pod = match self.state {
@@ -85,7 +85,7 @@ impl<'a> Bench<'a> {
         };
         world.emulator.clear_requests();
         let started = Instant::now();
-        let mounted = match &trouble.kind {
+        let mounted = match &fault.kind {
             Kind::Refused => self.mount_while_refused(&pod).await,
             Kind::Clock => {
                 world.emulator.set_clock_offset(20 * 60);
@@ -109,13 +109,13 @@ impl<'a> Bench<'a> {
         let took = started.elapsed();
         let late = if *row == Row::Passes { PASSES_LATE } else { LATE };
         assert!(took < late, "{what}: {took:?}");
-        let told = self.told(trouble, &mounted);
-        self.hold(trouble, &told, &what);
+        let told = self.told(fault, &mounted);
+        self.hold(fault, &told, &what);
         world.emulator.clear_faults();
         world.proxy.as_ref().unwrap().admit().await;
         // A login may still be under way that began under the fault, and a host that throttled is
         // asked slowly; all else is as if nothing had been.
-        let waits = call.service == "sts" || trouble.lingers();
+        let waits = call.service == "sts" || fault.lingers();
         insist(world, &fresh(&self.pods[number]), waits).await;
         tasks::end(world, self.tasks, OUTLIVES, &what).await;
         told
@@ -182,7 +182,7 @@ impl<'a> Bench<'a> {
         unreachable.map(str::to_owned).collect()
     }
 
-    fn told(&self, trouble: &Trouble, mounted: &Result<Volume, Status>) -> String {
+    fn told(&self, fault: &CampaignFault, mounted: &Result<Volume, Status>) -> String {
         let calls = |action: &str| self.world.calls(action).len();
         match mounted {
             Err(status) => format!("{:?}", status.code()),
@@ -190,17 +190,17 @@ impl<'a> Bench<'a> {
                 "ok, one by one".to_owned()
             }
             Ok(_) => {
-                let slow = matches!(trouble.kind, Kind::Effect(FaultEffect::Latency { .. }));
+                let slow = matches!(fault.kind, Kind::Effect(FaultEffect::Latency { .. }));
                 if slow { "ok".to_owned() } else { "ok after retry".to_owned() }
             }
         }
     }
 
     /// What holds whatever the table says.
-    fn hold(&self, trouble: &Trouble, told: &str, what: &str) {
+    fn hold(&self, fault: &CampaignFault, told: &str, what: &str) {
         let Self { world, call, row, .. } = self;
         // By another clock a call before it fails already.
-        if matches!(trouble.kind, Kind::Effect(_)) {
+        if matches!(fault.kind, Kind::Effect(_)) {
             let faulted = match call.action {
                 Some(action) => !world.calls(action).is_empty(),
                 None => world.emulator.requests().iter().any(|made| made.service == call.service),
@@ -208,12 +208,12 @@ impl<'a> Bench<'a> {
             assert!(faulted, "{what}: the call was not made");
         }
         let one_try = call.is_metadata()
-            || call.name == "AssumeRoleWithOIDC" && trouble.name == "session expired";
-        if *row == Row::Passes && trouble.passes && !one_try {
+            || call.name == "AssumeRoleWithOIDC" && fault.name == "session expired";
+        if *row == Row::Passes && fault.passes && !one_try {
             let singly = call.singly.is_some() && told == "ok, one by one";
             assert!(singly || told == "ok after retry", "{what}: {told}");
         }
-        if *row == Row::Stays && trouble.passes {
+        if *row == Row::Stays && fault.passes {
             assert!(!told.starts_with("ok after"), "{what}: {told}");
         }
     }

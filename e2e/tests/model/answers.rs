@@ -32,7 +32,7 @@ impl Reply {
 impl Cloud {
     pub(super) fn decide(&self, head: &Parts, body: &[u8]) -> Reply {
         let open = &mut *lock(&self.open);
-        if open.rng.u32(..100) < self.trouble {
+        if open.rng.u32(..100) < self.fault_percent {
             return match open.rng.u32(..4) {
                 0 => Reply::error(429, "Rejected.Throttling"),
                 1 => Reply::error(400, "Throttling.User"),

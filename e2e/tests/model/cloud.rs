@@ -68,7 +68,7 @@ pub struct Cloud {
     /// Whether tokens tell identities apart.
     by_token: bool,
     /// Of a hundred calls, those that end badly.
-    pub(super) trouble: u32,
+    pub(super) fault_percent: u32,
     pub(super) open: Mutex<Open>,
 }
 
@@ -91,10 +91,10 @@ impl Cloud {
     pub fn new(mut rng: Rng, by_token: bool, long_lived: &[&str]) -> Arc<Self> {
         let who = |id: &&str| ((*id).to_owned(), Held { who: Who::key(id), ends: None });
         let keys = long_lived.iter().map(who).collect();
-        let trouble = *rng.choice(&[0, 0, 1, 3, 20]).unwrap();
+        let fault_percent = *rng.choice(&[0, 0, 1, 3, 20]).unwrap();
         let (rights, heard) = (HashMap::new(), Heard::default());
         let open = Mutex::new(Open { rng, keys, rights, answers: 0, heard });
-        Arc::new(Self { begun: Instant::now(), by_token, trouble, open })
+        Arc::new(Self { begun: Instant::now(), by_token, fault_percent, open })
     }
 
     /// Some of what is allowed is so no more, and the other way round.
@@ -165,7 +165,7 @@ impl Transport for Cloud {
                 let rng = &mut lock(&self.open).rng;
                 let millis = |rng: &mut Rng, most| Duration::from_millis(rng.u64(1..most));
                 let most = *rng.choice(&[20, 200, 2000]).unwrap();
-                let bad = rng.u32(..100) < self.trouble;
+                let bad = rng.u32(..100) < self.fault_percent;
                 (millis(rng, most), millis(rng, most), bad.then(|| rng.u32(..4)))
             };
             sleep(there).await;

@@ -57,7 +57,7 @@ pub(super) async fn clear(storm: &Storm) {
     }
 }
 
-/// As soon as whoever listened there before has left.
+/// As soon as what listened there before has left.
 async fn listen(world: &World) {
     let end = Instant::now() + Duration::from_secs(10);
     while let Err(error) = world.emulator.resume().await {

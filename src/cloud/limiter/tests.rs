@@ -49,7 +49,7 @@ struct Kms {
     dead: HashSet<String>,
     /// Access keys that are always throttled.
     always: HashSet<String>,
-    /// So many calls are throttled, whoever makes them.
+    /// So many calls are throttled, by any caller.
     throttle: AtomicU32,
     /// By the second.
     calls: Mutex<HashMap<(String, u64), u32>>,

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use emulator::FaultEffect;
 
-pub(super) struct Trouble {
+pub(super) struct CampaignFault {
     pub(super) name: &'static str,
     pub(super) kind: Kind,
     /// Asking again is right: once and no more, it does not fail a mount.
     pub(super) passes: bool,
 }
 
-impl Trouble {
+impl CampaignFault {
     /// The host is asked slower for a while after it.
     pub(super) fn lingers(&self) -> bool {
         matches!(&self.kind, Kind::Effect(FaultEffect::Error { code, .. }) if code.contains("Throttling"))
@@ -27,7 +27,7 @@ pub(super) enum Kind {
 }
 
 /// Those that slow a host's calls down for long come last.
-pub(super) fn troubles() -> Vec<Trouble> {
+pub(super) fn faults() -> Vec<CampaignFault> {
     let error = |status: u16, code: &str| FaultEffect::Error {
         status,
         code: code.to_owned(),
@@ -71,9 +71,10 @@ pub(super) fn troubles() -> Vec<Trouble> {
         ("429", FaultEffect::throttling()),
         ("throttled with a 400", error(400, "Throttling.User")),
     ];
-    let of = |passes| move |(name, effect)| Trouble { name, kind: Kind::Effect(effect), passes };
-    let refused = Trouble { name: "connection refused", kind: Kind::Refused, passes: true };
-    let clock = Trouble { name: "clock 20 minutes off", kind: Kind::Clock, passes: false };
+    let of =
+        |passes| move |(name, effect)| CampaignFault { name, kind: Kind::Effect(effect), passes };
+    let refused = CampaignFault { name: "connection refused", kind: Kind::Refused, passes: true };
+    let clock = CampaignFault { name: "clock 20 minutes off", kind: Kind::Clock, passes: false };
     [refused]
         .into_iter()
         .chain(passing.map(of(true)))
