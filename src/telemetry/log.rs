@@ -10,7 +10,7 @@ use tracing_subscriber::{
         FmtContext, FormatEvent, FormatFields, FormattedFields,
         format::{self, Format, Json, JsonFields, Writer},
     },
-    layer::{Filter, SubscriberExt},
+    layer::SubscriberExt,
     registry::LookupSpan,
     reload,
     util::SubscriberInitExt,
@@ -63,7 +63,7 @@ pub fn start(
     filter: Targets,
     changeable: bool,
 ) -> Result<Option<LogLevel>, String> {
-    type Boxed = Box<dyn Filter<Registry> + Send + Sync>;
+    type Boxed = Box<dyn Layer<Registry> + Send + Sync>;
     let (filter, level): (Boxed, _) = if changeable {
         let (layer, handle) = reload::Layer::new(fatal_too(filter.clone()));
         (Box::new(layer), Some(LogLevel { handle, configured: filter }))
@@ -71,12 +71,13 @@ pub fn start(
         (Box::new(fatal_too(filter)), None)
     };
     let logs = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    let registry = tracing_subscriber::registry();
+    // For the whole registry, as there is one output: a filter of that layer's own would cost each span more.
+    let registry = tracing_subscriber::registry().with(filter);
     let set = match format {
-        LogFormat::Text => registry.with(logs.with_ansi(false).with_filter(filter)).try_init(),
+        LogFormat::Text => registry.with(logs.with_ansi(false)).try_init(),
         LogFormat::Json => {
             let logs = logs.fmt_fields(JsonFields::new()).event_format(Flat::default());
-            registry.with(logs.with_filter(filter)).try_init()
+            registry.with(logs).try_init()
         }
     };
     set.map_err(|_| "logging is set up already".to_owned())?;
