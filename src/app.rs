@@ -10,7 +10,7 @@ use crate::{
     cloud::{Cloud, trust::Clients},
     config::{Config, MetadataOptions, log_filter},
     credentials::{Sessions, metadata::Metadata},
-    endpoint::Service,
+    endpoint::{Endpoint, Service},
     events::Events,
     fetch::Fetcher,
     identity::kubernetes::ServiceAccounts,
@@ -54,13 +54,17 @@ impl App {
             None => ask_region(&metadata).await?,
         };
         let metrics = Arc::new(Metrics::new());
-        let clients = Clients::new(config.trust)?;
         let endpoints = config.hosts.endpoints(region);
         let region = &endpoints.region;
         let sts_region = config.hosts.sts_region.as_ref().unwrap_or(region);
         let sts = endpoints.of(Service::Sts, sts_region);
         let kms = endpoints.of(Service::Kms, region);
         let oos = endpoints.of(Service::Oos, region);
+        if let Some(proxy) = &config.trust.proxy {
+            let hosts = [&sts, &kms, &oos].into_iter().filter(|host| config.trust.is_proxied(host));
+            log_proxy(proxy.address(), &hosts.map(Endpoint::host).collect::<Vec<_>>());
+        }
+        let clients = Clients::new(config.trust)?;
         let watched = [
             (&sts, "STS does not answer"),
             (&kms, "KMS does not answer"),
@@ -180,6 +184,19 @@ impl App {
         drained.cancel();
         let _ = admin.await;
         served.map_err(|error| error.to_string())
+    }
+}
+
+/// Operators who see a call fail at a proxy, or none come there, look here.
+fn log_proxy(proxy: &str, hosts: &[&str]) {
+    if hosts.is_empty() {
+        tracing::warn!(
+            proxy,
+            "no host of STS, KMS or OOS is called through the proxy: those inside the VPC are called directly \
+             unless --proxy-vpc-endpoints is set, and --no-proxy and --resolve name others"
+        );
+    } else {
+        tracing::info!(proxy, hosts = hosts.join(","), "called through the proxy");
     }
 }
 

@@ -78,7 +78,7 @@ impl Config {
     pub fn parse(flags: &Flags, environment: &[(String, String)]) -> Result<Self, Vec<String>> {
         let mut settings = Settings::new(flags, environment);
         let mut config = settings.config();
-        settings.unread();
+        settings.unread(config.trust.proxy.is_some());
         config.warnings = settings.take_warnings();
         let mistakes = settings.mistakes();
         if mistakes.is_empty() { Ok(config) } else { Err(mistakes) }

@@ -197,6 +197,13 @@ pub(super) fn is_kms_instance(host: &str) -> bool {
         && name.len() == host.len()
 }
 
+/// Whether a host, with a port or without, is one of Alibaba Cloud's that only exist inside a VPC.
+pub fn is_inside_vpc(host: &str) -> bool {
+    let name = host.split(':').next().unwrap_or_default();
+    let regional = name.strip_suffix(".aliyuncs.com").and_then(|name| name.split_once('.'));
+    is_kms_instance(name) || regional.is_some_and(|(service, _)| service.ends_with("-vpc"))
+}
+
 fn shared_gateway_region(host: &str) -> Option<Region> {
     let rest = host.strip_suffix(".aliyuncs.com")?;
     Region::parse(rest.strip_prefix("kms-vpc.").or_else(|| rest.strip_prefix("kms."))?)

@@ -4,6 +4,7 @@
 mod client;
 mod connector;
 pub mod dns;
+mod proxy;
 mod resolver;
 mod tls;
 
@@ -16,6 +17,7 @@ use hyper::{HeaderMap, Request};
 
 pub use client::Client;
 pub use dns::NameError;
+pub use proxy::{Proxy, ProxyError};
 pub use tls::{Untrusted, certificates, trust};
 
 use crate::{names::Glob, secret::Secret};
@@ -58,6 +60,8 @@ pub enum Broken {
 pub enum ConnectionError {
     /// The host's name gave no address.
     Name(NameError),
+    /// The operator's proxy made no tunnel to it.
+    NoTunnel(ProxyError),
     Refused,
     Reset,
     /// No connection within the time for one.
@@ -73,6 +77,7 @@ impl ConnectionError {
     pub fn reason(self) -> &'static str {
         match self {
             Self::Name(error) => error.reason(),
+            Self::NoTunnel(error) => error.reason(),
             Self::Refused => "connection refused",
             Self::Reset => "connection reset",
             Self::TimedOut => "no connection in time",

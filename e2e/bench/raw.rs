@@ -42,7 +42,7 @@ pub(crate) fn client(ca_file: &str, address: SocketAddr) -> Result<Client, Fault
     let mut roots = RootCertStore::empty();
     http::trust(&mut roots, &fs::read(ca_file)?)?;
     let resolve = vec![(Glob::new("*.aliyuncs.com"), address)];
-    Ok(Client::secure(roots, Arc::new(resolve))?)
+    Ok(Client::secure(roots, Arc::new(resolve), None)?)
 }
 
 fn signed(host: &str, query: &str, keys: &Keys) -> Result<Request<Full<Bytes>>, Fault> {

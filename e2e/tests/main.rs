@@ -25,6 +25,7 @@ mod debug_endpoints;
 mod faults;
 mod grpc_go;
 mod hostile;
+mod http_proxy;
 mod identity;
 mod log;
 mod memory;

@@ -23,6 +23,7 @@ use tonic::Status;
 
 use crate::{
     driver::{Driver, PodVolume, Volume},
+    http_proxy::HttpProxy,
     log,
     proxy::Proxy,
 };
@@ -43,6 +44,7 @@ pub struct Setup {
     public_ca_for_instances: bool,
     cloud: Vec<(&'static str, &'static str)>,
     proxied: Option<&'static str>,
+    http_proxy: bool,
 }
 
 impl Setup {
@@ -84,6 +86,12 @@ impl Setup {
         self
     }
 
+    /// The cloud's hosts are reached through `World::http_proxy` alone.
+    pub fn http_proxy(mut self) -> Self {
+        self.http_proxy = true;
+        self
+    }
+
     /// Trust for KMS instances as it is built in.
     pub fn built_in_instance_ca(mut self) -> Self {
         self.public_ca_for_instances = true;
@@ -100,6 +108,7 @@ pub struct World {
     pub driver: Driver,
     pub admin: SocketAddr,
     pub proxy: Option<Proxy>,
+    pub http_proxy: Option<HttpProxy>,
     directory: TempDir,
     serving: Serving,
     heard: Mutex<Vec<String>>,
@@ -118,11 +127,23 @@ impl World {
             Some(_) => Some(Proxy::to(emulator.https_addr()).await),
             None => None,
         };
+        let http_proxy = match setup.http_proxy {
+            true => Some(HttpProxy::to(emulator.https_addr()).await),
+            false => None,
+        };
         let road = proxy.as_ref().map(|proxy| proxy.address);
-        let arguments = arguments(road, &emulator, directory.path(), &setup);
+        let mut arguments = arguments(road, &emulator, directory.path(), &setup);
+        if let Some(proxy) = &http_proxy {
+            arguments.retain(|argument| !argument.starts_with("--resolve="));
+            let url = format!("http://user:planted-password@{}", proxy.address);
+            if !arguments.iter().any(|argument| argument.starts_with("--https-proxy=")) {
+                arguments.push(format!("--https-proxy={url}"));
+            }
+        }
         let (serving, admin) = Serving::start(arguments, &setup).await;
         let driver = Driver::connect(&socket(directory.path())).await.unwrap();
-        Self { emulator, driver, admin, proxy, directory, serving, heard: Mutex::default() }
+        let heard = Mutex::default();
+        Self { emulator, driver, admin, proxy, http_proxy, directory, serving, heard }
     }
 
     pub fn socket(&self) -> PathBuf {

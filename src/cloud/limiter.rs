@@ -110,7 +110,10 @@ impl Outcome {
                 ConnectionError::TimedOut | ConnectionError::Name(NameError::NoAnswer),
             )) => Outcome::Overloaded,
             Cause::Broken(Broken::Connection(
-                ConnectionError::Refused | ConnectionError::NoRoute | ConnectionError::Name(_),
+                ConnectionError::Refused
+                | ConnectionError::NoRoute
+                | ConnectionError::Name(_)
+                | ConnectionError::NoTunnel(_),
             )) => Outcome::Unreachable,
             Cause::Broken(_) | Cause::Garbled | Cause::OnTheWay | Cause::Unsendable => {
                 Outcome::Unknown

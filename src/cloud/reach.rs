@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::{
     endpoint::{is_kms_instance, regional},
-    http::{ConnectionError, NameError},
+    http::{ConnectionError, NameError, ProxyError},
 };
 
 /// `error` is why there was no connection, if that is known.
@@ -14,6 +14,9 @@ pub(super) fn hint(host: &str, error: Option<ConnectionError>) -> Cow<'static, s
         _ => None,
     };
     let unknown = matches!(name_error, Some(NameError::NotFound | NameError::NoAddress));
+    if let Some(ConnectionError::NoTunnel(error)) = error {
+        return proxy_hint(host, error);
+    }
     match regional(host) {
         _ if name_error.is_some() && !unknown => {
             "check the DNS servers in the provider's /etc/resolv.conf; the mount is tried again"
@@ -41,6 +44,27 @@ pub(super) fn hint(host: &str, error: Option<ConnectionError>) -> Cow<'static, s
     }
 }
 
+fn proxy_hint(host: &str, error: ProxyError) -> Cow<'static, str> {
+    match error {
+        ProxyError::Unreachable | ProxyError::Garbled => {
+            "check --https-proxy (HTTPS_PROXY), and that this node can reach the proxy; the mount is tried again".into()
+        }
+        ProxyError::Credentials => {
+            "set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT, from a Secret; the mount is tried again".into()
+        }
+        ProxyError::Refused => format!(
+            "the proxy must allow CONNECT to {host}, or list the host in --no-proxy (NO_PROXY) if it can be \
+             reached directly; the mount is tried again"
+        )
+        .into(),
+        ProxyError::NoHost => format!(
+            "the proxy must be able to look up and reach {host}, or list the host in --no-proxy (NO_PROXY) if \
+             it can be reached directly; the mount is tried again"
+        )
+        .into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,6 +74,7 @@ mod tests {
         const UNKNOWN: ConnectionError = ConnectionError::Name(NameError::NotFound);
         const NO_DNS: ConnectionError = ConnectionError::Name(NameError::Failed);
         const LATE: ConnectionError = ConnectionError::TimedOut;
+        let proxy = ConnectionError::NoTunnel;
         for (host, error, says, never_says) in [
             ("kst-x.cryptoservice.kms.aliyuncs.com", UNKNOWN, "instance id", "--public"),
             ("kst-x.cryptoservice.kms.aliyuncs.com", LATE, "VPC", "--public"),
@@ -61,6 +86,15 @@ mod tests {
             ("sts-vpc.cn-hangzhou.aliyuncs.com", NO_DNS, "DNS servers", "region"),
             ("kst-x.cryptoservice.kms.aliyuncs.com", NO_DNS, "DNS servers", "VPC"),
             ("kms.internal:8443", LATE, "DNS", "region"),
+            (
+                "kms.cn-hangzhou.aliyuncs.com",
+                proxy(ProxyError::Unreachable),
+                "--https-proxy",
+                "DNS",
+            ),
+            ("kms.cn-hangzhou.aliyuncs.com", proxy(ProxyError::Credentials), "PASSWORD", "DNS"),
+            ("kms.cn-hangzhou.aliyuncs.com", proxy(ProxyError::Refused), "CONNECT", "DNS"),
+            ("kms.cn-hangzhou.aliyuncs.com", proxy(ProxyError::NoHost), "look up", "--public"),
         ] {
             let hint = hint(host, Some(error));
             assert!(hint.contains(says), "{host}: {hint}");

@@ -16,8 +16,8 @@ use rustls::{
 };
 
 use crate::{
-    endpoint::Trust,
-    http::{self, Answer, Broken, Client, FixedAddresses, Transport, Untrusted},
+    endpoint::{Endpoint, Trust},
+    http::{self, Answer, Broken, Client, FixedAddresses, Proxy, Transport, Untrusted},
 };
 
 /// How hosts are found and trusted, beyond the defaults.
@@ -28,6 +28,18 @@ pub struct Options {
     /// PEM certificates trusted for KMS instances in place of those built in.
     pub kms_ca_pem: Option<Vec<u8>>,
     pub resolve: FixedAddresses,
+    /// How hosts outside the VPC are reached, where not directly.
+    pub proxy: Option<Arc<Proxy>>,
+}
+
+impl Options {
+    /// Whether a host is called through the proxy.
+    pub fn is_proxied(&self, endpoint: &Endpoint) -> bool {
+        let host = endpoint.host();
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        let fixed = self.resolve.iter().any(|(glob, _)| glob.matches(name));
+        !fixed && self.proxy.as_ref().is_some_and(|proxy| proxy.is_for(host))
+    }
 }
 
 /// Connections that all mounts share, one set for each trust.
@@ -41,7 +53,7 @@ impl Clients {
     /// The operator's certificates are read at once, the many others when they are needed: reading
     /// them takes longer than all the rest of a start.
     pub fn new(options: Options) -> Result<Self, String> {
-        let Options { ca_pem, kms_ca_pem, resolve } = options;
+        let Options { ca_pem, kms_ca_pem, resolve, proxy } = options;
         let resolve = Arc::new(resolve);
         let mut operators = RootCertStore::empty();
         if let Some(pem) = &ca_pem {
@@ -50,12 +62,12 @@ impl Clients {
             return Err(NO_ROOTS.to_owned());
         }
         let system = {
-            let resolve = resolve.clone();
+            let (resolve, proxy) = (resolve.clone(), proxy.clone());
             Later::new(move || {
                 let mut roots = operators;
                 // Honours SSL_CERT_FILE and SSL_CERT_DIR. The operator's file may be all there is.
                 roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-                Client::secure(roots, resolve)
+                Client::secure(roots, resolve, proxy)
             })
         };
         let mut operators = RootCertStore::empty();
@@ -69,7 +81,7 @@ impl Clients {
                     http::trust(&mut roots, pem.as_bytes())?;
                 }
             }
-            Client::secure(roots, resolve)
+            Client::secure(roots, resolve, proxy)
         });
         Ok(Self { system: Arc::new(system), kms_instance: Arc::new(kms_instance) })
     }

@@ -1,6 +1,9 @@
 //! The cloud: region, hosts, certificates, instance metadata, calls at once.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use super::{
     flag::{CLOUD, Flag, flag},
@@ -10,6 +13,7 @@ use crate::{
     cloud::trust,
     credentials::metadata::DEFAULT_HOST,
     endpoint::{Endpoints, HostTemplate, is_authority},
+    http::Proxy,
     names::{Glob, Region, url_host},
     policy::Policy,
 };
@@ -70,6 +74,27 @@ pub(super) const FLAGS: &[Flag] = &[
     ),
     flag(
         CLOUD,
+        "https-proxy",
+        "URL",
+        "HTTP proxy for hosts outside the VPC: http://[USER:PASSWORD@]HOST:PORT. They are called through it by \
+         CONNECT, and their certificates are checked all the same. Not for instance metadata nor the \
+         Kubernetes API [default: none] [also: HTTPS_PROXY, https_proxy, ALL_PROXY, all_proxy]",
+    ),
+    flag(
+        CLOUD,
+        "no-proxy",
+        "HOST,...",
+        "Hosts that are called directly: names with all names below them, addresses, networks, * for all \
+         [default: none] [also: NO_PROXY, no_proxy]",
+    ),
+    flag(
+        CLOUD,
+        "proxy-vpc-endpoints",
+        "BOOL",
+        "Call hosts inside the VPC through the proxy too, KMS instances included [default: false]",
+    ),
+    flag(
+        CLOUD,
         "metadata-endpoint",
         "HOST[:PORT]",
         "Instance metadata service, called over http [default: 100.100.100.200]",
@@ -126,7 +151,22 @@ impl Settings<'_> {
             ca_pem: self.pem("ca-file"),
             kms_ca_pem: self.pem("kms-ca-file"),
             resolve: self.list("resolve", fixed_address, "HOST=IP or HOST=IP:PORT"),
+            proxy: self.proxy().map(Arc::new),
         }
+    }
+
+    /// No mistake or warning quotes a proxy's URL, which may hold a password.
+    fn proxy(&mut self) -> Option<Proxy> {
+        const OWN: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
+        let except = self.text("no-proxy", &["NO_PROXY", "no_proxy"]).unwrap_or_default();
+        let inside_vpc = self.flag("proxy-vpc-endpoints").unwrap_or_default();
+        let parse = |url: &str| Proxy::new(url, &except, inside_vpc);
+        // Of all protocols: it may well be one that other programs of the pod need.
+        let of_all = self.env(&["ALL_PROXY", "all_proxy"]);
+        if self.text("https-proxy", &OWN).is_some() {
+            return self.checked("https-proxy", &OWN, |url| parse(url).map_err(str::to_owned));
+        }
+        parse(&of_all?).map_err(|what| self.warn(format!("ALL_PROXY is not used: it {what}"))).ok()
     }
 
     pub(super) fn kms_calls(&mut self) -> usize {

@@ -8,12 +8,12 @@ use crate::{spc::hints, text::quoted};
 /// Of the official clients, the official provider and its predecessors.
 const OFFICIAL: [&str; 3] = ["ALICLOUD_", "ALIBABA_CLOUD_", "ALIBABACLOUD_"];
 
-const PROXIES: [&str; 6] =
-    ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+/// STS, KMS and OOS are called over https.
+const UNUSED_PROXIES: [&str; 2] = ["HTTP_PROXY", "http_proxy"];
 
 impl Settings<'_> {
     /// To be called last: what was read is known then.
-    pub(super) fn unread(&mut self) {
+    pub(super) fn unread(&mut self, proxied: bool) {
         let environment = self.environment;
         let set = environment.iter().filter(|(_, text)| !text.trim().is_empty());
         let names: Vec<&str> = set.map(|(name, _)| name.as_str()).collect();
@@ -34,11 +34,12 @@ impl Settings<'_> {
         if !unread.is_empty() {
             self.warn(format!("set in the environment and not read: {}", unread.join(", ")));
         }
-        let proxies: Vec<_> = PROXIES.into_iter().filter(|name| names.contains(name)).collect();
-        if !proxies.is_empty() {
+        let proxies: Vec<_> =
+            UNUSED_PROXIES.into_iter().filter(|name| names.contains(name)).collect();
+        if !proxies.is_empty() && !proxied {
             self.warn(format!(
-                "set in the environment and not used: {}; STS, KMS and OOS are called without a \
-                 proxy, at their hosts inside the VPC or, with --public-endpoints, at the public ones",
+                "set in the environment and not used: {}; STS, KMS and OOS are called over https: their \
+                 proxy is --https-proxy (HTTPS_PROXY)",
                 proxies.join(", ")
             ));
         }
@@ -82,8 +83,6 @@ mod tests {
         for name in settings.known.iter().filter(|name| !name.starts_with(flag::PREFIX)) {
             assert!(help.contains(name), "{name}");
         }
-        for proxy in ["HTTPS_PROXY", "HTTP_PROXY"] {
-            assert!(help.contains(proxy));
-        }
+        assert!(help.contains("HTTP_PROXY"));
     }
 }

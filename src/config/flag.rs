@@ -1,8 +1,17 @@
 //! Flag: its group, name and help, and what was given for it.
 
+use std::fmt;
+
 /// What was given on the command line.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Flags(pub(super) Vec<(&'static str, String)>);
+
+/// Without what they are set to: a proxy's URL may hold a password.
+impl fmt::Debug for Flags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
 
 impl Flags {
     pub fn get(&self, name: &str) -> Option<&str> {

@@ -730,13 +730,67 @@ fn empty_variable_with_the_prefix_of_this_program_is_none() {
     mistake(&[], &[("ALIBABACLOUD_PROVIDER_REGOIN", "x")]);
 }
 
+// The proxy.
+
+/// Its address, and whether a public host is called through it.
+fn proxy(flags: &[&str], environment: &[(&str, &str)]) -> Option<(String, bool)> {
+    let proxy = with(flags, environment).unwrap().trust.proxy?;
+    Some((proxy.address().to_owned(), proxy.is_for("kms.cn-hangzhou.aliyuncs.com")))
+}
+
+fn through(address: &str) -> Option<(String, bool)> {
+    Some((address.to_owned(), true))
+}
+
 #[test]
-fn proxies_that_are_not_used_are_a_warning_without_their_addresses() {
-    let environment = [("HTTPS_PROXY", "http://planted"), ("all_proxy", "http://planted")];
-    let warnings = with(&[], &environment).unwrap().warnings;
-    assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].contains("not used: HTTPS_PROXY, all_proxy;"), "{warnings:?}");
+fn proxy_is_of_the_flag_then_of_https_proxy_then_of_all_proxy() {
+    let all = ("ALL_PROXY", "http://all:1");
+    let https = ("https_proxy", "http://https:2");
+    let flag = "--https-proxy=http://flag:3";
+    assert_eq!(proxy(&[], &[]), None);
+    assert_eq!(proxy(&[], &[all]), through("all:1"));
+    assert_eq!(proxy(&[], &[all, https]), through("https:2"));
+    assert_eq!(proxy(&[flag], &[all, https]), through("flag:3"));
+}
+
+#[test]
+fn no_proxy_is_of_the_flag_or_of_the_variable() {
+    let url = ("HTTPS_PROXY", "http://proxy:1");
+    let direct = Some(("proxy:1".to_owned(), false));
+    assert_eq!(proxy(&[], &[url, ("NO_PROXY", "aliyuncs.com")]), direct);
+    assert_eq!(proxy(&["--no-proxy=*"], &[url]), direct);
+    assert_eq!(proxy(&["--no-proxy=other.example"], &[url]), through("proxy:1"));
+}
+
+#[test]
+fn proxy_that_is_none_is_a_mistake_without_its_url() {
+    for environment in [("HTTPS_PROXY", "socks5://planted:1"), ("https_proxy", "https://planted:1")]
+    {
+        let mistakes = with(&[], &[environment]).unwrap_err();
+        assert!(mistakes.len() == 1 && !mistakes[0].contains("planted"), "{mistakes:?}");
+    }
+}
+
+#[test]
+fn proxy_of_all_protocols_that_is_of_another_is_a_warning_without_its_url() {
+    let config = with(&[], &[("ALL_PROXY", "socks5://planted:1")]).unwrap();
+    assert!(config.trust.proxy.is_none());
+    let warnings = config.warnings;
+    assert!(
+        warnings.len() == 1 && warnings[0].starts_with("ALL_PROXY is not used"),
+        "{warnings:?}"
+    );
     assert!(!warnings[0].contains("planted"), "{warnings:?}");
+}
+
+#[test]
+fn proxy_of_plain_http_alone_is_a_warning_without_its_address() {
+    let http = ("HTTP_PROXY", "http://planted");
+    let warnings = with(&[], &[http]).unwrap().warnings;
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("not used: HTTP_PROXY;"), "{warnings:?}");
+    assert!(!warnings[0].contains("planted"), "{warnings:?}");
+    assert_eq!(with(&[], &[http, ("HTTPS_PROXY", "http://x:1")]).unwrap().warnings, [""; 0]);
 }
 
 // The command line.

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    Answer, Broken, ConnectionError, FixedAddresses, IDLE_TIMEOUT, Transport,
+    Answer, Broken, ConnectionError, FixedAddresses, IDLE_TIMEOUT, Proxy, Transport,
     connector::{Connector, reason},
     tls::tls,
 };
@@ -55,13 +55,17 @@ impl Transport for Client {
 
 impl Client {
     /// Speaks HTTPS alone.
-    pub fn secure(roots: RootCertStore, resolve: Arc<FixedAddresses>) -> Result<Self, String> {
-        Ok(Self::over(Connector::new(tls(roots)?, resolve, false)))
+    pub fn secure(
+        roots: RootCertStore,
+        resolve: Arc<FixedAddresses>,
+        proxy: Option<Arc<Proxy>>,
+    ) -> Result<Self, String> {
+        Ok(Self::over(Connector::new(tls(roots)?, resolve, proxy, false)))
     }
 
-    /// Speaks plain HTTP where the URL says so.
+    /// Speaks plain HTTP where the URL says so, and never through a proxy.
     pub fn plain_too(roots: RootCertStore) -> Result<Self, String> {
-        Ok(Self::over(Connector::new(tls(roots)?, Arc::default(), true)))
+        Ok(Self::over(Connector::new(tls(roots)?, Arc::default(), None, true)))
     }
 
     /// One attempt, without a time limit of its own.

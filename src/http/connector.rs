@@ -17,7 +17,8 @@ use tokio::time::{Instant, sleep, timeout};
 use tower::{Service as _, ServiceExt as _};
 
 use super::{
-    Broken, ConnectionError, FixedAddresses, IDLE_TIMEOUT, NameError, Untrusted, resolver::Resolver,
+    Broken, ConnectionError, FixedAddresses, IDLE_TIMEOUT, NameError, Proxy, ProxyError, Untrusted,
+    proxy::Tcp, resolver::Resolver,
 };
 use crate::sync::lock;
 
@@ -32,7 +33,7 @@ const AHEAD_TIMEOUT: Duration = Duration::from_secs(1);
 /// all: calls to a host without a connection would otherwise each make one.
 #[derive(Clone, Debug)]
 pub(super) struct Connector {
-    https: HttpsConnector<HttpConnector<Resolver>>,
+    https: HttpsConnector<Tcp>,
     hosts: Arc<Mutex<HashMap<Authority, Arc<Turn>>>>,
     /// Made before they are needed, and when.
     ahead: Arc<Mutex<HashMap<Authority, (Instant, Connection)>>>,
@@ -55,15 +56,20 @@ enum Last {
 #[error("no connection")]
 pub(super) struct NotConnected(Broken);
 
-pub(super) type Connection =
-    <HttpsConnector<HttpConnector<Resolver>> as tower::Service<Uri>>::Response;
+pub(super) type Connection = <HttpsConnector<Tcp> as tower::Service<Uri>>::Response;
 
 impl Connector {
-    pub(super) fn new(tls: ClientConfig, resolve: Arc<FixedAddresses>, plain_too: bool) -> Self {
-        let mut tcp = HttpConnector::new_with_resolver(Resolver::new(resolve));
+    pub(super) fn new(
+        tls: ClientConfig,
+        resolve: Arc<FixedAddresses>,
+        proxy: Option<Arc<Proxy>>,
+        plain_too: bool,
+    ) -> Self {
+        let mut tcp = HttpConnector::new_with_resolver(Resolver::new(resolve.clone()));
         tcp.enforce_http(false);
         tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
         tcp.set_nodelay(true);
+        let tcp = Tcp::new(tcp, resolve, proxy);
         let builder = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls);
         let builder = if plain_too { builder.https_or_http() } else { builder.https_only() };
         let https = builder.enable_all_versions().wrap_connector(tcp);
@@ -169,6 +175,9 @@ pub(super) fn reason(error: &(dyn StdError + 'static)) -> Broken {
     while let Some(cause) = next {
         if let Some(NotConnected(broken)) = cause.downcast_ref() {
             return *broken;
+        }
+        if let Some(error) = cause.downcast_ref::<ProxyError>() {
+            return Broken::Connection(ConnectionError::NoTunnel(*error));
         }
         if let Some(rustls::Error::InvalidCertificate(why)) = tls_error(cause) {
             return Broken::Certificate(Untrusted::of(why));

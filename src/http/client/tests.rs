@@ -75,7 +75,7 @@ fn resolving(pem: &str, address: SocketAddr, plain_too: bool) -> Client {
         trust(&mut roots, pem.as_bytes()).unwrap();
     }
     let resolve = Arc::new(vec![(Glob::new("*"), address)]);
-    Client::over(Connector::new(tls(roots).unwrap(), resolve, plain_too))
+    Client::over(Connector::new(tls(roots).unwrap(), resolve, None, plain_too))
 }
 
 fn sized(bytes: usize) -> Vec<u8> {
@@ -153,7 +153,7 @@ async fn connection_serves_one_request_after_the_other() {
 #[tokio::test]
 async fn secure_client_sends_nothing_over_plain_http() {
     let server = Plain::start(sized(1), false).await;
-    let client = Client::secure(RootCertStore::empty(), Arc::default()).unwrap();
+    let client = Client::secure(RootCertStore::empty(), Arc::default(), None).unwrap();
     server.get(&client).await.unwrap_err();
     assert_eq!(server.connections.load(Relaxed), 0);
 }

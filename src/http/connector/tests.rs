@@ -87,7 +87,7 @@ async fn host_that_says_nothing_on_a_connection_counts_as_not_connected() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}/", listener.local_addr().unwrap());
     let tls = tls::tls(rustls::RootCertStore::empty()).unwrap();
-    let mut connector = Connector::new(tls, Arc::default(), false);
+    let mut connector = Connector::new(tls, Arc::default(), None, false);
     let begun = Instant::now();
     let NotConnected(broken) = connector.call(url.parse().unwrap()).await.err().unwrap();
     assert_eq!(broken, Broken::Connection(ConnectionError::TimedOut));
