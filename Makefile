@@ -7,6 +7,7 @@ VENV := $(CACHE)/official-clients-$(firstword $(shell sha256sum e2e/emulator/tes
 ACTIONLINT_VERSION := 1.7.12
 AUDITABLE_VERSION := 0.7.7
 COSIGN_VERSION := 3.1.3
+CRANE_VERSION := 0.22.1
 ZIG_VERSION := 0.15.1
 DENY_VERSION := 0.20.2
 FUZZ_VERSION := 0.13.2
@@ -16,6 +17,7 @@ RELEASE_VENV := $(CACHE)/release-$(firstword $(shell sha256sum release/requireme
 ADVISORY_DB ?= $(or $(wildcard ../shared/data/advisory-db),$(CACHE)/advisory-db)
 ACTIONLINT := $(CACHE)/actionlint-$(ACTIONLINT_VERSION)/actionlint
 COSIGN := $(CACHE)/cosign-$(COSIGN_VERSION)/cosign
+CRANE := $(CACHE)/crane-$(CRANE_VERSION)/crane
 # The version that the tests on a real node use.
 HELM := $(CACHE)/helm-$(firstword $(shell sha256sum e2e/cluster/tools/helm/go.sum))/helm
 DENY := $(CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
@@ -23,6 +25,8 @@ FUZZ := $(CACHE)/cargo-fuzz-$(FUZZ_VERSION)/bin/cargo-fuzz
 MUTANTS := $(CACHE)/cargo-mutants-$(MUTANTS_VERSION)/bin/cargo-mutants
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 DEBUG := $(TARGET)/debug
+DIST := $(TARGET)/dist
+ARCHS := amd64 arm64
 
 .PHONY: help demo test test-release test-static toolchain lint unit official-clients bench bench-quick soak tenants \
   bench-programs simulate walkthroughs deny advisory-db advisories reproduce arm64 dist hardening contents release-check release release-rehearsal tools tool-paths lint-workflows \
@@ -61,9 +65,10 @@ official-clients: $(VENV)/ready toolchain
 	cargo build --locked --quiet --package $(EMULATOR)
 	$(VENV)/bin/python e2e/emulator/tests/official_clients.py $(DEBUG)/$(EMULATOR)
 
-$(VENV)/ready: e2e/emulator/tests/requirements.txt
+# What it is of is in the folder's name.
+$(VENV)/ready: | e2e/emulator/tests/requirements.txt
 	python3 -m venv --clear $(VENV)
-	$(VENV)/bin/pip install --quiet --requirement $<
+	$(VENV)/bin/pip install --quiet --requirement e2e/emulator/tests/requirements.txt
 	touch $@
 
 test-static: toolchain ## the end-to-end tests against the program that ships: static, optimised, in the chart's memory
@@ -99,56 +104,58 @@ advisories: $(ADVISORY_DB) toolchain ## advisories that apply to a locked crate 
 $(CACHE)/advisory-db:
 	git clone --quiet --depth 1 https://github.com/rustsec/advisory-db $@
 
-reproduce: toolchain ## two builds of this commit that differ in all that must not count: the same program and image (ARCH=arm64)
-	release/reproduce --arch $(or $(ARCH),amd64)
+reproduce: toolchain ## two builds of this commit that differ in all that must not count: the same programs and images (ARCH=arm64: only that)
+	release/reproduce $(if $(ARCH),--arch $(ARCH))
 
-# What is published is for amd64 alone so far.
-arm64: toolchain ## the program for arm64: hardened as the other, and the core of the end-to-end tests under emulation (qemu-user-static)
-	mkdir -p $(TARGET)/arm64
-	install -m 755 "$$(deploy/image --arch arm64 --program-only)" $(TARGET)/arm64/$(PROVIDER)
-	deploy/image --arch arm64 --binary $(TARGET)/arm64/$(PROVIDER) --output $(TARGET)/arm64/image.tar
-	release/hardening --program $(TARGET)/arm64/$(PROVIDER) --image $(TARGET)/arm64/image.tar
-	e2e/tests/run-emulated $(TARGET)/arm64/$(PROVIDER)
+arm64: toolchain ## the core of the end-to-end tests against the program for arm64, under emulation (qemu-user-static)
+	e2e/tests/run-emulated "$$(deploy/image --arch arm64 --program-only)"
 
-# The program and image that ship, and what a release says of them, in $(TARGET)/dist.
+# The programs and images that ship, and the index of the images, in $(DIST).
 dist: toolchain
-	rm -rf $(TARGET)/dist && mkdir -p $(TARGET)/dist
-	install -m 755 "$$(deploy/image --program-only)" $(TARGET)/dist/$(PROVIDER)
-	deploy/image --binary $(TARGET)/dist/$(PROVIDER) --output $(TARGET)/dist/image.tar
+	rm -rf $(DIST) && mkdir -p $(DIST)
+	set -e; for arch in $(ARCHS); do \
+	  install -m 755 "$$(deploy/image --arch $$arch --program-only)" $(DIST)/$(PROVIDER)-linux-$$arch; \
+	  deploy/image --arch $$arch --binary $(DIST)/$(PROVIDER)-linux-$$arch --output $(DIST)/image-$$arch.tar; \
+	done
+	release/join --output $(DIST)/image.tar $(ARCHS:%=$(DIST)/image-%.tar)
 
-hardening: dist ## the program and image that ship: static, PIE, RELRO, no executable stack, two files, under 10 MB
-	release/hardening --program $(TARGET)/dist/$(PROVIDER) --image $(TARGET)/dist/image.tar
+hardening: dist ## the programs and images that ship: static, PIE, RELRO, no executable stack, two files, under 10 MB
+	set -e; for arch in $(ARCHS); do \
+	  release/hardening --program $(DIST)/$(PROVIDER)-linux-$$arch --image $(DIST)/image-$$arch.tar; done
 
-contents: dist $(ADVISORY_DB) $(RELEASE_VENV)/ready ## SBOMs, VEX and licences of the program and image, validated
-	release/contents --program $(TARGET)/dist/$(PROVIDER) --image $(TARGET)/dist/image.tar \
-	  --database $(ADVISORY_DB) --output $(TARGET)/dist
-	$(RELEASE_VENV)/bin/python release/contents --validate $(TARGET)/dist
+contents: dist $(ADVISORY_DB) $(RELEASE_VENV)/ready ## SBOMs, VEX and licences of the programs and images, validated
+	release/contents --dist $(DIST) --database $(ADVISORY_DB)
+	$(RELEASE_VENV)/bin/python release/contents --validate $(DIST)
 
-release-check: contents ## version, changelog, documents, chart, SBOM and digests agree; the figures of security
-	release/check --dist $(TARGET)/dist --database $(ADVISORY_DB)
+release-check: contents ## version, changelog, documents, chart, SBOMs and digests agree; the figures of security
+	release/check --dist $(DIST) --database $(ADVISORY_DB)
 
 # REGISTRY=HOST/PATH, SOURCE=URL of the repository, KEY=cosign.key beside cosign.pub; COSIGN_PASSWORD opens the key.
 release: export COSIGN := $(COSIGN)
+release: export CRANE := $(CRANE)
 release: export HELM := $(HELM)
-release: test test-static deny advisories reproduce contents $(COSIGN) $(HELM) ## tests, builds, signs, pushes and verifies a tagged commit
-	release/check --release --dist $(TARGET)/dist --database $(ADVISORY_DB)
-	release/hardening --program $(TARGET)/dist/$(PROVIDER) --image $(TARGET)/dist/image.tar
-	release/publish --dist $(TARGET)/dist --registry $(REGISTRY) --source $(SOURCE) --key $(KEY)
-	release/publish --verify --dist $(TARGET)/dist --registry $(REGISTRY) --source $(SOURCE) --public $(KEY:.key=.pub)
+release: test test-static arm64 deny advisories reproduce hardening contents $(COSIGN) $(CRANE) $(HELM) ## tests, builds, signs, pushes and verifies a tagged commit
+	release/check --release --dist $(DIST) --database $(ADVISORY_DB)
+	release/publish --dist $(DIST) --registry $(REGISTRY) --source $(SOURCE) --key $(KEY)
+	release/publish --verify --dist $(DIST) --registry $(REGISTRY) --source $(SOURCE) --public $(KEY:.key=.pub)
 
 release-rehearsal: export COSIGN := $(COSIGN)
+release-rehearsal: export CRANE := $(CRANE)
 release-rehearsal: export HELM := $(HELM)
-release-rehearsal: contents $(COSIGN) $(HELM) ## publishes to a registry on this machine, with a throw-away key, and what must be refused (Go, docker-registry)
-	release/rehearse --dist $(TARGET)/dist
+release-rehearsal: contents $(COSIGN) $(CRANE) $(HELM) ## publishes to a registry on this machine, with a throw-away key, and what must be refused (Go)
+	release/rehearse --dist $(DIST)
 
-# For scripts: builds both, and says where they are.
-tools: $(COSIGN) $(HELM)
+# For scripts: builds these, and says where they are.
+tools: $(COSIGN) $(CRANE) $(HELM)
 
 tool-paths:
-	@echo 'export COSIGN=$(COSIGN) HELM=$(HELM)'
+	@echo 'export COSIGN=$(COSIGN) CRANE=$(CRANE) HELM=$(HELM)'
 
 $(COSIGN):
 	GOBIN=$(dir $@) go install github.com/sigstore/cosign/v3/cmd/cosign@v$(COSIGN_VERSION)
+
+$(CRANE):
+	GOBIN=$(dir $@) go install github.com/google/go-containerregistry/cmd/crane@v$(CRANE_VERSION)
 
 $(HELM):
 	cd e2e/cluster/tools/helm && go build -o $@ helm.sh/helm/v3/cmd/helm
@@ -163,9 +170,9 @@ $(ACTIONLINT):
 test-release: ## the scripts of release/, each fault that they name
 	python3 -m unittest discover --start-directory release/tests
 
-$(RELEASE_VENV)/ready: release/requirements.txt
+$(RELEASE_VENV)/ready: | release/requirements.txt
 	python3 -m venv --clear $(RELEASE_VENV)
-	$(RELEASE_VENV)/bin/pip install --quiet --requirement $<
+	$(RELEASE_VENV)/bin/pip install --quiet --requirement release/requirements.txt
 	touch $@
 
 $(DENY):

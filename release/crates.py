@@ -9,7 +9,8 @@ import zlib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 NAME = "csi-secrets-store-provider-alibabacloud"
-TARGET = "x86_64-unknown-linux-musl"
+# What is published, by the architecture as images name it.
+TARGETS = {"amd64": "x86_64-unknown-linux-musl", "arm64": "aarch64-unknown-linux-musl"}
 CRATES_IO = "registry+https://github.com/rust-lang/crates.io-index"
 # What cargo-auditable writes is small; a program that says otherwise is not one of ours.
 MOST = 8 << 20
@@ -29,6 +30,11 @@ def shipped(packages):
     return [package for package in packages if package.get("kind", "runtime") == "runtime"]
 
 
+def program(dist, arch):
+    """Where the program for an architecture is in the folder of a release."""
+    return dist / f"{NAME}-linux-{arch}"
+
+
 def version():
     return tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
 
@@ -39,15 +45,17 @@ def lock(path=ROOT / "Cargo.lock"):
 
 
 def metadata(*options):
-    command = ["cargo", "metadata", "--locked", "--format-version", "1", "--filter-platform", TARGET, *options]
+    platforms = [word for target in TARGETS.values() for word in ("--filter-platform", target)]
+    command = ["cargo", "metadata", "--locked", "--format-version", "1", *platforms, *options]
     said = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     return json.loads(said.stdout)
 
 
 def tree(edges):
-    """The crates that are used to build the program for its target, as (name, version): edges as `cargo tree` names
-    them."""
-    command = ["cargo", "tree", "--locked", "--package", NAME, "--target", TARGET, "--edges", edges]
+    """The crates that are used to build the program for any of its targets, as (name, version): edges as `cargo tree`
+    names them."""
+    targets = [word for target in TARGETS.values() for word in ("--target", target)]
+    command = ["cargo", "tree", "--locked", "--package", NAME, *targets, "--edges", edges]
     said = subprocess.run([*command, "--prefix", "none", "--format", "{p}"], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
     words = (line.split() for line in said.stdout.splitlines() if line.strip())
     return {(w[0], w[1].removeprefix("v")) for w in words}

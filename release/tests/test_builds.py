@@ -1,4 +1,4 @@
-"""What compares two builds and what looks at a program, tried on made ones: each fault has to be named."""
+"""What joins images, what compares two builds and what looks at a program, tried on made ones: each fault has to be named."""
 
 import io
 import json
@@ -87,6 +87,43 @@ class Hardening(unittest.TestCase):
         for content in (b"", b"#!/bin/sh\n", program()[:70]):
             with self.subTest(content[:10]), self.assertRaises(elf.NotAProgram):
                 elf.Elf(content)
+
+
+class Join(unittest.TestCase):
+    def images(self, folder, *archs):
+        return [image(folder, arch, {"program": arch.encode()}, os="linux", architecture=arch) for arch in archs]
+
+    def joined(self, folder, images, name="index"):
+        path = pathlib.Path(folder, name)
+        oci.join(images, path)
+        return path
+
+    def test_index_names_each_image_by_digest_and_holds_its_blobs(self):
+        with tempfile.TemporaryDirectory() as folder:
+            images = self.images(folder, "amd64", "arm64")
+            index = oci.Index(self.joined(folder, images))
+        self.assertEqual(index.images(), {"amd64": images[0].digest, "arm64": images[1].digest})
+        for held in images:
+            self.assertLessEqual(held.blobs.items(), index.blobs.items())
+
+    def test_the_same_images_in_any_order_are_the_same_archive(self):
+        with tempfile.TemporaryDirectory() as folder:
+            images = self.images(folder, "amd64", "arm64")
+            one, other = self.joined(folder, images), self.joined(folder, images[::-1], "other")
+            self.assertEqual(one.read_bytes(), other.read_bytes())
+
+    def test_two_images_for_one_processor_are_refused(self):
+        with tempfile.TemporaryDirectory() as folder, self.assertRaises(ValueError):
+            self.joined(folder, self.images(folder, "amd64") * 2)
+
+    def test_a_changed_file_gives_another_image_that_differs_in_nothing_else(self):
+        with tempfile.TemporaryDirectory() as folder:
+            held = image(folder, "a", {"program": b"1", "roots": b"2"}, os="linux", architecture="amd64")
+            oci.with_another_file(held, "program", lambda content: content + b"!", pathlib.Path(folder, "b"))
+            other = oci.Image(pathlib.Path(folder, "b"))
+        self.assertEqual(other.files(), {"program": b"1!", "roots": b"2"})
+        self.assertEqual(other.config["architecture"], "amd64")
+        self.assertIn("layers: program: 1 and 2 bytes", difference.of_images(held, other))
 
 
 class Difference(unittest.TestCase):

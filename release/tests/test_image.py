@@ -51,6 +51,12 @@ class ImageOf(unittest.TestCase):
             with self.subTest(said):
                 self.assertIn(said, self.faults(**changes))
 
+    def test_an_image_for_another_processor_than_its_program_is_named(self):
+        with tempfile.TemporaryDirectory() as folder:
+            made = image(folder, "image.tar", {NAME: PROGRAM}, architecture="amd64", config=CONFIG)
+        self.assertEqual(hardening.of_architecture(made, "x86_64"), [])
+        self.assertEqual(hardening.of_architecture(made, "aarch64"), ["the image is for amd64, its program for aarch64"])
+
     def test_an_image_that_is_too_large_is_named(self):
         with mock.patch.object(hardening, "MOST", 100):
             self.assertIn("are more than 100", self.faults())
