@@ -106,21 +106,47 @@ class BuildCode(unittest.TestCase):
     def test_abilities_are_found_in_code_and_not_in_comments(self):
         text = "// std::net::TcpStream\nlet c = Command::new(rustc);\nclap::Command::new(x);\nfs::write(a, b);"
         self.assertEqual(build_code.abilities(text), ["process", "files"])
-        self.assertEqual(build_code.abilities("let s = std::net::TcpStream::connect(a);"), ["network"])
+        for text in ("let s = std::net::TcpStream::connect(a);", "use std::net::{self};", "unsafe { libc::connect(a) }"):
+            self.assertEqual(build_code.abilities(text), ["network"], text)
+        self.assertEqual(build_code.abilities("impl_value![std::net::IpAddr, std::net::SocketAddrV4];"), [])
         self.assertEqual(build_code.abilities("quote! { clap::Command::new(#name) }"), [])
 
     def test_new_crates_versions_and_abilities_are_faults(self):
-        about = {"version": "1.0.0", "runs": "macro", "names": []}
+        about = {"version": "1.0.0", "runs": "macro", "names": [], "sha256": "a"}
         listed = {"shop": about | {"why": "shops"}}
         self.assertEqual(build_code.faults({"shop": about}, listed), [])
         for there, said in [
             ({"shop": about, "stall": about}, "stall: a macro that is not listed"),
-            ({"shop": about | {"version": "1.0.1"}}, "listed is"),
-            ({"shop": about | {"names": ["process"]}}, "listed is"),
+            ({"shop": about | {"version": "1.0.1"}}, "version is 1.0.1, listed 1.0.0"),
+            ({"shop": about | {"names": ["process"]}}, "names is ['process'], listed []"),
+            ({"shop": about | {"sha256": "b"}}, "sha256 is b, listed a"),
             ({"shop": about | {"names": ["network"]}}, "names the network"),
             ({}, "runs no more"),
         ]:
             self.assertIn(said, "; ".join(build_code.faults(there, listed)))
+
+
+    def test_crate_without_a_sentence_is_a_fault(self):
+        about = {"version": "1.0.0", "runs": "macro", "names": [], "sha256": "a"}
+        self.assertIn("does not say what it is for", "; ".join(build_code.faults({"shop": about}, {"shop": about | {"why": ""}})))
+
+    def test_what_runs_is_scripts_macros_and_libraries_that_only_build(self):
+        targets = [{"kind": ["lib"], "name": "a"}, {"kind": ["custom-build"], "name": "b"}, {"kind": ["test"], "name": "c"}]
+        kinds = lambda building: [kind for _, kind in build_code.kinds_of({"targets": targets}, building)]  # noqa: E731
+        self.assertEqual(kinds(False), ["build script"])
+        self.assertEqual(kinds(True), ["build script", "library"])
+        self.assertEqual([kind for _, kind in build_code.kinds_of({"targets": [{"kind": ["proc-macro"]}]}, True)], ["macro"])
+
+    def test_digest_changes_with_name_and_content_of_what_runs(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            (folder / "build.rs").write_text("fn main() {}")
+            first = build_code.digest(folder, [folder / "build.rs"])
+            self.assertEqual(first, build_code.digest(folder, [folder / "build.rs"] * 2))
+            (folder / "other.rs").write_text("fn main() {}")
+            self.assertNotEqual(first, build_code.digest(folder, [folder / "other.rs"]))
+            (folder / "build.rs").write_text("fn main() { }")
+            self.assertNotEqual(first, build_code.digest(folder, [folder / "build.rs"]))
 
 
 def with_crates(text):
