@@ -42,8 +42,24 @@ pub enum BindError {
     TooLong { path: PathBuf, length: usize },
     #[error("{path} exists and is not a socket: remove it, or choose another directory")]
     NotASocket { path: PathBuf },
+    #[error(
+        "user {user} may not make the socket {path}: its directory has to belong to that user, \
+         or the provider to run as the directory's owner, which is root unless someone changed it"
+    )]
+    NotTheOwner { user: u32, path: PathBuf },
     #[error("cannot {step} the socket {path}: {source}")]
     Io { step: &'static str, path: PathBuf, source: io::Error },
+}
+
+impl BindError {
+    fn of(step: &'static str, path: PathBuf, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::PermissionDenied if step == "bind" => {
+                Self::NotTheOwner { user: rustix::process::geteuid().as_raw(), path }
+            }
+            _ => Self::Io { step, path, source },
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -194,7 +210,7 @@ fn take_path(dir: &Path, file_name: &str) -> Result<(UnixListener, FileId), Bind
         // Nothing is there if already the bind failed.
         fs::remove_file(dir.join(&temporary)).unwrap_or_default();
     }
-    bound.map_err(|(step, source)| BindError::Io { step, path, source })
+    bound.map_err(|(step, source)| BindError::of(step, path, source))
 }
 
 fn listen_and_rename(

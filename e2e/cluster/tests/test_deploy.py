@@ -3,9 +3,11 @@
 import gzip
 import io
 import json
+import os
 import re
 import shlex
 import tarfile
+from pathlib import Path
 
 import pytest
 
@@ -54,6 +56,59 @@ def test_the_image_is_one_program_and_ca_roots(cluster, tell):
     tell(f"{size / 1e6:.1f} MB unpacked: {files}")
     assert sorted(files) == ["csi-secrets-store-provider-alibabacloud", "etc/ssl/certs/ca-certificates.crt"]
     assert size < 15e6
+
+
+def test_nodes_of_both_architectures_get_a_provider_and_others_none(provider):
+    def node(name, arch):
+        labels = {"kubernetes.io/arch": arch, "kubernetes.io/os": "linux", "kubernetes.io/hostname": name}
+        room = {"cpu": "1", "memory": "1Gi", "pods": "9"}
+        about = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}}
+        return about | {"status": {"capacity": room, "allocatable": room}}
+
+    def nodes():
+        pods = provider.get("pods", namespace="kube-system", selector=f"app.kubernetes.io/name={PROVIDER}")
+        return {pod["spec"].get("nodeName") for pod in pods} - {None}
+
+    here = nodes()
+    # Nobody runs them: what counts is where the pods are sent.
+    provider.apply(node("other", "s390x"), node("yitian", "arm64"))
+    try:
+        provider.wait_for(lambda: nodes() == {*here, "yitian"}, 60, "a pod for the node with an ARM processor")
+        wanted = provider.get("daemonset", PROVIDER, "kube-system")["status"]["desiredNumberScheduled"]
+        assert wanted == len(here) + 1
+    finally:
+        provider.kubectl("delete", "node", "other", "yitian")
+        left = ["-n", "kube-system", "--field-selector=spec.nodeName=yitian"]
+        provider.kubectl("delete", "pods", *left, "--force", "--grace-period=0")
+        provider.wait_for(lambda: not provider.kubectl("get", "pods", *left, "-o", "name"), 60, "the end of its pods")
+
+
+def test_provider_runs_as_another_user_where_the_socket_folder_is_that_users(provider, app):
+    folder, user = provider.root / "var/run/secrets-store-csi-providers", 65532
+
+    def users():
+        texts = (Path(f"/proc/{pid}/status").read_text() for pid in provider.provider_pids())
+        return {int(re.search(r"^Uid:\t(\d+)", text, re.MULTILINE)[1]) for text in texts}
+
+    app.secrets("shop", "- objectName: app/key")
+    options = ["-n", "kube-system", "--reuse-values", "--set", f"linux.runAsUser={user}"]
+    try:
+        # While the folder is root's, the new pod cannot take the socket over and says why; the one before it stays.
+        provider.helm("upgrade", PROVIDER, CHART, *options)
+        said = f"user {user} may not make the socket /provider/alibabacloud.sock"
+        provider.wait_for(lambda: said in provider.provider_logs(), 60, "the refusal")
+        app.start("before", "shop")
+        assert users() == {0}
+        os.chown(folder, user, user)
+        provider.wait_for(lambda: users() == {user}, 90, "the provider as another user")
+        provider.rollout(f"daemonset/{PROVIDER}", "kube-system")
+        app.start("after", "shop")
+        assert app.read("after", "app_key") == "paper-falcon-19"
+    finally:
+        os.chown(folder, 0, 0)
+        provider.install_provider()
+    provider.wait_for(lambda: users() == {0}, 60, "the provider as root")
+    app.start("again", "shop")
 
 
 def version():

@@ -74,6 +74,19 @@ async fn what_is_no_socket_is_not_replaced() {
     assert_eq!(entries(dir.path()), [NAME]);
 }
 
+#[test]
+fn refusal_to_bind_names_the_user_and_whose_the_directory_has_to_be() {
+    let refused = || io::Error::from(io::ErrorKind::PermissionDenied);
+    let said = BindError::of("bind", "/provider/a.sock".into(), refused()).to_string();
+    let user = rustix::process::geteuid().as_raw();
+    assert!(
+        said.starts_with(&format!("user {user} may not make the socket /provider/a.sock: ")),
+        "{said}"
+    );
+    let other = BindError::of("protect", "/provider/a.sock".into(), refused()).to_string();
+    assert!(other.starts_with("cannot protect the socket /provider/a.sock: "), "{other}");
+}
+
 #[tokio::test]
 async fn a_file_in_the_directorys_place_is_named() {
     let root = TempDir::new().unwrap();
