@@ -29,7 +29,7 @@ DIST := $(TARGET)/dist
 ARCHS := amd64 arm64
 
 .PHONY: help demo test test-release test-static toolchain lint unit official-clients bench bench-quick soak tenants \
-  bench-programs simulate walkthroughs deny advisory-db advisories reproduce arm64 dist hardening contents release-check release release-rehearsal tools tool-paths lint-workflows \
+  bench-programs simulate walkthroughs deny advisory-db advisories reproduce arm64 dist hardening contents release-check release release-rehearsal tools signing-tools tool-paths lint-workflows \
   fuzz-smoke mutants e2e e2e-up e2e-down
 
 help: ## this list
@@ -146,7 +146,9 @@ release-rehearsal: contents $(COSIGN) $(CRANE) $(HELM) ## publishes to a registr
 	release/rehearse --dist $(DIST)
 
 # For scripts: builds these, and says where they are.
-tools: $(COSIGN) $(CRANE) $(HELM)
+tools: signing-tools $(HELM)
+
+signing-tools: $(COSIGN) $(CRANE)
 
 tool-paths:
 	@echo 'export COSIGN=$(COSIGN) CRANE=$(CRANE) HELM=$(HELM)'

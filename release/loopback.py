@@ -10,8 +10,6 @@ import subprocess
 import time
 import urllib.request
 
-CRANE = os.environ.get("CRANE", "crane")
-
 
 def served_by(folder, address):
     """The command of a registry: Debian's docker-registry, or the one that crane has."""
@@ -20,7 +18,8 @@ def served_by(folder, address):
         store = {"filesystem": {"rootdirectory": str(folder / "registry")}}
         config.write_text(json.dumps({"version": 0.1, "storage": store, "http": {"addr": address}, "log": {"level": "error"}}))
         return [program, "serve", str(config)]
-    return [CRANE, "registry", "serve", "--address", address, "--disk", str(folder)]
+    (folder / "registry").mkdir()
+    return [os.environ.get("CRANE", "crane"), "registry", "serve", "--address", address, "--disk", str(folder / "registry")]
 
 
 @contextlib.contextmanager

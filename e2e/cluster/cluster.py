@@ -440,6 +440,11 @@ class Cluster:
     def import_archive(self, archive):
         self.run("ctr", "-a", components.CONTAINERD, "-n", "k8s.io", "images", "import", archive)
 
+    def import_by_digest(self, archive, repository):
+        """As repository@digest, which is how a pod names it."""
+        names = ["--base-name", repository, "--digests"]
+        self.run("ctr", "-a", components.CONTAINERD, "-n", "k8s.io", "images", "import", *names, archive)
+
     def import_images(self, *names):
         """The node's own images, by the names that charts use."""
         self.wait_for(lambda: (self.root / components.CONTAINERD.lstrip("/")).is_socket(), 30, "containerd")

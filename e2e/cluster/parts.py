@@ -129,6 +129,15 @@ def emulator():
     raise RuntimeError("cargo built no emulator")
 
 
+@functools.cache
+def release_tools():
+    """What signs and pushes a release, as the Makefile has it, by name. Built once; cosign takes some minutes."""
+    make = ["make", "--silent", "-C", HERE.parent.parent]
+    subprocess.run([*make, "signing-tools"], check=True, stdout=sys.stderr)
+    told = subprocess.run([*make, "tool-paths"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    return dict(word.split("=", 1) for word in told.split() if "=" in word)
+
+
 def setup():
     debian()
     for module in MODULES:
