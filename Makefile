@@ -110,8 +110,7 @@ reproduce: toolchain ## two builds of this commit that differ in all that must n
 arm64: toolchain ## the core of the end-to-end tests against the program for arm64, under emulation (qemu-user-static)
 	e2e/tests/run-emulated "$$(deploy/image --arch arm64 --program-only)"
 
-# The programs and images that ship, and the index of the images, in $(DIST).
-dist: toolchain
+dist: toolchain ## the programs and images for both architectures and the index of the images, into target/dist
 	rm -rf $(DIST) && mkdir -p $(DIST)
 	set -e; for arch in $(ARCHS); do \
 	  install -m 755 "$$(deploy/image --arch $$arch --program-only)" $(DIST)/$(PROVIDER)-linux-$$arch; \
