@@ -168,7 +168,7 @@ lint-workflows: $(ACTIONLINT) $(RELEASE_VENV)/ready ## the workflows of .github 
 $(ACTIONLINT):
 	GOBIN=$(dir $@) go install github.com/rhysd/actionlint/cmd/actionlint@v$(ACTIONLINT_VERSION)
 
-test-release: ## the scripts of release/, each fault that they name
+test-release: ## the scripts of release/ and deploy/admission, each fault that they name
 	python3 -m unittest discover --start-directory release/tests
 
 $(RELEASE_VENV)/ready: | release/requirements.txt
