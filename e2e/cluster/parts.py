@@ -28,6 +28,7 @@ DEBIAN = {
     "busybox-static": "busybox",
     "iproute2": "ip",
     "openssl": "openssl",
+    "tinyproxy-bin": "tinyproxy",
 }
 
 # Without the version kubelet and helm see v0.0.0, and charts refuse it.
