@@ -82,7 +82,8 @@ pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
 pub struct AdminState {
     /// Where liveness is asked for, `/healthz` if nobody configured another.
     pub health_path: String,
-    pub socket_path: PathBuf,
+    /// Where liveness is asked for; `None`: that it answers is all.
+    pub socket_path: Option<PathBuf>,
     pub readiness: Arc<Readiness>,
     /// Cancelled from the moment on at which the provider stops taking new calls.
     pub draining: CancellationToken,
@@ -204,11 +205,20 @@ async fn serve_connection(stream: TcpStream, routes: Router) {
 #[derive(Clone)]
 struct Served {
     state: AdminState,
-    check: Arc<Check>,
+    check: Option<Arc<Check>>,
+}
+
+impl Served {
+    async fn live(&self) -> Result<(), String> {
+        match &self.check {
+            Some(check) => check.outcome().await,
+            None => Ok(()),
+        }
+    }
 }
 
 fn routes(state: AdminState) -> Router {
-    let check = Arc::new(Check::new(state.socket_path.clone()));
+    let check = state.socket_path.clone().map(Check::new).map(Arc::new);
     // The configured path is compared and not registered: the router panics on a bad pattern.
     Router::new()
         .route(READY_PATH, get(readyz))
@@ -221,7 +231,7 @@ async fn healthz_or_not_found(State(served): State<Served>, request: Request) ->
     if request.uri().path() != served.state.health_path {
         return not_found(&served.state);
     }
-    match served.check.outcome().await {
+    match served.live().await {
         Ok(()) => "ok".into_response(),
         Err(reason) => {
             warn!(reason, "the provider is not healthy");
@@ -230,9 +240,10 @@ async fn healthz_or_not_found(State(served): State<Served>, request: Request) ->
     }
 }
 
-async fn readyz(State(Served { state, check }): State<Served>) -> Response {
+async fn readyz(State(served): State<Served>) -> Response {
+    let state = &served.state;
     let mut reasons = state.readiness.reasons();
-    reasons.extend(check.outcome().await.err());
+    reasons.extend(served.live().await.err());
     if state.draining.is_cancelled() {
         reasons.push("draining: the provider is shutting down".to_owned());
     }

@@ -8,7 +8,7 @@ use crate::{
     admin::{Admin, AdminState, DebugAccess, Debugged, MetricsText},
     audit::Audit,
     cloud::{Cloud, trust::Clients},
-    config::{Config, MetadataOptions, log_filter},
+    config::{Config, Engine, MetadataOptions, log_filter},
     credentials::{Sessions, metadata::Metadata},
     endpoint::{Endpoint, Service},
     events::Events,
@@ -47,83 +47,20 @@ pub struct App {
 
 impl App {
     pub async fn bind(config: Config) -> Result<Self, String> {
-        let MetadataOptions { host, role, without_token } = config.metadata;
-        let metadata = Metadata::new(&host, role, without_token)?;
-        let region = match config.region {
-            Some(region) => region,
-            None => ask_region(&metadata).await?,
-        };
-        let metrics = Arc::new(Metrics::new());
-        let endpoints = config.hosts.endpoints(region);
-        let region = &endpoints.region;
-        let sts_region = config.hosts.sts_region.as_ref().unwrap_or(region);
-        let sts = endpoints.of(Service::Sts, sts_region);
-        let kms = endpoints.of(Service::Kms, region);
-        let oos = endpoints.of(Service::Oos, region);
-        if let Some(proxy) = &config.trust.proxy {
-            let hosts = [&sts, &kms, &oos].into_iter().filter(|host| config.trust.is_proxied(host));
-            log_proxy(proxy.address(), &hosts.map(Endpoint::host).collect::<Vec<_>>());
-        }
-        let clients = Clients::new(config.trust)?;
-        let watched = [
-            (&sts, "STS does not answer"),
-            (&kms, "KMS does not answer"),
-            (&oos, "OOS does not answer"),
-        ];
-        let watched = watched.map(|(endpoint, what)| (endpoint.host().to_owned(), what));
-        let readiness = Arc::new(Readiness::new(watched.into()));
-        let cloud = Cloud::new(clients, metrics.clone(), config.kms_calls, config.oos_calls)
-            .with_readiness(readiness.clone());
-        let cloud = Arc::new(cloud);
-        let warmed = cloud.clone();
-        tokio::task::spawn_blocking(move || warmed.warm());
         let admin = Admin::bind(config.admin).map_err(|error| error.to_string())?;
-        let allowed: Vec<_> = config.policy.allowed.iter().map(|mode| mode.name()).collect();
-        tracing::info!(
-            version = env!("CARGO_PKG_VERSION"),
-            %region,
-            %sts,
-            %kms,
-            %oos,
-            allowed_identities = allowed.join(","),
-            default_identity = %config.policy.default,
-            oidc_provider = config.policy.oidc_provider.as_ref().map_or("none", |arn| arn.as_str()),
-            "starting"
-        );
-        let sessions = Sessions::new(cloud.clone(), sts, metadata, metrics.clone());
-        let values = ValueCache::new(config.value_cache_bytes, metrics.clone())?;
-        let values = values.with_stale(config.outage_grace, config.stale_while_throttled);
-        let values = Arc::new(values.with_most(config.freshness.most));
-        let provider = Provider {
-            endpoints,
-            objects: ObjectCache::default(),
-            offload: Offload::default(),
-            memory: Memory::default(),
-            policy: config.policy,
-            service_accounts: ServiceAccounts::new(config.api_server),
-            fetcher: Arc::new(Fetcher::new(cloud, sessions, values, config.kms_batch)),
-            freshness: config.freshness,
-            observers: Observers {
-                audit: Audit::start(config.audit, metrics.clone())?,
-                events: Events::default(),
-                metrics,
-            },
-            limit: config.mount_timeout,
-        };
+        let (provider, readiness) = provider(config.engine).await?;
         // Last: a start that fails leaves the socket to the process that has it.
         let socket = Socket::bind(&config.provider_volume, SOCKET).map_err(|e| e.to_string())?;
-        let (health_path, drain) = (config.health_path, config.drain_timeout);
-        let (serve_metrics, debug) = (config.serve_metrics, config.debug);
         Ok(Self {
             provider: Arc::new(provider),
             readiness,
             socket,
             admin,
-            health_path,
-            serve_metrics,
-            debug,
+            health_path: config.health_path,
+            serve_metrics: config.serve_metrics,
+            debug: config.debug,
             log_level: None,
-            drain,
+            drain: config.drain_timeout,
         })
     }
 
@@ -158,7 +95,7 @@ impl App {
         let debug = self.debug.map(|access| self.debugged(access));
         let state = AdminState {
             health_path: self.health_path,
-            socket_path: self.socket.path().to_owned(),
+            socket_path: Some(self.socket.path().to_owned()),
             readiness: self.readiness,
             draining: shutdown.clone(),
             metrics: self
@@ -169,14 +106,7 @@ impl App {
         // Probes are answered until the last mount has been.
         let drained = CancellationToken::new();
         let admin = tokio::spawn(self.admin.serve(state, drained.clone()));
-        let fetcher = self.provider.fetcher.clone();
-        let sweep = AbortOnDropHandle::new(tokio::spawn(async move {
-            let mut ticks = tokio::time::interval(SWEEP_EVERY);
-            loop {
-                ticks.tick().await;
-                fetcher.sweep();
-            }
-        }));
+        let sweep = sweep(self.provider.fetcher.clone());
         let audit = self.provider.observers.audit.clone();
         let served = server::serve(self.socket, self.provider, shutdown, self.drain).await;
         drop(sweep);
@@ -185,6 +115,84 @@ impl App {
         let _ = admin.await;
         served.map_err(|error| error.to_string())
     }
+}
+
+/// What serves mounts, whoever asks for them, and what tells whether it can.
+pub async fn provider(engine: Engine) -> Result<(Provider, Arc<Readiness>), String> {
+    let MetadataOptions { host, role, without_token } = engine.metadata;
+    let metadata = Metadata::new(&host, role, without_token)?;
+    let region = match engine.region {
+        Some(region) => region,
+        None => ask_region(&metadata).await?,
+    };
+    let metrics = Arc::new(Metrics::new());
+    let endpoints = engine.hosts.endpoints(region);
+    let region = &endpoints.region;
+    let sts_region = engine.hosts.sts_region.as_ref().unwrap_or(region);
+    let sts = endpoints.of(Service::Sts, sts_region);
+    let kms = endpoints.of(Service::Kms, region);
+    let oos = endpoints.of(Service::Oos, region);
+    if let Some(proxy) = &engine.trust.proxy {
+        let hosts = [&sts, &kms, &oos].into_iter().filter(|host| engine.trust.is_proxied(host));
+        log_proxy(proxy.address(), &hosts.map(Endpoint::host).collect::<Vec<_>>());
+    }
+    let clients = Clients::new(engine.trust)?;
+    let watched = [
+        (&sts, "STS does not answer"),
+        (&kms, "KMS does not answer"),
+        (&oos, "OOS does not answer"),
+    ];
+    let watched = watched.map(|(endpoint, what)| (endpoint.host().to_owned(), what));
+    let readiness = Arc::new(Readiness::new(watched.into()));
+    let cloud = Cloud::new(clients, metrics.clone(), engine.kms_calls, engine.oos_calls)
+        .with_readiness(readiness.clone());
+    let cloud = Arc::new(cloud);
+    let warmed = cloud.clone();
+    tokio::task::spawn_blocking(move || warmed.warm());
+    let allowed: Vec<_> = engine.policy.allowed.iter().map(|mode| mode.name()).collect();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        %region,
+        %sts,
+        %kms,
+        %oos,
+        allowed_identities = allowed.join(","),
+        default_identity = %engine.policy.default,
+        oidc_provider = engine.policy.oidc_provider.as_ref().map_or("none", |arn| arn.as_str()),
+        "starting"
+    );
+    let sessions = Sessions::new(cloud.clone(), sts, metadata, metrics.clone());
+    let values = ValueCache::new(engine.value_cache_bytes, metrics.clone())?;
+    let values = values.with_stale(engine.outage_grace, engine.stale_while_throttled);
+    let values = Arc::new(values.with_most(engine.freshness.most));
+    let provider = Provider {
+        endpoints,
+        objects: ObjectCache::default(),
+        offload: Offload::default(),
+        memory: Memory::default(),
+        policy: engine.policy,
+        service_accounts: ServiceAccounts::new(engine.api_server),
+        fetcher: Arc::new(Fetcher::new(cloud, sessions, values, engine.kms_batch)),
+        freshness: engine.freshness,
+        observers: Observers {
+            audit: Audit::start(engine.audit, metrics.clone())?,
+            events: Events::default(),
+            metrics,
+        },
+        limit: engine.mount_timeout,
+    };
+    Ok((provider, readiness))
+}
+
+/// Wipes what is over, for as long as its handle is kept.
+pub fn sweep(fetcher: Arc<Fetcher>) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(SWEEP_EVERY);
+        loop {
+            ticks.tick().await;
+            fetcher.sweep();
+        }
+    }))
 }
 
 /// Operators who see a call fail at a proxy, or none come there, look here.

@@ -1,6 +1,8 @@
 //! Commands: a file for each. `serve` is what the program does where none is named.
 
 pub mod audit;
+mod mount;
+mod process;
 pub mod serve;
 
 use std::{fmt, process::ExitCode};
@@ -11,7 +13,7 @@ use clap::{ArgMatches, Command};
 pub const USAGE: u8 = 64;
 
 /// What there is beside serving. A new one gets a line here and a file.
-const ALL: &[Subcommand] = &[audit::AUDIT];
+const ALL: &[Subcommand] = &[audit::AUDIT, mount::MOUNT, mount::RUN_ON_CHANGE];
 
 #[derive(Clone, Copy)]
 pub struct Subcommand {

@@ -12,6 +12,7 @@ mod identity;
 mod log;
 mod operation;
 mod settings;
+pub mod sidecar;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -21,7 +22,7 @@ use crate::{
     admin::DebugAccess,
     audit as record,
     cloud::trust,
-    identity::api_server::ApiServer,
+    identity::api_server::{ACCOUNT_DIR, ApiServer},
     names::Region,
     policy::Policy,
     sandbox::{self, AllowedPaths},
@@ -33,8 +34,11 @@ use flags::Flags;
 pub use log::log_filter;
 use settings::Settings;
 
+/// Of a provider that the driver calls.
 #[derive(Debug)]
 pub struct Config {
+    pub engine: Engine,
+    pub process: Process,
     pub provider_volume: PathBuf,
     pub admin: SocketAddr,
     pub health_path: String,
@@ -42,13 +46,19 @@ pub struct Config {
     pub serve_metrics: bool,
     /// Who is served `/debug` beside it; `None`: nobody.
     pub debug: Option<DebugAccess>,
+    pub drain_timeout: Duration,
+}
+
+/// What mounts need, whoever asks for them.
+#[derive(Debug)]
+pub struct Engine {
     /// `None`: ask the instance metadata.
     pub region: Option<Region>,
     pub hosts: Hosts,
     pub trust: trust::Options,
     pub policy: Policy,
     pub metadata: MetadataOptions,
-    /// Where ServiceAccounts are looked up, unless the operator turned that off.
+    /// Where ServiceAccounts are looked up, unless nobody wants that.
     pub api_server: Option<ApiServer>,
     pub kms_calls: usize,
     pub oos_calls: usize,
@@ -61,7 +71,11 @@ pub struct Config {
     /// Try to read several secrets with one call.
     pub kms_batch: bool,
     pub audit: record::Options,
-    pub drain_timeout: Duration,
+}
+
+/// What the process is started with.
+#[derive(Debug)]
+pub struct Process {
     /// Nothing of the process may be swapped to a disk.
     pub lock_memory: bool,
     pub sandbox: sandbox::SandboxMode,
@@ -78,8 +92,8 @@ impl Config {
     pub fn parse(flags: &Flags, environment: &[(String, String)]) -> Result<Self, Vec<String>> {
         let mut settings = Settings::new(flags, environment);
         let mut config = settings.config();
-        settings.unread(config.trust.proxy.is_some());
-        config.warnings = settings.take_warnings();
+        settings.unread(flags::names());
+        config.process.warnings = settings.take_warnings();
         let mistakes = settings.mistakes();
         if mistakes.is_empty() { Ok(config) } else { Err(mistakes) }
     }
@@ -92,15 +106,35 @@ pub fn log_format(flags: &Flags, environment: &[(String, String)]) -> LogFormat 
 
 impl Settings<'_> {
     fn config(&mut self) -> Config {
-        let policy = self.policy();
-        let audit = self.audit();
+        let (policy, sound) = self.policy();
+        // What is given and wrong has been said, and is not missing.
+        if sound {
+            self.check_default(&policy);
+        }
+        let api_server = self.api_server(&policy);
         let provider_volume = self.provider_volume();
-        let reach = self.reach(&provider_volume, &audit, &policy);
-        let freshness = self.freshness();
+        let engine = self.engine(policy, api_server);
+        let mut reach = self.reach(&engine.audit, &engine.policy);
+        reach.write.insert(0, provider_volume.clone());
+        reach.read.insert(0, ACCOUNT_DIR.into());
         Config {
+            process: self.process(reach),
+            engine,
             provider_volume,
+            admin: self.admin(),
+            health_path: self.health_path(),
+            serve_metrics: self.serve_metrics(),
+            debug: self.debug(),
+            drain_timeout: self.drain_timeout(),
+        }
+    }
+
+    fn engine(&mut self, policy: Policy, api_server: Option<ApiServer>) -> Engine {
+        let audit = self.audit();
+        let freshness = self.freshness();
+        Engine {
             mount_timeout: self.mount_timeout(),
-            api_server: self.api_server(&policy),
+            api_server,
             region: self.region(&policy),
             hosts: self.hosts(),
             trust: self.trust(),
@@ -113,18 +147,18 @@ impl Settings<'_> {
             outage_grace: self.outage_grace(),
             stale_while_throttled: self.stale_while_throttled(freshness),
             audit,
-            admin: self.admin(),
-            health_path: self.health_path(),
-            serve_metrics: self.flag("metrics").unwrap_or(true),
-            debug: self.debug(),
-            drain_timeout: self.drain_timeout(),
+            policy,
+        }
+    }
+
+    fn process(&mut self, reach: AllowedPaths) -> Process {
+        Process {
             lock_memory: self.flag("lock-memory").unwrap_or_default(),
             sandbox: self.sandbox(),
             reach,
             log_format: self.log_format(),
             log_filter: self.log_filter(),
             warnings: Vec::new(),
-            policy,
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     login::{KeyedLogin, Login},
     names::RoleArn,
     policy::{ChosenBy, Decision, Policy, Share},
-    request::{Mount, STS_AUDIENCE},
+    request::{Mount, STS_AUDIENCE, caller::Via},
     spc::mode::Mode,
 };
 use kubernetes::ServiceAccounts;
@@ -44,7 +44,11 @@ pub async fn resolve(
 ) -> Result<Identity, Errors> {
     let Decision { mode, chosen_by } = policy.decide(&mount.spec, &mount.node_publish_keys)?;
     let shared = mode == Mode::Pod && policy.share == Share::ServiceAccount;
-    let session_name = session_name(&mount.pod, shared);
+    let session_name = match &policy.session_name {
+        // Its own to choose, where it asks by itself.
+        Some(name) if mount.via == Via::Sidecar => name.clone(),
+        _ => session_name(&mount.pod, shared),
+    };
     let evidence = Evidence { mount, policy, service_accounts, session_name: &session_name };
     let login = KeyedLogin::new(modes::login(mode, &evidence).await?);
     let trust_hint = match (mode, &*login) {

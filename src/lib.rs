@@ -42,6 +42,7 @@ pub mod retry;
 pub mod sandbox;
 pub mod secret;
 pub mod server;
+pub mod sidecar;
 pub mod singleflight;
 pub mod spc;
 pub mod sync;

@@ -5,6 +5,7 @@ mod audit;
 mod event;
 mod log;
 mod observe;
+mod own;
 mod pipeline;
 mod state;
 mod trace;
@@ -32,6 +33,7 @@ use crate::{
 };
 use observe::Observed;
 pub use observe::Observers;
+pub use own::{Failure, Mounted, OwnMount};
 pub use state::State;
 
 #[derive(Debug)]
@@ -86,7 +88,7 @@ impl CsiDriverProvider for Provider {
         let of_request = request.extensions().get::<RequestRoom>().cloned();
         // With its extensions goes what they hold of the room.
         let (_, _, request) = request.into_parts();
-        let mut observed = Observed::begin(&self.observers, &request);
+        let mut observed = Observed::begin(&self.observers, &request.target_path);
         let parsed = if unread {
             Err(too_large().into())
         } else {
@@ -107,12 +109,14 @@ impl Provider {
         mut observed: Observed<'_>,
     ) -> Result<Response<pb::MountResponse>, Status> {
         let outcome = match parsed {
-            Ok(mount) => in_time(deadline, self.serve(mount, deadline, &mut observed.trace)).await,
+            Ok(mount) => {
+                in_time(deadline, self.respond(mount, deadline, &mut observed.trace)).await
+            }
             Err(errors) => Err(errors),
         };
         match observed.audit(outcome, deadline).await {
             Ok((response, room)) => {
-                observed.mounted(&response);
+                observed.mounted(response.files.len());
                 let mut response = Response::new(response);
                 if let Some(room) = room {
                     response.extensions_mut().insert(AnswerRoom::from(room));

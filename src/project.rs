@@ -26,6 +26,10 @@ pub struct Projection {
     pub left_out: usize,
 }
 
+/// The driver takes an answer without files for "nothing to do" and one without versions for an
+/// error: when every object is optional and none exists, this file says so.
+pub const NOTHING: &str = ".no-objects";
+
 impl Projection {
     /// Of all files together.
     pub fn bytes(&self) -> usize {

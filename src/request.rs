@@ -13,7 +13,7 @@ use crate::{
     keys::Keys,
     pb,
     secret::Secret,
-    spc::{Spec, file::FileMode, mistakes::Mistakes, object_cache::ObjectCache},
+    spc::{Spec, class::Class, file::FileMode, mistakes::Mistakes, object_cache::ObjectCache},
 };
 use attributes::{Attributes, CLASS, POD_NAME, POD_NAMESPACE, POD_UID, SERVICE_ACCOUNT, Secrets};
 use caller::{Caller, Via};
@@ -38,6 +38,25 @@ pub struct Pod {
     pub service_account: String,
 }
 
+impl Pod {
+    /// `None` where these are no names of Kubernetes, or no pod's uid.
+    pub fn named(
+        namespace: String,
+        name: String,
+        uid: String,
+        service_account: String,
+    ) -> Option<Self> {
+        let names = [&namespace, &name, &service_account];
+        let valid = names.into_iter().all(|name| caller::is_name(name)) && is_uid(&uid);
+        valid.then_some(Self { namespace, name, uid, service_account })
+    }
+
+    /// What runs outside Kubernetes.
+    pub fn host(name: String) -> Self {
+        Self { namespace: String::new(), name, uid: String::new(), service_account: String::new() }
+    }
+}
+
 impl fmt::Display for Pod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)
@@ -48,6 +67,8 @@ impl fmt::Display for Pod {
 #[derive(Debug)]
 pub enum TokenInput {
     Absent,
+    /// It is in a file, and what is wrong with that.
+    Unusable(String),
     /// There are tokens, none of them for STS.
     OtherAudiences(Vec<String>),
     Token(PodToken),
@@ -110,6 +131,19 @@ pub fn parse(
     })
 }
 
+/// What a pod asks for by itself, without a driver: the files are those that the driver would make.
+pub fn of_class(
+    class: &Class,
+    pod: Pod,
+    token: TokenInput,
+    endpoints: &Endpoints,
+    cache: &ObjectCache,
+) -> Result<Mount, Errors> {
+    let spec = Spec::parse(&class.parameters, endpoints, FileMode::default(), cache)?;
+    let node_publish_keys = NodePublishKeys::Absent;
+    Ok(Mount { pod, via: Via::Sidecar, token, node_publish_keys, spec })
+}
+
 fn pod(attributes: &Attributes) -> Result<Pod, Error> {
     let needed = |key: &str| {
         attributes.get(key).map(str::to_owned).ok_or_else(|| {
@@ -137,11 +171,14 @@ fn pod(attributes: &Attributes) -> Result<Pod, Error> {
 }
 
 /// A UUID, or what kubelet makes of the file of a static pod.
+fn is_uid(uid: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
+    uid.len() <= 128 && uid.bytes().all(plain)
+}
+
 fn uid(attributes: &Attributes) -> Result<String, Error> {
     let uid = attributes.get(POD_UID).unwrap_or_default();
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
-    let valid = uid.len() <= 128 && uid.bytes().all(plain);
-    if valid {
+    if is_uid(uid) {
         Ok(uid.to_owned())
     } else {
         Err(Error::new(Reason::MalformedRequest, "is not a pod's uid").subject(POD_UID))

@@ -6,12 +6,8 @@ use crate::{
     error::Error,
     limits::DRIVER_ANSWER,
     pb,
-    project::{Projection, too_large},
+    project::{NOTHING, Projection, too_large},
 };
-
-/// The driver takes an answer without files for "nothing to do" and one without versions for an
-/// error: when every object is optional and none exists, this file says so.
-const NOTHING: &str = ".no-objects";
 
 pub fn respond(projection: Projection) -> Result<pb::MountResponse, Error> {
     let mut response = pb::MountResponse::default();

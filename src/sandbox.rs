@@ -33,8 +33,12 @@ pub enum SandboxMode {
 pub struct AllowedPaths {
     /// Folders, and what is in them.
     pub write: Vec<PathBuf>,
+    /// Folders that exist, in which folders and links are made too.
+    pub tree: Vec<PathBuf>,
     /// Folders with what is in them, and files. What does not exist is left out.
     pub read: Vec<PathBuf>,
+    /// Other processes of the container, or of a pod that shares its processes, may be signalled.
+    pub signals: bool,
 }
 
 /// Names, certificates and processors, as they are looked up while the process runs.
@@ -136,14 +140,20 @@ fn confine(allowed: &AllowedPaths) -> Result<LayerStatus, landlock::RulesetError
         // A rule needs something to stand on; who binds the socket says what is wrong with it.
         let _ = DirBuilder::new().recursive(true).mode(0o755).create(folder);
     }
+    let tree = write | AccessFs::MakeDir | AccessFs::MakeSym | AccessFs::RemoveDir;
+    let scope = match allowed.signals {
+        true => BitFlags::from(Scope::AbstractUnixSocket),
+        false => Scope::AbstractUnixSocket | Scope::Signal,
+    };
     let system = SYSTEM.iter().map(Path::new);
     let readable = allowed.read.iter().map(PathBuf::as_path).chain(system);
     let status = Ruleset::default()
         .handle_access(AccessFs::from_all(LANDLOCK))?
-        .scope(Scope::AbstractUnixSocket | Scope::Signal)?
+        .scope(scope)?
         .create()?
         .add_rules(path_beneath_rules(readable, read))?
         .add_rules(path_beneath_rules(&allowed.write, write))?
+        .add_rules(path_beneath_rules(&allowed.tree, tree))?
         .restrict_self()?;
     Ok(match status.ruleset {
         RulesetStatus::FullyEnforced => LayerStatus::Held,

@@ -1,6 +1,7 @@
 //! SecretProviderClass: its parameters become a `Spec`, in which everything is typed and nothing is left
 //! to check. Pure: no pod, no token, no call, so that a command can do it as a mount does.
 
+pub mod class;
 pub mod context;
 mod fields;
 pub mod file;

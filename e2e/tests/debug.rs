@@ -59,14 +59,14 @@ async fn debug_output_shows_nothing_secret_of_a_mount() {
 
     let metrics = Arc::new(Metrics::new());
     let region = Region::parse("cn-hangzhou").unwrap();
-    let endpoints = config.hosts.endpoints(region);
+    let endpoints = config.engine.hosts.endpoints(region);
     let sts = endpoints.of(Service::Sts, &endpoints.region);
-    let clients = Clients::new(config.trust).unwrap();
+    let clients = Clients::new(config.engine.trust).unwrap();
     let cloud = Arc::new(Cloud::new(clients, metrics.clone(), 8, 8));
-    let metadata = Metadata::new(&config.metadata.host, None, false).unwrap();
+    let metadata = Metadata::new(&config.engine.metadata.host, None, false).unwrap();
     let sessions = Sessions::new(cloud.clone(), sts, metadata, metrics.clone());
     let values = Arc::new(ValueCache::new(1 << 20, metrics).unwrap());
-    let accounts = ServiceAccounts::new(config.api_server);
+    let accounts = ServiceAccounts::new(config.engine.api_server);
     let fetcher = Fetcher::new(cloud, sessions.clone(), values, false);
 
     for mode in ["pod", "access-key", "node-publish-secret", "ram-role", "ecs-role"] {
@@ -83,7 +83,7 @@ async fn debug_output_shows_nothing_secret_of_a_mount() {
         let mount =
             request::parse(volume.request(), &endpoints, &Default::default(), &mut who).unwrap();
         shown.push(format!("{who:?} {who:#?} {mount:?} {mount:#?}"));
-        let identity = identity::resolve(&mount, &config.policy, &accounts).await.unwrap();
+        let identity = identity::resolve(&mount, &config.engine.policy, &accounts).await.unwrap();
         shown.push(format!("{identity:?} {identity:#?}"));
         let partner = RoleArn::parse("acs:ram::6543210987654321:role/partner").unwrap();
         let led = identity.assume_role(&partner);
@@ -180,6 +180,7 @@ const HOLD_NONE: &[&str] = &[
     "DebugAccess",
     "Debugged",
     "Decision",
+    "EndReason",
     "Fact",
     "FetchState",
     "Flat",
@@ -213,6 +214,7 @@ const HOLD_NONE: &[&str] = &[
     "AdminState",
     "BindError",
     "Context",
+    "Ended",
     "HostTemplate",
     "Key",
     "Layout",
@@ -225,12 +227,18 @@ const HOLD_NONE: &[&str] = &[
     "Queued",
     "Records",
     "ServeError",
+    "Unusable",
     // By hand: which flags are given, and not what they are set to.
     "Flags",
     // No command takes a key or a token: those come from the environment and from files.
     "Asked",
+    "Given",
+    "Hook",
     "Invocation",
+    "Sidecar",
     "Subcommand",
+    "Watch",
+    "Whom",
     // What the cloud said, as far as it looks like a code or a request id; the audit record's lines
     // are searched where they are written.
     "Failure",
@@ -238,9 +246,13 @@ const HOLD_NONE: &[&str] = &[
     "Told",
     // As much as what is waited for: values and sessions, which are shown.
     "Leader",
+    "Mounted",
+    "OwnMount",
+    "Prepared",
     "Waiter",
     "Waited",
     // Texts of authors, each a `Secret`.
+    "Class",
     "Parameters",
     // By hand: without what goes through it.
     "AuthorityFix",

@@ -44,6 +44,7 @@ mod reports;
 mod rollouts;
 mod sessions;
 mod sharing;
+mod sidecar;
 mod starts;
 mod storm;
 mod table;

@@ -390,13 +390,13 @@ async fn the_sandbox_leaves_the_files_that_are_used_after_the_start() {
         .own_token()
         .flag("audit", &audit.display().to_string())
         .env("SSL_CERT_FILE", "/etc/own/ca.pem");
-    let reach = configure(&emulator, directory.path(), &setup).unwrap().reach;
+    let reach = configure(&emulator, directory.path(), &setup).unwrap().process.reach;
     let own = |name: &str| directory.path().join(name);
     assert_eq!(reach.write, [own("providers"), own("records")]);
     let account = PathBuf::from("/var/run/secrets/kubernetes.io/serviceaccount");
     assert_eq!(reach.read, [account.clone(), own(""), "/etc/own/ca.pem".into()]);
     let setup = Setup::default().env("SSL_CERT_DIR", "/etc/own/certs:/opt/certs:");
-    let reach = configure(&emulator, directory.path(), &setup).unwrap().reach;
+    let reach = configure(&emulator, directory.path(), &setup).unwrap().process.reach;
     assert_eq!(reach.read, [account, "/etc/own/certs".into(), "/opt/certs".into()]);
 }
 

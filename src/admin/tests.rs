@@ -237,7 +237,7 @@ impl Port {
         let address = admin.local_addr().unwrap();
         let state = AdminState {
             health_path: health_path.to_owned(),
-            socket_path: dir.path().join(NAME),
+            socket_path: Some(dir.path().join(NAME)),
             readiness: Arc::default(),
             draining: CancellationToken::new(),
             metrics,

@@ -113,6 +113,9 @@ pub(super) const FLAGS: &[Flag] = &[
     ),
 ];
 
+const HTTPS_PROXY: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
+const ALL_PROXY: [&str; 2] = ["ALL_PROXY", "all_proxy"];
+
 /// `Endpoints` before the region is known.
 #[derive(Debug)]
 pub struct Hosts {
@@ -155,16 +158,21 @@ impl Settings<'_> {
         }
     }
 
+    /// For calls over https, whether it can be used or not.
+    pub(super) fn proxy_is_given(&mut self) -> bool {
+        self.text("https-proxy", &HTTPS_PROXY).is_some() || self.env(&ALL_PROXY).is_some()
+    }
+
     /// No mistake or warning quotes a proxy's URL, which may hold a password.
     fn proxy(&mut self) -> Option<Proxy> {
-        const OWN: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
         let except = self.text("no-proxy", &["NO_PROXY", "no_proxy"]).unwrap_or_default();
         let inside_vpc = self.flag("proxy-vpc-endpoints").unwrap_or_default();
         let parse = |url: &str| Proxy::new(url, &except, inside_vpc);
         // Of all protocols: it may well be one that other programs of the pod need.
-        let of_all = self.env(&["ALL_PROXY", "all_proxy"]);
-        if self.text("https-proxy", &OWN).is_some() {
-            return self.checked("https-proxy", &OWN, |url| parse(url).map_err(str::to_owned));
+        let of_all = self.env(&ALL_PROXY);
+        if self.text("https-proxy", &HTTPS_PROXY).is_some() {
+            return self
+                .checked("https-proxy", &HTTPS_PROXY, |url| parse(url).map_err(str::to_owned));
         }
         parse(&of_all?).map_err(|what| self.warn(format!("ALL_PROXY is not used: it {what}"))).ok()
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{flag, flags, settings::Settings};
+use super::{flag, settings::Settings};
 use crate::{spc::hints, text::quoted};
 
 /// Of the official clients, the official provider and its predecessors.
@@ -12,12 +12,12 @@ const OFFICIAL: [&str; 3] = ["ALICLOUD_", "ALIBABA_CLOUD_", "ALIBABACLOUD_"];
 const UNUSED_PROXIES: [&str; 2] = ["HTTP_PROXY", "http_proxy"];
 
 impl Settings<'_> {
-    /// To be called last: what was read is known then.
-    pub(super) fn unread(&mut self, proxied: bool) {
+    /// To be called last: what was read is known then. `flags`: of the command.
+    pub(super) fn unread(&mut self, flags: impl Iterator<Item = &'static str>) {
         let environment = self.environment;
         let set = environment.iter().filter(|(_, text)| !text.trim().is_empty());
         let names: Vec<&str> = set.map(|(name, _)| name.as_str()).collect();
-        let own: Vec<String> = flags::names().map(flag::variable).collect();
+        let own: Vec<String> = flags.map(flag::variable).collect();
         let mut unread = Vec::new();
         for &name in &names {
             if name.starts_with(flag::PREFIX) {
@@ -36,7 +36,7 @@ impl Settings<'_> {
         }
         let proxies: Vec<_> =
             UNUSED_PROXIES.into_iter().filter(|name| names.contains(name)).collect();
-        if !proxies.is_empty() && !proxied {
+        if !proxies.is_empty() && !self.proxy_is_given() {
             self.warn(format!(
                 "set in the environment and not used: {}; STS, KMS and OOS are called over https: their \
                  proxy is --https-proxy (HTTPS_PROXY)",
@@ -68,6 +68,7 @@ fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::flags;
 
     #[test]
     fn help_names_every_variable_that_is_read_and_no_other() {

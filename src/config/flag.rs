@@ -44,6 +44,8 @@ pub(super) const fn flag(
 }
 
 pub(super) const DRIVER: &str = "Driver";
+pub(super) const FILES: &str = "Files";
+pub(super) const CHANGES: &str = "Changes";
 pub(super) const IDENTITY: &str = "Identity";
 pub(super) const KEYS: &str = "Shared identities";
 pub(super) const CLOUD: &str = "Alibaba Cloud";

@@ -16,7 +16,11 @@ impl Flags {
     }
 
     pub(crate) fn of(matches: &ArgMatches) -> Self {
-        let given = flags()
+        Self::among(flags(), matches)
+    }
+
+    pub(super) fn among(flags: impl Iterator<Item = &'static Flag>, matches: &ArgMatches) -> Self {
+        let given = flags
             .filter_map(|flag| Some((flag.name, matches.get_one::<String>(flag.name)?.clone())));
         Self(given.collect())
     }
@@ -79,18 +83,20 @@ fn with_modes(help: &str) -> String {
     help.replace("{modes}", &Mode::list()).replace("{modes_but_pod}", &unasked.join(", "))
 }
 
+pub(super) fn argument(flag: &'static Flag) -> Arg {
+    let argument = Arg::new(flag.name)
+        .long(flag.name)
+        .value_name(flag.value)
+        .help(with_modes(flag.help))
+        .help_heading(flag.group);
+    match flag.value {
+        "BOOL" => argument.num_args(0..=1).require_equals(true).default_missing_value("true"),
+        _ => argument,
+    }
+}
+
 pub(crate) fn command() -> Command {
-    let arguments = flags().map(|flag| {
-        let argument = Arg::new(flag.name)
-            .long(flag.name)
-            .value_name(flag.value)
-            .help(with_modes(flag.help))
-            .help_heading(flag.group);
-        match flag.value {
-            "BOOL" => argument.num_args(0..=1).require_equals(true).default_missing_value("true"),
-            _ => argument,
-        }
-    });
+    let arguments = flags().map(argument);
     Command::new(env!("CARGO_PKG_NAME"))
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)

@@ -111,7 +111,8 @@ pub(super) const FLAGS: &[Flag] = &[
 ];
 
 impl Settings<'_> {
-    pub(super) fn policy(&mut self) -> Policy {
+    /// Whether there was no mistake in it, too.
+    pub(super) fn policy(&mut self) -> (Policy, bool) {
         let before = self.count_mistakes();
         let mut allowed: BTreeSet<Mode> = self
             .list("allowed-identities", Mode::parse, &format!("any of {}", Mode::list()))
@@ -155,7 +156,6 @@ impl Settings<'_> {
         );
         let keys = self.keys();
         let ecs_metadata = !self.env_bool("ALIBABA_CLOUD_ECS_METADATA_DISABLED").unwrap_or(false);
-        // What is given and wrong has been said, and is not missing.
         let sound = self.count_mistakes() == before;
         let policy = Policy {
             oidc_provider,
@@ -179,10 +179,7 @@ impl Settings<'_> {
             ),
             session_lifetime: Duration::from_secs(self.session_seconds().unwrap_or(3600)),
         };
-        if sound {
-            self.check_default(&policy);
-        }
-        policy
+        (policy, sound)
     }
 
     /// Where ServiceAccounts are looked up, which pod identity needs unless that is off.
@@ -309,7 +306,7 @@ impl Settings<'_> {
     }
 
     /// A provider whose default identity cannot work serves nobody, and would be ready all the same.
-    fn check_default(&mut self, policy: &Policy) {
+    pub(super) fn check_default(&mut self, policy: &Policy) {
         let default = match (policy.default, automatic(policy)) {
             (DefaultMode::Mode(mode), _) => mode,
             // Pods that bring keys are served.

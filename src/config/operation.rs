@@ -13,7 +13,6 @@ use super::{
 use crate::{
     admin::DebugAccess,
     audit::{self as record, Destination},
-    identity::api_server::ACCOUNT_DIR,
     policy::Policy,
     sandbox::{self, AllowedPaths},
 };
@@ -92,6 +91,10 @@ impl Settings<'_> {
         path.unwrap_or_else(|| "/healthz".to_owned())
     }
 
+    pub(super) fn serve_metrics(&mut self) -> bool {
+        self.flag("metrics").unwrap_or(true)
+    }
+
     pub(super) fn debug(&mut self) -> Option<DebugAccess> {
         self.parsed("debug-endpoints", &[], debug_access, "off, loopback or all")
             .unwrap_or_default()
@@ -107,27 +110,22 @@ impl Settings<'_> {
             .unwrap_or(sandbox::SandboxMode::Auto)
     }
 
-    /// The files that are used after the start; the others have been read by then.
-    pub(super) fn reach(
-        &mut self,
-        volume: &Path,
-        audit: &record::Options,
-        policy: &Policy,
-    ) -> AllowedPaths {
+    /// The files that are used after the start, whoever asks for mounts; the others have been read by then.
+    pub(super) fn reach(&mut self, audit: &record::Options, policy: &Policy) -> AllowedPaths {
         let folder = |path: &Path| path.parent().map(Path::to_owned);
-        let mut write = vec![volume.to_owned()];
+        let mut write = Vec::new();
         if let Destination::File(path) = &audit.to {
             write.extend(folder(path));
         }
         // kubelet renews a token by changing what the folder around it leads to.
-        let mut read = vec![PathBuf::from(ACCOUNT_DIR)];
+        let mut read: Vec<PathBuf> = Vec::new();
         read.extend(policy.token_file.as_deref().and_then(folder));
         self.system_certificates();
         read.extend(self.env(&["SSL_CERT_FILE"]).map(PathBuf::from));
         // Several, as in PATH.
         let folders = self.env(&["SSL_CERT_DIR"]).unwrap_or_default();
         read.extend(std::env::split_paths(&folders).filter(|path| !path.as_os_str().is_empty()));
-        AllowedPaths { write, read }
+        AllowedPaths { write, read, ..AllowedPaths::default() }
     }
 }
 

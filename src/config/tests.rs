@@ -56,7 +56,7 @@ fn file(text: &str) -> (TempDir, String) {
 
 #[test]
 fn right_configuration_has_no_warning() {
-    assert_eq!(config(&[]).warnings, [""; 0]);
+    assert_eq!(config(&[]).process.warnings, [""; 0]);
 }
 
 // Where a setting comes from.
@@ -65,7 +65,7 @@ fn right_configuration_has_no_warning() {
 fn flag_wins_over_its_variable() {
     let environment = [("ALIBABACLOUD_PROVIDER_MOUNT_TIMEOUT", "20")];
     let config = with(&["--mount-timeout=10"], &environment).unwrap();
-    assert_eq!(config.mount_timeout.as_secs(), 10);
+    assert_eq!(config.engine.mount_timeout.as_secs(), 10);
 }
 
 #[test]
@@ -75,13 +75,16 @@ fn own_variable_wins_over_the_official_one() {
         ("ALIBABACLOUD_PROVIDER_REGION", "cn-beijing"),
     ];
     let config = with(&["--region="], &environment).unwrap();
-    assert_eq!(config.region, Region::parse("cn-beijing"));
+    assert_eq!(config.engine.region, Region::parse("cn-beijing"));
 }
 
 #[test]
 fn official_variable_is_used_where_no_own_one_is_set() {
     let environment = [("ALIBABA_CLOUD_REGION_ID", "cn-shanghai")];
-    assert_eq!(with(&["--region="], &environment).unwrap().region, Region::parse("cn-shanghai"));
+    assert_eq!(
+        with(&["--region="], &environment).unwrap().engine.region,
+        Region::parse("cn-shanghai")
+    );
 }
 
 #[test]
@@ -96,33 +99,33 @@ fn official_variables_that_differ_are_refused() {
 #[test]
 fn official_variables_that_agree_are_one() {
     let environment = [("ALICLOUD_ROLE_ARN", ROLE), ("ALIBABA_CLOUD_ROLE_ARN", ROLE)];
-    assert_eq!(with(&[], &environment).unwrap().policy.role.unwrap().as_str(), ROLE);
+    assert_eq!(with(&[], &environment).unwrap().engine.policy.role.unwrap().as_str(), ROLE);
 }
 
 #[test]
 fn official_variables_that_differ_do_not_matter_beside_a_flag() {
     let environment = [("ALICLOUD_ROLE_ARN", ROLE), ("ALIBABA_CLOUD_ROLE_ARN", OTHER_ROLE)];
     let config = with(&[&format!("--role-arn={OTHER_ROLE}")], &environment).unwrap();
-    assert_eq!(config.policy.role.unwrap().as_str(), OTHER_ROLE);
+    assert_eq!(config.engine.policy.role.unwrap().as_str(), OTHER_ROLE);
 }
 
 #[test]
 fn blank_variable_is_none() {
     let environment = [("ALICLOUD_ROLE_ARN", " "), ("ALIBABA_CLOUD_ROLE_ARN", ROLE)];
-    assert_eq!(with(&[], &environment).unwrap().policy.role.unwrap().as_str(), ROLE);
+    assert_eq!(with(&[], &environment).unwrap().engine.policy.role.unwrap().as_str(), ROLE);
 }
 
 #[test]
 fn blanks_around_a_variable_are_left_out() {
     let environment = [("ALIBABACLOUD_PROVIDER_MOUNT_TIMEOUT", " 20\n")];
-    assert_eq!(with(&[], &environment).unwrap().mount_timeout.as_secs(), 20);
+    assert_eq!(with(&[], &environment).unwrap().engine.mount_timeout.as_secs(), 20);
 }
 
 #[test]
 fn empty_flag_leaves_it_to_the_variable() {
     let environment = [("ALIBABACLOUD_PROVIDER_MOUNT_TIMEOUT", "20")];
     let config = with(&["--mount-timeout="], &environment).unwrap();
-    assert_eq!(config.mount_timeout.as_secs(), 20);
+    assert_eq!(config.engine.mount_timeout.as_secs(), 20);
 }
 
 #[test]
@@ -163,15 +166,17 @@ fn mistakes_of_all_parts_are_reported_together() {
 type Number = (&'static str, u64, u64, fn(&Config) -> u64);
 
 const NUMBERS: [Number; 9] = [
-    ("mount-timeout", 1, 110, |config| config.mount_timeout.as_secs()),
+    ("mount-timeout", 1, 110, |config| config.engine.mount_timeout.as_secs()),
     ("drain-timeout", 1, 600, |config| config.drain_timeout.as_secs()),
-    ("max-concurrent-kms-secret-pulls", 1, 10_000, |config| config.kms_calls as u64),
-    ("max-concurrent-oos-secret-pulls", 1, 10_000, |config| config.oos_calls as u64),
-    ("value-cache-mib", 0, 10_000, |config| (config.value_cache_bytes / 1_048_576) as u64),
-    ("audit-max-mib", 1, 10_000, |config| config.audit.most_bytes / 1_048_576),
-    ("audit-files", 1, 10_000, |config| config.audit.files as u64),
+    ("max-concurrent-kms-secret-pulls", 1, 10_000, |config| config.engine.kms_calls as u64),
+    ("max-concurrent-oos-secret-pulls", 1, 10_000, |config| config.engine.oos_calls as u64),
+    ("value-cache-mib", 0, 10_000, |config| (config.engine.value_cache_bytes / 1_048_576) as u64),
+    ("audit-max-mib", 1, 10_000, |config| config.engine.audit.most_bytes / 1_048_576),
+    ("audit-files", 1, 10_000, |config| config.engine.audit.files as u64),
     ("healthz-port", 0, 65_535, |config| config.admin.port().into()),
-    ("role-session-expiration", 900, 43_200, |config| config.policy.session_lifetime.as_secs()),
+    ("role-session-expiration", 900, 43_200, |config| {
+        config.engine.policy.session_lifetime.as_secs()
+    }),
 ];
 
 #[test]
@@ -206,11 +211,11 @@ fn numbers_that_are_not_given_have_their_defaults() {
 type Interval = (&'static str, fn(&Config) -> Duration);
 
 const INTERVALS: [Interval; 5] = [
-    ("refresh-interval", |config| config.freshness.default),
-    ("min-refresh-interval", |config| config.freshness.least),
-    ("max-refresh-interval", |config| config.freshness.most),
-    ("stale-while-throttled", |config| config.stale_while_throttled),
-    ("outage-grace", |config| config.outage_grace),
+    ("refresh-interval", |config| config.engine.freshness.default),
+    ("min-refresh-interval", |config| config.engine.freshness.least),
+    ("max-refresh-interval", |config| config.engine.freshness.most),
+    ("stale-while-throttled", |config| config.engine.stale_while_throttled),
+    ("outage-grace", |config| config.engine.outage_grace),
 ];
 
 #[test]
@@ -225,14 +230,14 @@ fn intervals_go_up_to_a_day() {
 
 #[test]
 fn values_are_fresh_for_five_minutes_unless_a_flag_says_otherwise() {
-    let Freshness { default, least, most } = config(&[]).freshness;
+    let Freshness { default, least, most } = config(&[]).engine.freshness;
     assert_eq!([default, least, most].map(|time| time.as_secs()), [300, 0, 3600]);
 }
 
 #[test]
 fn longest_interval_follows_a_longer_default_or_least() {
     for flag in ["--refresh-interval=2h", "--min-refresh-interval=2h"] {
-        assert_eq!(config(&[flag]).freshness.most.as_secs(), 7200, "{flag}");
+        assert_eq!(config(&[flag]).engine.freshness.most.as_secs(), 7200, "{flag}");
     }
 }
 
@@ -269,15 +274,15 @@ fn interval_that_cannot_be_read_is_not_compared() {
 
 #[test]
 fn stale_values_are_served_for_an_hour_or_the_longest_interval_if_shorter() {
-    assert_eq!(config(&[]).stale_while_throttled.as_secs(), 3600);
-    assert_eq!(config(&["--max-refresh-interval=2h"]).stale_while_throttled.as_secs(), 3600);
-    assert_eq!(config(&["--max-refresh-interval=10m"]).stale_while_throttled.as_secs(), 600);
+    assert_eq!(config(&[]).engine.stale_while_throttled.as_secs(), 3600);
+    assert_eq!(config(&["--max-refresh-interval=2h"]).engine.stale_while_throttled.as_secs(), 3600);
+    assert_eq!(config(&["--max-refresh-interval=10m"]).engine.stale_while_throttled.as_secs(), 600);
 }
 
 #[test]
 fn stale_values_may_be_served_for_longer_than_the_longest_interval() {
     let flags = ["--max-refresh-interval=10m", "--stale-while-throttled=2h"];
-    assert_eq!(config(&flags).stale_while_throttled.as_secs(), 7200);
+    assert_eq!(config(&flags).engine.stale_while_throttled.as_secs(), 7200);
 }
 
 #[test]
@@ -295,21 +300,21 @@ fn no_outage_grace_needs_no_cache() {
 
 #[test]
 fn pod_alone_is_allowed_unless_a_flag_says_otherwise() {
-    let policy = config(&[]).policy;
+    let policy = config(&[]).engine.policy;
     assert_eq!(policy.default, DefaultMode::Mode(Mode::Pod));
     assert_eq!(Vec::from_iter(policy.allowed), [Mode::Pod]);
 }
 
 #[test]
 fn default_identity_is_allowed_beside_pod_where_none_are_listed() {
-    let policy = config(&["--default-identity=ecs-role"]).policy;
+    let policy = config(&["--default-identity=ecs-role"]).engine.policy;
     assert_eq!(Vec::from_iter(policy.allowed), [Mode::Pod, Mode::EcsRole]);
 }
 
 #[test]
 fn listed_identities_are_all_that_are_allowed() {
     let flags = ["--default-identity=ecs-role", "--allowed-identities=ecs-role"];
-    assert_eq!(Vec::from_iter(config(&flags).policy.allowed), [Mode::EcsRole]);
+    assert_eq!(Vec::from_iter(config(&flags).engine.policy.allowed), [Mode::EcsRole]);
 }
 
 #[test]
@@ -333,7 +338,8 @@ fn auto_needs_an_identity_that_it_may_choose() {
         let mistakes = with(flags, &[]).unwrap_err();
         assert!(mistakes[0].contains("is auto, which never chooses pod"), "{mistakes:?}");
     }
-    let policy = config(&["--default-identity=auto", "--allowed-identities=ecs-role"]).policy;
+    let policy =
+        config(&["--default-identity=auto", "--allowed-identities=ecs-role"]).engine.policy;
     assert_eq!(policy.default, DefaultMode::Auto);
 }
 
@@ -356,7 +362,7 @@ fn default_identity_that_lacks_a_setting_is_refused() {
 #[test]
 fn other_identity_that_lacks_a_setting_is_a_warning() {
     let flags = ["--default-identity=ecs-role", "--oidc-provider-arn="];
-    let warnings = config(&flags).warnings;
+    let warnings = config(&flags).process.warnings;
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].starts_with("identity pod is allowed and cannot be used"), "{warnings:?}");
 }
@@ -409,7 +415,7 @@ fn access_key_has_the_token_that_is_beside_it() {
         ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "s"),
         ("ALIBABA_CLOUD_SECURITY_TOKEN", "t"),
     ];
-    let keys = with(&[], &environment).unwrap().policy.keys.unwrap();
+    let keys = with(&[], &environment).unwrap().engine.policy.keys.unwrap();
     assert_eq!((&*keys.id, &**keys.secret.expose()), ("STS.1", "s"));
     assert_eq!(keys.token.as_ref().unwrap().expose(), "t");
 }
@@ -417,16 +423,17 @@ fn access_key_has_the_token_that_is_beside_it() {
 #[test]
 fn token_without_an_access_key_is_a_warning() {
     let config = with(&[], &[("ALIBABA_CLOUD_SECURITY_TOKEN", "planted")]).unwrap();
-    assert!(config.policy.keys.is_none());
+    assert!(config.engine.policy.keys.is_none());
     assert_eq!(
-        config.warnings,
+        config.process.warnings,
         ["ALIBABA_CLOUD_SECURITY_TOKEN has no effect without an access key"]
     );
 }
 
 #[test]
 fn account_and_cluster_name_the_provider_that_ack_registers() {
-    let policy = config(&["--oidc-provider-arn=", "--account-id=12", "--cluster-id=c1"]).policy;
+    let policy =
+        config(&["--oidc-provider-arn=", "--account-id=12", "--cluster-id=c1"]).engine.policy;
     let arn = policy.oidc_provider.unwrap();
     assert_eq!(arn.as_str(), "acs:ram::12:oidc-provider/ack-rrsa-c1");
 }
@@ -455,7 +462,7 @@ fn account_id_that_was_rounded_is_told_from_one_that_is_wrong() {
 #[test]
 fn session_names_have_2_to_64_characters_that_sts_takes() {
     for name in ["ab", "a.b@c-d_9", &"x".repeat(64)] {
-        let policy = config(&[&format!("--role-session-name={name}")]).policy;
+        let policy = config(&[&format!("--role-session-name={name}")]).engine.policy;
         assert_eq!(policy.session_name.as_deref(), Some(name));
     }
     for name in ["a", &"x".repeat(65), "a b", "a/b", "äb"] {
@@ -466,15 +473,15 @@ fn session_names_have_2_to_64_characters_that_sts_takes() {
 
 #[test]
 fn sessions_are_shared_only_where_the_operator_says_so() {
-    assert_eq!(config(&[]).policy.share, Share::Pod);
-    assert_eq!(config(&["--share=pod"]).policy.share, Share::Pod);
-    assert_eq!(config(&["--share=service-account"]).policy.share, Share::ServiceAccount);
+    assert_eq!(config(&[]).engine.policy.share, Share::Pod);
+    assert_eq!(config(&["--share=pod"]).engine.policy.share, Share::Pod);
+    assert_eq!(config(&["--share=service-account"]).engine.policy.share, Share::ServiceAccount);
 }
 
 #[test]
 fn cross_account_roles_are_arns_of_ram() {
     let flag = "--allowed-cross-account-roles";
-    let policy = config(&[&format!("{flag}=acs:ram::2:role/*, {ROLE},")]).policy;
+    let policy = config(&[&format!("{flag}=acs:ram::2:role/*, {ROLE},")]).engine.policy;
     assert_eq!(policy.cross_account_roles, [Glob::new("acs:ram::2:role/*"), Glob::new(ROLE)]);
     let said = mistake(&[&format!("{flag}={ROLE},*")], &[]);
     assert!(said.ends_with("role/*, separated by commas"), "{said}");
@@ -493,15 +500,15 @@ fn token_file_of_the_default_identity_has_to_hold_a_token() {
         assert!(mistakes[0].contains(told), "{mistakes:?}");
     }
     let (_folder, token) = file("e30.e30.c");
-    assert_eq!(provider(&token).unwrap().policy.token_file, Some(token.into()));
+    assert_eq!(provider(&token).unwrap().engine.policy.token_file, Some(token.into()));
 }
 
 // Kubernetes.
 
 #[test]
 fn service_accounts_are_not_looked_up_where_that_is_off() {
-    assert!(config(&[]).api_server.is_some());
-    assert!(config(&["--service-account-lookup=false"]).api_server.is_none());
+    assert!(config(&[]).engine.api_server.is_some());
+    assert!(config(&["--service-account-lookup=false"]).engine.api_server.is_none());
 }
 
 #[test]
@@ -518,7 +525,7 @@ fn kubernetes_variables_that_are_no_address_are_refused() {
 #[test]
 fn region_has_to_be_given_where_the_metadata_is_off() {
     let off = [("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true")];
-    assert!(config(&["--region="]).region.is_none());
+    assert!(config(&["--region="]).engine.region.is_none());
     let said = mistake(&["--region="], &off);
     assert!(said.starts_with("no --region is given, and ALIBABA_CLOUD_ECS_METADATA"), "{said}");
 }
@@ -534,7 +541,7 @@ fn region_that_is_wrong_is_not_also_missing() {
 fn hosts_inside_the_vpc_are_used_unless_one_says_otherwise() {
     let public = |arguments: &[&str], inside: &str| {
         let environment = [("ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED", inside)];
-        with(arguments, &environment).unwrap().hosts.public
+        with(arguments, &environment).unwrap().engine.hosts.public
     };
     assert!(!public(&[], ""));
     assert!(!public(&[], "true"));
@@ -546,14 +553,14 @@ fn hosts_inside_the_vpc_are_used_unless_one_says_otherwise() {
 #[test]
 fn each_endpoint_flag_sets_its_own_service() {
     let config = config(&["--sts-endpoint=a.x", "--kms-endpoint=b.x", "--oos-endpoint=c.x"]);
-    let Hosts { sts, kms, oos, .. } = config.hosts;
+    let Hosts { sts, kms, oos, .. } = config.engine.hosts;
     assert_eq!([sts, kms, oos], ["a.x", "b.x", "c.x"].map(HostTemplate::parse));
 }
 
 #[test]
 fn region_of_sts_is_one() {
     let of = |region| with(&[], &[("ALIBABA_CLOUD_STS_REGION", region)]);
-    assert_eq!(of("cn-beijing").unwrap().hosts.sts_region, Region::parse("cn-beijing"));
+    assert_eq!(of("cn-beijing").unwrap().engine.hosts.sts_region, Region::parse("cn-beijing"));
     assert_eq!(of("here").unwrap_err(), ["ALIBABA_CLOUD_STS_REGION is not a region id"]);
 }
 
@@ -566,8 +573,13 @@ fn allowed_endpoints_are_no_urls() {
 #[test]
 fn fixed_addresses_have_a_port_or_leave_it_open() {
     let resolve = "--resolve=*.a=192.0.2.1,b=192.0.2.1:8443, c=fd00::1,d=[fd00::1],e=[fd00::1]:1,";
-    let addresses: Vec<String> =
-        config(&[resolve]).trust.resolve.iter().map(|(_, address)| address.to_string()).collect();
+    let addresses: Vec<String> = config(&[resolve])
+        .engine
+        .trust
+        .resolve
+        .iter()
+        .map(|(_, address)| address.to_string())
+        .collect();
     assert_eq!(
         addresses,
         ["192.0.2.1:0", "192.0.2.1:8443", "[fd00::1]:0", "[fd00::1]:0", "[fd00::1]:1"]
@@ -580,8 +592,8 @@ fn fixed_addresses_have_a_port_or_leave_it_open() {
 
 #[test]
 fn metadata_host_is_an_address_or_a_name_without_a_scheme() {
-    let host = |flag: &str| config(&[flag]).metadata.host;
-    assert_eq!(config(&[]).metadata.host, "100.100.100.200");
+    let host = |flag: &str| config(&[flag]).engine.metadata.host;
+    assert_eq!(config(&[]).engine.metadata.host, "100.100.100.200");
     assert_eq!(host("--metadata-endpoint=127.0.0.1:80"), "127.0.0.1:80");
     assert_eq!(host("--metadata-endpoint=fd00::1"), "[fd00::1]");
     let said = mistake(&["--metadata-endpoint=http://m"], &[]);
@@ -591,9 +603,9 @@ fn metadata_host_is_an_address_or_a_name_without_a_scheme() {
 #[test]
 fn metadata_without_a_token_is_asked_unless_the_environment_forbids_it() {
     let of = |text| with(&[], &[("ALIBABA_CLOUD_IMDSV1_DISABLED", text)]);
-    assert!(of("").unwrap().metadata.without_token);
-    assert!(of("false").unwrap().metadata.without_token);
-    assert!(!of("true").unwrap().metadata.without_token);
+    assert!(of("").unwrap().engine.metadata.without_token);
+    assert!(of("false").unwrap().engine.metadata.without_token);
+    assert!(!of("true").unwrap().engine.metadata.without_token);
     assert_eq!(of("1").unwrap_err(), ["ALIBABA_CLOUD_IMDSV1_DISABLED must be true or false"]);
 }
 
@@ -627,26 +639,27 @@ fn debug_endpoints_are_off_unless_they_are_named() {
 #[test]
 fn words_of_a_setting_mean_what_they_say() {
     use sandbox::SandboxMode::{Auto, Off, Require};
-    let sandbox = |text: &str| config(&[&format!("--sandbox={text}")]).sandbox;
+    let sandbox = |text: &str| config(&[&format!("--sandbox={text}")]).process.sandbox;
     assert_eq!([sandbox("auto"), sandbox("require"), sandbox("off")], [Auto, Require, Off]);
-    let batch = |text: &str| config(&[&format!("--kms-batch={text}")]).kms_batch;
+    let batch = |text: &str| config(&[&format!("--kms-batch={text}")]).engine.kms_batch;
     assert_eq!([batch("auto"), batch("off")], [true, false]);
-    let failure = |text: &str| config(&[&format!("--audit-failure={text}")]).audit.on_failure;
+    let failure =
+        |text: &str| config(&[&format!("--audit-failure={text}")]).engine.audit.on_failure;
     assert_eq!([failure("refuse"), failure("continue")], [OnFailure::Refuse, OnFailure::Continue]);
 }
 
 #[test]
 fn words_that_are_not_given_mean_the_careful_choice() {
     let config = config(&[]);
-    assert_eq!(config.sandbox, sandbox::SandboxMode::Auto);
-    assert_eq!(config.audit.on_failure, OnFailure::Refuse);
-    assert!(!config.kms_batch && !config.lock_memory && config.serve_metrics);
+    assert_eq!(config.process.sandbox, sandbox::SandboxMode::Auto);
+    assert_eq!(config.engine.audit.on_failure, OnFailure::Refuse);
+    assert!(!config.engine.kms_batch && !config.process.lock_memory && config.serve_metrics);
 }
 
 #[test]
 fn switches_are_on_without_a_value_and_take_any_letter_case() {
-    assert!(config(&["--lock-memory"]).lock_memory);
-    assert!(config(&["--lock-memory=TRUE"]).lock_memory);
+    assert!(config(&["--lock-memory"]).process.lock_memory);
+    assert!(config(&["--lock-memory=TRUE"]).process.lock_memory);
     assert!(!config(&["--metrics=False"]).serve_metrics);
     for wrong in ["1", "yes", "on"] {
         let said = mistake(&[&format!("--lock-memory={wrong}")], &[]);
@@ -669,8 +682,8 @@ fn health_is_served_at_a_plain_path_of_its_own() {
 fn files_that_are_written_are_those_of_the_volume_and_the_audit_record() {
     let (folder, log) = file("");
     let audit = format!("--audit={log}");
-    assert_eq!(config(&[]).reach.write, [PathBuf::from("/")]);
-    assert_eq!(config(&[&audit]).reach.write, [Path::new("/"), folder.path()]);
+    assert_eq!(config(&[]).process.reach.write, [PathBuf::from("/")]);
+    assert_eq!(config(&[&audit]).process.reach.write, [Path::new("/"), folder.path()]);
 }
 
 #[test]
@@ -682,7 +695,7 @@ fn files_that_are_read_are_those_of_tokens_and_certificates() {
     let config = with(&[&format!("--oidc-token-file={token}")], &environment).unwrap();
     let account = Path::new("/var/run/secrets/kubernetes.io/serviceaccount");
     assert_eq!(
-        config.reach.read,
+        config.process.reach.read,
         [account, folder.path(), Path::new(&certificate), certificates.path()]
     );
 }
@@ -690,10 +703,10 @@ fn files_that_are_read_are_those_of_tokens_and_certificates() {
 #[test]
 fn settings_of_an_audit_record_that_is_off_are_a_warning() {
     for flag in ["--audit-failure=refuse", "--audit-max-mib=1", "--audit-files=1"] {
-        let warnings = config(&[flag]).warnings;
+        let warnings = config(&[flag]).process.warnings;
         assert_eq!(warnings.len(), 1, "{warnings:?}");
         assert!(warnings[0].ends_with("has no effect: --audit is off"), "{warnings:?}");
-        assert_eq!(config(&[flag, "--audit=stdout"]).warnings, [""; 0]);
+        assert_eq!(config(&[flag, "--audit=stdout"]).process.warnings, [""; 0]);
     }
 }
 
@@ -701,8 +714,8 @@ fn settings_of_an_audit_record_that_is_off_are_a_warning() {
 fn folder_of_the_driver_that_is_not_there_is_a_warning() {
     let folder = TempDir::new().unwrap();
     let there = format!("--provider-volume={}", folder.path().display());
-    assert_eq!(config(&[&there]).warnings, [""; 0]);
-    let warnings = config(&[&format!("{there}/no")]).warnings;
+    assert_eq!(config(&[&there]).process.warnings, [""; 0]);
+    let warnings = config(&[&format!("{there}/no")]).process.warnings;
     assert!(warnings[0].starts_with("--provider-volume: there is no folder"), "{warnings:?}");
 }
 
@@ -712,7 +725,7 @@ fn folder_of_the_driver_that_is_not_there_is_a_warning() {
 fn unknown_variable_of_the_official_clients_is_a_warning() {
     let environment = [("ALICLOUD_ROLE_ARM", "x"), ("PATH", "x"), ("ALIBABA_CLOUD_PROFILE", " ")];
     assert_eq!(
-        with(&[], &environment).unwrap().warnings,
+        with(&[], &environment).unwrap().process.warnings,
         ["set in the environment and not read: \"ALICLOUD_ROLE_ARM\" (did you mean \
           ALICLOUD_ROLE_ARN?)"]
     );
@@ -721,7 +734,7 @@ fn unknown_variable_of_the_official_clients_is_a_warning() {
 #[test]
 fn known_variable_that_a_flag_made_needless_is_no_warning() {
     let environment = [("ALIBABA_CLOUD_REGION_ID", "cn-beijing")];
-    assert_eq!(with(&[], &environment).unwrap().warnings, [""; 0]);
+    assert_eq!(with(&[], &environment).unwrap().process.warnings, [""; 0]);
 }
 
 #[test]
@@ -734,7 +747,7 @@ fn empty_variable_with_the_prefix_of_this_program_is_none() {
 
 /// Its address, and whether a public host is called through it.
 fn proxy(flags: &[&str], environment: &[(&str, &str)]) -> Option<(String, bool)> {
-    let proxy = with(flags, environment).unwrap().trust.proxy?;
+    let proxy = with(flags, environment).unwrap().engine.trust.proxy?;
     Some((proxy.address().to_owned(), proxy.is_for("kms.cn-hangzhou.aliyuncs.com")))
 }
 
@@ -774,8 +787,8 @@ fn proxy_that_is_none_is_a_mistake_without_its_url() {
 #[test]
 fn proxy_of_all_protocols_that_is_of_another_is_a_warning_without_its_url() {
     let config = with(&[], &[("ALL_PROXY", "socks5://planted:1")]).unwrap();
-    assert!(config.trust.proxy.is_none());
-    let warnings = config.warnings;
+    assert!(config.engine.trust.proxy.is_none());
+    let warnings = config.process.warnings;
     assert!(
         warnings.len() == 1 && warnings[0].starts_with("ALL_PROXY is not used"),
         "{warnings:?}"
@@ -786,11 +799,14 @@ fn proxy_of_all_protocols_that_is_of_another_is_a_warning_without_its_url() {
 #[test]
 fn proxy_of_plain_http_alone_is_a_warning_without_its_address() {
     let http = ("HTTP_PROXY", "http://planted");
-    let warnings = with(&[], &[http]).unwrap().warnings;
+    let warnings = with(&[], &[http]).unwrap().process.warnings;
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].contains("not used: HTTP_PROXY;"), "{warnings:?}");
     assert!(!warnings[0].contains("planted"), "{warnings:?}");
-    assert_eq!(with(&[], &[http, ("HTTPS_PROXY", "http://x:1")]).unwrap().warnings, [""; 0]);
+    assert_eq!(
+        with(&[], &[http, ("HTTPS_PROXY", "http://x:1")]).unwrap().process.warnings,
+        [""; 0]
+    );
 }
 
 // The command line.

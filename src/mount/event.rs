@@ -32,14 +32,12 @@ pub(super) fn cause(trace: &Trace, errors: &Errors) -> Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{pb, request::Pod};
+    use crate::request::Pod;
 
     #[test]
     fn volume_is_told_from_others_by_pod_class_and_path() {
         let of = |path: &str, class: &str, uid: &str, account: &str| {
-            let target_path = path.to_owned();
-            let request = pb::MountRequest { target_path, ..pb::MountRequest::default() };
-            let mut trace = Trace::of(&request, false);
+            let mut trace = Trace::of(path, false);
             trace.caller.class = Some(class.to_owned());
             trace.caller.pod = Some(Pod {
                 namespace: "shop".to_owned(),

@@ -8,7 +8,7 @@ use tracing::Span;
 
 use super::{audit, code_name, event, log, trace::Trace};
 use crate::{
-    audit::Audit, error::Errors, events::Events, pb, request::caller::Caller, telemetry::Metrics,
+    audit::Audit, error::Errors, events::Events, request::caller::Caller, telemetry::Metrics,
 };
 
 /// Where mounts are told of.
@@ -31,9 +31,9 @@ pub(super) struct Observed<'a> {
 }
 
 impl<'a> Observed<'a> {
-    pub(super) fn begin(observers: &'a Observers, request: &pb::MountRequest) -> Self {
+    pub(super) fn begin(observers: &'a Observers, target_path: &str) -> Self {
         let recorded = observers.audit.is_on();
-        let trace = Trace::of(request, recorded);
+        let trace = Trace::of(target_path, recorded);
         Self { observers, trace, in_span: false, ended: false, audited: !recorded }
     }
 
@@ -75,8 +75,8 @@ impl<'a> Observed<'a> {
         }
     }
 
-    pub(super) fn mounted(mut self, response: &pb::MountResponse) {
-        log::mounted(&self.trace, response.files.len());
+    pub(super) fn mounted(mut self, files: usize) {
+        log::mounted(&self.trace, files);
         self.observers.events.mounted(event::volume(&self.trace));
         self.count("OK");
     }
@@ -134,9 +134,9 @@ mod tests {
             events: Events::default(),
             metrics: Arc::new(Metrics::new()),
         };
-        let begin = || Observed::begin(&observers, &pb::MountRequest::default());
+        let begin = || Observed::begin(&observers, "");
         drop(begin());
-        begin().mounted(&pb::MountResponse::default());
+        begin().mounted(0);
         let fault = std::panic::AssertUnwindSafe(|| {
             let _observed = begin();
             panic!("a fault");

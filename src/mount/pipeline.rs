@@ -10,7 +10,7 @@ use crate::{
     error::Errors,
     fetch::{Origin, require_all},
     identity, offload, pb,
-    project::{self, project},
+    project::{self, Projection, project},
     request::{self, Mount, caller::Caller},
     response::respond,
     server::RequestRoom,
@@ -52,12 +52,23 @@ impl Provider {
     }
 
     /// Steps 2 to 6, and the memory that the answer holds.
+    pub(super) async fn respond(
+        &self,
+        mount: (Mount, Option<Turn>),
+        deadline: Instant,
+        trace: &mut Trace,
+    ) -> Result<(pb::MountResponse, Option<Turn>), Errors> {
+        let (projection, room) = self.serve(mount, deadline, trace).await?;
+        Ok((respond(projection)?, room))
+    }
+
+    /// Steps 2 to 5: the files, and the memory that they hold.
     pub(super) async fn serve(
         &self,
         (mount, of_objects): (Mount, Option<Turn>),
         deadline: Instant,
         trace: &mut Trace,
-    ) -> Result<(pb::MountResponse, Option<Turn>), Errors> {
+    ) -> Result<(Projection, Option<Turn>), Errors> {
         let namespace = &*mount.pod.namespace;
         trace.parsed(&mount);
         let identity = identity::resolve(&mount, &self.policy, &self.service_accounts).await?;
@@ -91,7 +102,7 @@ impl Provider {
         drop(place);
         drop((values, of_values, of_objects));
         trace.left_out = projection.left_out;
-        Ok((respond(projection)?, room))
+        Ok((projection, room))
     }
 }
 

@@ -11,7 +11,6 @@ use crate::{
     error::Error,
     fetch::{Origin, ReadOutcome},
     identity::Identity,
-    pb,
     request::{Mount, caller::Caller},
     spc::{RequestedIdentity, objects::Object},
 };
@@ -56,12 +55,12 @@ pub(super) struct ValueFacts {
 
 impl Trace {
     /// `recorded`: there is an audit record, which wants to know of each value.
-    pub(super) fn of(request: &pb::MountRequest, recorded: bool) -> Self {
+    pub(super) fn of(target_path: &str, recorded: bool) -> Self {
         Self {
             recorded,
             id: audit::mount_id(),
             started: Instant::now(),
-            target_path: request.target_path.clone(),
+            target_path: target_path.to_owned(),
             caller: Caller::default(),
             requested: RequestedIdentity::Default,
             identity: None,

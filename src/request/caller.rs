@@ -16,12 +16,14 @@ pub struct Caller {
     pub via: Option<Via>,
 }
 
-/// Which of the two programs that speak this protocol.
+/// Who asks on the pod's behalf: one of the two programs that speak the driver's protocol, or nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Via {
     Driver,
     /// secrets-store-sync-controller: the pod is the controller's own.
     SyncController,
+    /// The pod itself, with this program in a container of its own.
+    Sidecar,
 }
 
 impl Via {
@@ -29,6 +31,7 @@ impl Via {
         match self {
             Via::Driver => "driver",
             Via::SyncController => "sync-controller",
+            Via::Sidecar => "sidecar",
         }
     }
 }
@@ -39,18 +42,27 @@ impl Caller {
     pub(super) fn of(class: Option<&str>, target_path: &str) -> Self {
         let class = class.filter(|_| target_path != SYNC_TARGET);
         let via = if class.is_some() { Via::Driver } else { Via::SyncController };
-        let shown = |name: &str| if is_name(name) { name.to_owned() } else { quoted(name) };
         Self { pod: None, class: class.map(shown), via: Some(via) }
+    }
+
+    pub fn sidecar(class: &str, pod: Option<Pod>) -> Self {
+        Self { pod, class: Some(shown(class)), via: Some(Via::Sidecar) }
     }
 
     /// What a message begins with, where the class is known.
     pub fn prefix(&self) -> String {
         match (&self.class, &self.pod) {
-            (Some(class), Some(pod)) => format!("SecretProviderClass {}/{class}: ", pod.namespace),
-            (Some(class), None) => format!("SecretProviderClass {class}: "),
+            (Some(class), Some(pod)) if !pod.namespace.is_empty() => {
+                format!("SecretProviderClass {}/{class}: ", pod.namespace)
+            }
+            (Some(class), _) => format!("SecretProviderClass {class}: "),
             (None, _) => String::new(),
         }
     }
+}
+
+fn shown(class: &str) -> String {
+    if is_name(class) { class.to_owned() } else { quoted(class) }
 }
 
 /// Whether it is a name as Kubernetes has them for namespaces, pods, ServiceAccounts and classes.

@@ -88,8 +88,11 @@ fn what_was_given_up_is_refused_and_the_rest_works() {
         fs::write(path(name).join("file"), "text").unwrap();
     }
     let (own, token, foreign) = (path("own"), path("token"), path("foreign"));
-    let allowed =
-        AllowedPaths { write: vec![own.clone()], read: vec![token.clone(), path("none")] };
+    let allowed = AllowedPaths {
+        write: vec![own.clone()],
+        read: vec![token.clone(), path("none")],
+        ..AllowedPaths::default()
+    };
     inside(allowed, move |report| {
         assert_eq!(report.gaps(), Vec::<String>::new());
         let refused = |outcome: std::io::Result<()>| {

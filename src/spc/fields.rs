@@ -193,7 +193,7 @@ pub(super) fn parse_role(text: &str) -> Result<RoleArn, String> {
 }
 
 /// As YAML 1.1 reads them, and with it the official provider: `yes` is true there.
-fn may_be_boolean(scalar: &Scalar) -> bool {
+pub(super) fn may_be_boolean(scalar: &Scalar) -> bool {
     const WORDS: [&str; 6] = ["true", "false", "yes", "no", "on", "off"];
     scalar.plain && WORDS.iter().any(|word| word.eq_ignore_ascii_case(&scalar.text))
 }

@@ -8,19 +8,27 @@ use crate::{
     keys::Keys,
     login::Login,
     policy::unusable,
-    request::NodePublishKeys,
+    request::{Mount, NodePublishKeys, caller::Via},
     spc::mode::Mode,
 };
 
 pub(super) fn login(evidence: &Evidence<'_>) -> Result<Login, Error> {
-    Ok(Login::Keys(published_keys(&evidence.mount.node_publish_keys)?))
+    Ok(Login::Keys(published_keys(evidence.mount)?))
 }
 
-fn published_keys(keys: &NodePublishKeys) -> Result<Arc<Keys>, Error> {
+fn published_keys(mount: &Mount) -> Result<Arc<Keys>, Error> {
     let mode = Mode::NodePublishSecret;
-    let hint = "the pod's volume needs a nodePublishSecretRef to a Secret with the entries \
-               access_key and access_secret";
-    match keys {
+    let hint = match mount.via {
+        Via::Sidecar => {
+            "only the driver brings one: set identity: access-key, and ACCESS_KEY_ID with \
+             SECRET_ACCESS_KEY"
+        }
+        Via::Driver | Via::SyncController => {
+            "the pod's volume needs a nodePublishSecretRef to a Secret with the entries access_key \
+             and access_secret"
+        }
+    };
+    match &mount.node_publish_keys {
         NodePublishKeys::Keys(keys) => Ok(keys.clone()),
         NodePublishKeys::Absent => {
             Err(unusable(Reason::NoAccessKey, mode, "the mount brought no Secret").hint(hint))

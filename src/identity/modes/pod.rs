@@ -10,6 +10,7 @@ use super::{super::DEFAULT_LIFETIME, Evidence};
 use crate::{
     error::{Error, Errors, Reason},
     login::Login,
+    names::RoleArn,
     policy::Share,
     request::{Pod, STS_AUDIENCE, TokenInput, caller::Via},
     secret::Secret,
@@ -26,7 +27,13 @@ pub(super) async fn login(evidence: &Evidence<'_>) -> Result<Login, Errors> {
     if shared {
         check_subject(&token, &subject)?;
     }
-    let role = service_accounts.role(&mount.pod, mount.spec.role.as_ref(), provider).await?;
+    let named = mount.spec.role.as_ref();
+    let role = match mount.via {
+        Via::Sidecar => own_role(policy.role.as_ref(), named)?,
+        Via::Driver | Via::SyncController => {
+            service_accounts.role(&mount.pod, named, provider).await?
+        }
+    };
     Ok(Login::Oidc {
         role,
         provider: provider.clone(),
@@ -38,11 +45,35 @@ pub(super) async fn login(evidence: &Evidence<'_>) -> Result<Login, Errors> {
     })
 }
 
+/// The webhook has read the annotations, and says which role they name. As with these, two roles that
+/// differ are an error.
+fn own_role(own: Option<&RoleArn>, parameter: Option<&RoleArn>) -> Result<RoleArn, Error> {
+    match (own, parameter) {
+        (Some(own), Some(named)) if own != named => {
+            let what = format!(
+                "has two RAM roles: {own} by --role-arn or its variable, {named} by parameter roleArn"
+            );
+            Err(Error::new(Reason::InvalidRole, what).subject("the pod").hint("keep one"))
+        }
+        (Some(role), _) | (None, Some(role)) => Ok(role.clone()),
+        (None, None) => Err(Error::new(Reason::NoRole, "has no RAM role").subject("the pod").hint(
+            "ACK's pod-identity webhook sets ALIBABA_CLOUD_ROLE_ARN; else set it, --role-arn, or \
+             parameter roleArn",
+        )),
+    }
+}
+
 fn pod_token(input: &TokenInput, via: Via) -> Result<Arc<Secret<String>>, Error> {
     let unproven = |reason: Reason, what: String| {
         Error::new(reason, format!("identity pod cannot be used: {what}"))
     };
     let (sender, enable) = match via {
+        Via::Sidecar => (
+            "pod",
+            "ACK's pod-identity webhook mounts it and sets ALIBABA_CLOUD_OIDC_TOKEN_FILE; else \
+             project a token for sts.aliyuncs.com and give its file with --oidc-token-file"
+                .to_owned(),
+        ),
         Via::Driver => (
             "driver",
             format!(
@@ -60,8 +91,12 @@ fn pod_token(input: &TokenInput, via: Via) -> Result<Arc<Secret<String>>, Error>
     };
     match input {
         TokenInput::Absent => {
-            Err(unproven(Reason::NoToken, format!("the {sender} sent no ServiceAccount token"))
+            let verb = if via == Via::Sidecar { "has" } else { "sent" };
+            Err(unproven(Reason::NoToken, format!("the {sender} {verb} no ServiceAccount token"))
                 .hint(enable))
+        }
+        TokenInput::Unusable(what) => {
+            Err(unproven(Reason::NoToken, format!("the token file {what}")).hint(enable))
         }
         TokenInput::OtherAudiences(audiences) => {
             let list: Vec<_> = audiences.iter().map(|audience| quoted(audience)).collect();

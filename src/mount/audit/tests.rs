@@ -6,7 +6,6 @@ use crate::{
     keys::Keys,
     login::KeyedLogin,
     names::OidcProviderArn,
-    pb,
     policy::ChosenBy,
     request::caller::Caller,
     secret::Secret,
@@ -36,7 +35,7 @@ fn trace(objects: &str, reads: Vec<Read>) -> Trace {
         identity: Some(identity(Mode::Pod, own_role()).into()),
         objects: Some(parsed(objects).unwrap().into()),
         reads,
-        ..Trace::of(&pb::MountRequest::default(), true)
+        ..Trace::of("", true)
     }
 }
 
@@ -76,7 +75,7 @@ fn access_key() -> Login {
 
 /// Of a request of which nothing could be read.
 fn blank() -> Trace {
-    Trace::of(&pb::MountRequest::default(), true)
+    Trace::of("", true)
 }
 
 fn ended(origin: Origin) -> Read {

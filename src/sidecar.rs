@@ -1,0 +1,324 @@
+//! Sidecar: mounts into a folder of its own pod, without a driver: once, or again and again. Each time goes
+//! through the steps of any mount; here are only the class and the token, which are read anew, and the files.
+
+mod folder;
+pub mod hook;
+mod pod;
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::time::sleep;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+
+use crate::{
+    admin::{Admin, AdminState, MetricsText},
+    app,
+    config::{
+        Engine, Process,
+        sidecar::{Sidecar, Watch},
+    },
+    error::ErrorKind,
+    mount::{Failure, Mounted, OwnMount, Provider},
+    project::{NOTHING, OutFile},
+    readiness::Readiness,
+    retry::random_fraction,
+    secret::Secret,
+    spc::{
+        class::Class,
+        file::{FileMode, RelPath},
+    },
+};
+use folder::{Folder, Written};
+use hook::OnChange;
+use pod::OwnPod;
+
+/// Why the command ends without what it was called for.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Ended {
+    pub reason: EndReason,
+    pub message: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndReason {
+    /// It cannot start.
+    Start,
+    /// The class is wrong.
+    Class,
+    /// The file with the class cannot be read.
+    Manifest,
+    /// The folder cannot be written, or must not be.
+    Folder,
+    /// Somebody has to change something: a right, a role, a secret that is not there.
+    Refused,
+    /// The cloud does not answer, or throttles: it may go better next time.
+    Unreachable,
+    /// A signal came first.
+    Interrupted,
+}
+
+impl Ended {
+    fn new(reason: EndReason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+}
+
+impl From<Failure> for Ended {
+    fn from(Failure { kind, message }: Failure) -> Self {
+        let reason = match kind {
+            ErrorKind::Invalid => EndReason::Class,
+            ErrorKind::Denied
+            | ErrorKind::Unauthenticated
+            | ErrorKind::NotFound
+            | ErrorKind::Unusable => EndReason::Refused,
+            ErrorKind::Internal => EndReason::Unreachable,
+        };
+        Self { reason, message }
+    }
+}
+
+/// All that has to be had before the sandbox is entered.
+#[derive(Debug)]
+pub struct Prepared {
+    engine: Engine,
+    source: Source,
+    folder: Folder,
+    watch: Option<Watching>,
+}
+
+/// What each round reads.
+#[derive(Debug)]
+struct Source {
+    manifest: std::path::PathBuf,
+    class: Option<String>,
+    pod: OwnPod,
+}
+
+#[derive(Debug)]
+struct Watching {
+    watch: Watch,
+    on_change: Option<OnChange>,
+}
+
+impl Prepared {
+    /// With what the process is to be started with.
+    pub fn new(sidecar: Sidecar) -> Result<(Process, Self), Ended> {
+        let folder =
+            Folder::open(&sidecar.into).map_err(|what| Ended::new(EndReason::Folder, what))?;
+        if !folder.is_in_memory() && !sidecar.allow_disk {
+            let what = format!(
+                "{} is on a disk, which keeps values after they are deleted: use an emptyDir with \
+                 medium: Memory, or a tmpfs; --allow-disk writes there all the same",
+                sidecar.into.display()
+            );
+            return Err(Ended::new(EndReason::Folder, what));
+        }
+        let pod = OwnPod::new(sidecar.engine.policy.token_file.clone());
+        let start = |mut watch: Watch| {
+            let on_change = watch.on_change.take().map(OnChange::start).transpose()?;
+            Ok(Watching { watch, on_change })
+        };
+        let watch = sidecar.watch.map(start).transpose();
+        let prepared = Self {
+            watch: watch.map_err(|what: String| Ended::new(EndReason::Start, what))?,
+            engine: sidecar.engine,
+            source: Source { manifest: sidecar.manifest, class: sidecar.class, pod },
+            folder,
+        };
+        Ok((sidecar.process, prepared))
+    }
+
+    /// Until the files are there; with `--watch`, until `shutdown`.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), Ended> {
+        if !self.folder.is_in_memory() {
+            tracing::warn!("values are written to a disk, which keeps them (--allow-disk)");
+        }
+        let starting = |what| Ended::new(EndReason::Start, what);
+        let (provider, _) = app::provider(self.engine).await.map_err(starting)?;
+        let audit = provider.observers.audit.clone();
+        let mount = Mounter { provider, source: self.source, folder: self.folder };
+        let ended = match self.watch {
+            None => tokio::select! {
+                round = mount.round() => round.map(drop),
+                () = shutdown.cancelled() => {
+                    Err(Ended::new(EndReason::Interrupted, "a signal came before the files were there"))
+                }
+            },
+            Some(watching) => mount.watch(watching, shutdown).await,
+        };
+        audit.end().await;
+        ended
+    }
+}
+
+/// A provider, and whom it mounts for.
+#[derive(Debug)]
+struct Mounter {
+    provider: Provider,
+    source: Source,
+    folder: Folder,
+}
+
+/// How a round went that got the files there.
+#[derive(Debug)]
+struct Round {
+    written: Written,
+    /// When to come back.
+    pause: Duration,
+}
+
+/// Beyond this a ConfigMap cannot be.
+const LARGEST_MANIFEST: u64 = 1 << 20;
+/// How often the file with the class is looked at, and values that are stale or never fresh: about as often
+/// as kubelet and the driver do.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+const FIRST_RETRY: Duration = Duration::from_secs(5);
+
+impl Mounter {
+    async fn round(&self) -> Result<Round, Ended> {
+        let manifest = self.source.read()?;
+        let class = self.source.class(&manifest)?;
+        if class.has_secret_objects {
+            tracing::warn!("the class's secretObjects are left out: only the driver makes Secrets");
+        }
+        let (pod, token) = self.source.pod.read();
+        let target_path = self.folder.path().display().to_string();
+        let wanted = OwnMount { class: &class, pod, token, target_path: &target_path };
+        let Mounted { mut files, stale, interval, left_out } =
+            self.provider.mount_own(wanted).await?;
+        if files.is_empty() {
+            files.extend(nothing(left_out));
+        }
+        let written = self.folder.write(&files);
+        let written = written.map_err(|what| Ended::new(EndReason::Folder, what))?;
+        if written != Written::Same {
+            tracing::info!(files = files.len(), into = target_path, "the files are written");
+        }
+        let pause = if stale { interval.min(LOOK_EVERY) } else { interval };
+        let pause = if pause.is_zero() { LOOK_EVERY } else { pause };
+        Ok(Round { written, pause })
+    }
+
+    async fn watch(&self, watching: Watching, shutdown: CancellationToken) -> Result<(), Ended> {
+        let Watching { watch, on_change } = watching;
+        let starting = |what: String| Ended::new(EndReason::Start, what);
+        // Before there are files, nobody is answered.
+        let admin = watch.admin.map(Admin::bind).transpose();
+        let mut admin = admin.map_err(|error| starting(error.to_string()))?;
+        let state = AdminState {
+            health_path: watch.health_path,
+            socket_path: None,
+            readiness: Arc::new(Readiness::default()),
+            draining: shutdown.clone(),
+            metrics: watch.serve_metrics.then(|| {
+                let metrics = self.provider.observers.metrics.clone();
+                Arc::new(move || metrics.text()) as MetricsText
+            }),
+            debug: None,
+        };
+        let _sweep = app::sweep(self.provider.fetcher.clone());
+        let mut serving = None;
+        let mut failures = 0;
+        loop {
+            let round = tokio::select! {
+                round = self.round() => round,
+                () = shutdown.cancelled() => return Ok(()),
+            };
+            let pause = match round {
+                Ok(Round { written, pause }) => {
+                    failures = 0;
+                    if let (Written::Changed, Some(hook)) = (written, &on_change) {
+                        hook.tell();
+                    }
+                    pause
+                }
+                // Kubelet starts it again and shows why. Once there are files, they stay.
+                Err(ended) if serving.is_none() && !self.may_keep(&ended) => return Err(ended),
+                Err(ended) => {
+                    failures += 1;
+                    let error = ended.message;
+                    tracing::warn!(error, failures, "the files stay as they are");
+                    retry_after(failures)
+                }
+            };
+            if serving.is_none() {
+                let admin = admin.take();
+                let serve =
+                    admin.map(|admin| tokio::spawn(admin.serve(state.clone(), shutdown.clone())));
+                serving = Some(serve.map(AbortOnDropHandle::new));
+            }
+            tokio::select! {
+                () = self.source.changed(spread(pause)) => {}
+                () = shutdown.cancelled() => return Ok(()),
+            }
+        }
+    }
+
+    /// What a process before this one left serves on while the cloud does not answer.
+    fn may_keep(&self, ended: &Ended) -> bool {
+        ended.reason == EndReason::Unreachable && self.folder.has_files()
+    }
+}
+
+/// Where all objects are optional and none exists, the driver has a file that says so.
+fn nothing(left_out: usize) -> Option<OutFile> {
+    Some(OutFile {
+        path: RelPath::parse(NOTHING).ok()?,
+        mode: FileMode::from_bits(0o444)?,
+        bytes: Secret::new(Vec::new()),
+        version: format!("{left_out} optional objects missing"),
+    })
+}
+
+fn retry_after(failures: u32) -> Duration {
+    FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(6)).min(LOOK_EVERY)
+}
+
+/// Pods that started together should not ask together.
+fn spread(pause: Duration) -> Duration {
+    pause.mul_f64(1.0 + 0.1 * random_fraction())
+}
+
+impl Source {
+    fn read(&self) -> Result<String, Ended> {
+        read(&self.manifest).map_err(|error| {
+            let what = format!("{} cannot be read: {}", self.manifest.display(), error.kind());
+            Ended::new(EndReason::Manifest, what)
+        })
+    }
+
+    fn class(&self, manifest: &str) -> Result<Class, Ended> {
+        Class::read(manifest, self.class.as_deref()).map_err(|what| {
+            Ended::new(EndReason::Class, format!("{}: {what}", self.manifest.display()))
+        })
+    }
+
+    /// Until the pause is over or, if that is sooner, the file holds something else.
+    async fn changed(&self, pause: Duration) {
+        let before = self.read().ok();
+        let mut left = pause;
+        while !left.is_zero() {
+            let step = left.min(LOOK_EVERY);
+            sleep(step).await;
+            left = left.saturating_sub(step);
+            if self.read().ok() != before {
+                return;
+            }
+        }
+    }
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let read = File::open(path)?.take(LARGEST_MANIFEST + 1).read_to_string(&mut text)?;
+    match u64::try_from(read) {
+        Ok(read) if read <= LARGEST_MANIFEST => Ok(text),
+        _ => Err(io::ErrorKind::FileTooLarge.into()),
+    }
+}
