@@ -33,7 +33,7 @@ use crate::{
 };
 use observe::Observed;
 pub use observe::Observers;
-pub use own::{Failure, Mounted, OwnMount};
+pub use own::{Mounted, NotMounted, OwnMount};
 pub use state::State;
 
 #[derive(Debug)]

@@ -24,7 +24,7 @@ use crate::{
         sidecar::{Sidecar, Watch},
     },
     error::ErrorKind,
-    mount::{Failure, Mounted, OwnMount, Provider},
+    mount::{Mounted, NotMounted, OwnMount, Provider},
     project::{NOTHING, OutFile},
     readiness::Readiness,
     retry::random_fraction,
@@ -69,8 +69,8 @@ impl Ended {
     }
 }
 
-impl From<Failure> for Ended {
-    fn from(Failure { kind, message }: Failure) -> Self {
+impl From<NotMounted> for Ended {
+    fn from(NotMounted { kind, message }: NotMounted) -> Self {
         let reason = match kind {
             ErrorKind::Invalid => EndReason::Class,
             ErrorKind::Denied
@@ -320,5 +320,35 @@ fn read(path: &Path) -> io::Result<String> {
     match u64::try_from(read) {
         Ok(read) if read <= LARGEST_MANIFEST => Ok(text),
         _ => Err(io::ErrorKind::FileTooLarge.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retries_come_slower_up_to_once_a_minute() {
+        let seconds: Vec<_> = (1..=8).map(|failures| retry_after(failures).as_secs()).collect();
+        assert_eq!(seconds, [5, 10, 20, 40, 60, 60, 60, 60]);
+        assert_eq!(retry_after(u32::MAX), LOOK_EVERY);
+    }
+
+    #[test]
+    fn pauses_are_spread_by_a_tenth() {
+        let minute = Duration::from_secs(60);
+        let pauses: Vec<_> = (0..100).map(|_| spread(minute)).collect();
+        assert!(pauses.iter().all(|pause| (minute..=minute * 11 / 10).contains(pause)));
+        assert!(pauses.iter().any(|pause| *pause != pauses[0]));
+    }
+
+    #[test]
+    fn larger_file_than_a_config_map_is_no_class() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let file = folder.path().join("spc.yaml");
+        std::fs::write(&file, vec![b'#'; 1 << 20]).unwrap();
+        assert_eq!(read(&file).unwrap().len(), 1 << 20);
+        std::fs::write(&file, vec![b'#'; (1 << 20) + 1]).unwrap();
+        assert_eq!(read(&file).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
     }
 }

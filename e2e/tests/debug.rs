@@ -221,6 +221,7 @@ const HOLD_NONE: &[&str] = &[
     "Mistakes",
     "Names",
     "NoSession",
+    "NotMounted",
     "ParameterRef",
     "Permit",
     "Query",

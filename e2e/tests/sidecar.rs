@@ -247,6 +247,20 @@ async fn init_writes_the_files_that_the_driver_would() {
 }
 
 #[tokio::test]
+async fn class_of_which_nothing_exists_makes_the_file_that_the_driver_has() {
+    let none = "- {objectName: web/not-there, optional: true}";
+    let world = World::start().await;
+    let by_driver = world.web(none).await.unwrap();
+    let pod = Pod::start().await;
+    pod.objects(none);
+    let (status, said) = pod.once(pod.command()).await;
+    assert_eq!(status, 0, "{said}");
+    assert_eq!(pod.files(), by_driver.files);
+    assert_eq!(pod.files().len(), 1);
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn second_init_of_the_same_set_writes_nothing() {
     let pod = Pod::start().await;
     pod.objects(MANY);
@@ -303,6 +317,7 @@ async fn what_is_wrong_before_the_first_call_has_a_status_of_its_own() {
     command.args(["--on-change-signal=KILL", "--healthz-port=8989"]);
     let (status, said) = pod.once(command).await;
     assert_eq!(status, 64, "{said}");
+    assert!(pod.termination_message().contains("--on-change-signal must be"), "{said}");
     assert!(said.contains("--on-change-signal must be one of HUP"), "{said}");
     assert!(said.contains("--healthz-port needs --watch"), "{said}");
     assert!(pod.files().is_empty() && pod.emulator.requests().is_empty());

@@ -71,9 +71,9 @@ fn run(matches: &ArgMatches) -> ExitCode {
         match Sidecar::parse(&given, &environment) {
             Ok(sidecar) => sidecar,
             Err(mistakes) => {
-                let path = Path::new(settings::DEFAULT_TERMINATION_LOG);
+                let log = settings::termination_log(&given, &environment);
                 let message = format!("the configuration is wrong: {}", mistakes.join("; "));
-                leave(open(path).as_ref(), &message);
+                leave(log.as_deref().and_then(open).as_ref(), &message);
                 return process::refuse(&mistakes, settings::log_format(&given, &environment));
             }
         }

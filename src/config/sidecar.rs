@@ -127,7 +127,7 @@ const SHARED: [&[Flag]; 7] = [
 ];
 
 const EXEC: &str = "on-change-exec";
-pub const DEFAULT_TERMINATION_LOG: &str = "/dev/termination-log";
+const DEFAULT_TERMINATION_LOG: &str = "/dev/termination-log";
 
 fn flags() -> impl Iterator<Item = &'static Flag> {
     let shared = SHARED.into_iter().flatten();
@@ -206,6 +206,11 @@ pub fn arguments(command: Command) -> Command {
 /// How to say what else is wrong with the configuration.
 pub fn log_format(given: &Given, environment: &[(String, String)]) -> LogFormat {
     super::log_format(&given.flags, environment)
+}
+
+/// Where to leave that the configuration is wrong.
+pub fn termination_log(given: &Given, environment: &[(String, String)]) -> Option<PathBuf> {
+    Settings::new(&given.flags, environment).termination_log()
 }
 
 impl Sidecar {

@@ -39,14 +39,14 @@ pub struct Mounted {
 
 /// Why nothing was mounted.
 #[derive(Debug)]
-pub struct Failure {
+pub struct NotMounted {
     pub kind: ErrorKind,
     /// For people; as kubelet's Event has it for a mount of the driver.
     pub message: String,
 }
 
 impl Provider {
-    pub async fn mount_own(&self, wanted: OwnMount<'_>) -> Result<Mounted, Failure> {
+    pub async fn mount_own(&self, wanted: OwnMount<'_>) -> Result<Mounted, NotMounted> {
         let _in_flight = self.observers.metrics.mount_in_flight();
         let mut observed = Observed::begin(&self.observers, wanted.target_path);
         observed.caller(Caller::sidecar(&wanted.class.name, Some(wanted.pod.clone())));
@@ -71,7 +71,7 @@ impl Provider {
             }
             Err(errors) => {
                 let kind = errors.kind();
-                Err(Failure { kind, message: observed.failed(&errors) })
+                Err(NotMounted { kind, message: observed.failed(&errors) })
             }
         }
     }

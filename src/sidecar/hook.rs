@@ -7,7 +7,10 @@ use std::{
     fs,
     io::{self, BufRead, BufReader, Write},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use rustix::process::{Pid, Signal, getpid, kill_process};
@@ -34,7 +37,14 @@ const KEYS: [&str; 5] = [
 #[derive(Debug)]
 pub(super) enum OnChange {
     Signal(Signal, Whom),
-    Run(Arc<Mutex<Runner>>),
+    Run(Arc<Running>),
+}
+
+#[derive(Debug)]
+pub(super) struct Running {
+    runner: Mutex<Runner>,
+    /// One waits for its turn, and will find the files as they are then: another is for nothing.
+    waits: AtomicBool,
 }
 
 impl OnChange {
@@ -47,7 +57,8 @@ impl OnChange {
                 let runner = runner.map_err(|error| {
                     format!("--on-change-exec: no process to run it: {}", error.kind())
                 })?;
-                Self::Run(Arc::new(Mutex::new(runner)))
+                let (runner, waits) = (Mutex::new(runner), AtomicBool::new(false));
+                Self::Run(Arc::new(Running { runner, waits }))
             }
         })
     }
@@ -61,16 +72,26 @@ impl OnChange {
                     tracing::warn!(error, "the signal that files have changed reaches nobody");
                 }
             },
-            Self::Run(runner) => {
-                let runner = runner.clone();
-                tokio::task::spawn_blocking(move || match lock(&runner).run() {
-                    Ok(outcome) if outcome == OK => tracing::info!("ran --on-change-exec"),
-                    Ok(error) => tracing::warn!(error, "--on-change-exec failed"),
-                    Err(error) => {
-                        let error = error.kind();
-                        tracing::warn!(%error, "the process that runs --on-change-exec is gone");
-                    }
-                });
+            Self::Run(running) => {
+                if !running.waits.swap(true, Ordering::Relaxed) {
+                    let running = running.clone();
+                    tokio::task::spawn_blocking(move || running.run());
+                }
+            }
+        }
+    }
+}
+
+impl Running {
+    fn run(&self) {
+        let mut runner = lock(&self.runner);
+        self.waits.store(false, Ordering::Relaxed);
+        match runner.run() {
+            Ok(outcome) if outcome == OK => tracing::info!("ran --on-change-exec"),
+            Ok(error) => tracing::warn!(error, "--on-change-exec failed"),
+            Err(error) => {
+                let error = error.kind();
+                tracing::warn!(%error, "the process that runs --on-change-exec is gone");
             }
         }
     }
@@ -171,5 +192,30 @@ pub fn run_on_change(program: &str, arguments: &[String]) {
         if writeln!(io::stdout(), "{outcome}").is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signal_goes_to_no_number_that_is_no_other_process() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let file = folder.path().join("pid");
+        let own = std::process::id().to_string();
+        for text in ["", "0", "1", "-7", "nginx", "99999999999", "12 13", &own] {
+            fs::write(&file, text).unwrap();
+            let told = send(Signal::TERM, &Whom::PidFile(file.clone())).unwrap_err();
+            assert!(told.ends_with("holds no process's number"), "{text}: {told}");
+        }
+        let told = send(Signal::TERM, &Whom::PidFile(folder.path().join("none"))).unwrap_err();
+        assert!(told.contains("cannot be read"), "{told}");
+    }
+
+    #[test]
+    fn name_that_no_process_has_is_told_with_what_the_pod_needs() {
+        let told = send(Signal::HUP, &Whom::Named("no such name".to_owned())).unwrap_err();
+        assert!(told.contains("shareProcessNamespace"), "{told}");
     }
 }
