@@ -28,9 +28,9 @@ const PUBLISHED: &str = "planted-access-key-secret-0002";
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Kinds of what must not be seen, and how many copies of each were found.
-type Found = BTreeMap<&'static str, usize>;
+pub type Found = BTreeMap<&'static str, usize>;
 
-struct Scan {
+pub struct Scan {
     kinds: Vec<&'static str>,
     texts: AhoCorasick,
     longest: usize,
@@ -38,7 +38,7 @@ struct Scan {
 
 impl Scan {
     /// For each of them as it is and in base64, which ends differ by what follows.
-    fn of(secrets: &[(&'static str, String)]) -> Self {
+    pub fn of(secrets: &[(&'static str, String)]) -> Self {
         let mut coats = Vec::new();
         let mut kinds = Vec::new();
         for (kind, secret) in secrets {
@@ -51,7 +51,7 @@ impl Scan {
     }
 
     /// Looks at every byte of the process that can be read.
-    fn look(&self, pid: u32) -> Found {
+    pub fn look(&self, pid: u32) -> Found {
         const PIECE: usize = 1 << 20;
         let memory = File::open(format!("/proc/{pid}/mem"))
             .expect("the program lets nobody but root read its memory: run this test as root");
@@ -85,7 +85,7 @@ impl Scan {
     }
 
     /// Looks until nothing is found, for some seconds.
-    async fn look_for_nothing(&self, pid: u32) -> Found {
+    pub async fn look_for_nothing(&self, pid: u32) -> Found {
         let end = Instant::now() + Duration::from_secs(8);
         loop {
             let found = self.look(pid);

@@ -21,6 +21,7 @@ use tokio::{net::TcpStream, time::sleep};
 
 use crate::{
     driver::{PodVolume, Volume},
+    memory::{Found, Scan},
     program::{Process, StandardError, program},
     world::{AUDIENCE, OIDC_PROVIDER, World, canaries, cloud},
 };
@@ -536,6 +537,23 @@ async fn watch_reads_the_token_anew_as_kubelet_renews_it() {
     assert_eq!(pod.text("web_plain"), "planted-value-of-web-plain");
     pod.renew_token("web");
     pod.until("web_plain", "planted-new-value").await;
+    watching.end(&pod).await;
+}
+
+#[tokio::test]
+async fn nothing_that_was_written_stays_readable_in_the_sidecars_memory() {
+    let pod = Pod::start().await;
+    let value = format!("planted-{}", fastrand::u128(..));
+    pod.emulator.set_secret_text("web/plain", &value).unwrap();
+    pod.objects("- objectName: web/plain");
+    let watching = pod.watch(&[]);
+    pod.until("web_plain", &value).await;
+    let pid = watching.process.pid();
+    let control = Scan::of(&[("role", ROLE.to_owned())]).look(pid);
+    assert!(control.contains_key("role"), "the scan does not find what is there");
+    let token = fs::read_to_string(pod.given("token")).unwrap().trim().to_owned();
+    let scan = Scan::of(&[("value", value), ("token", token)]);
+    assert_eq!(scan.look_for_nothing(pid).await, Found::new());
     watching.end(&pod).await;
 }
 

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 
 use super::{
     Engine, Process, audit, cache, cloud, driver,
-    flag::{CHANGES, FILES, Flag, Flags, IDENTITY, OPERATION, flag},
+    flag::{CHANGES, FILES, FRESHNESS, Flag, Flags, IDENTITY, OPERATION, flag},
     flags::argument,
     identity, log, operation,
     settings::Settings,
@@ -71,6 +71,13 @@ const OWN: &[Flag] = &[
     ),
     flag(
         IDENTITY,
+        "default-identity",
+        "MODE|auto",
+        "Identity of a class that names none: {modes}; auto is the first that is configured, in the \
+         order {modes_but_pod} [default: pod]",
+    ),
+    flag(
+        IDENTITY,
         "role-arn",
         "ARN",
         "RAM role of pod, provider and ram-role: acs:ram::ACCOUNT:role/NAME [also: ALICLOUD_ROLE_ARN, \
@@ -91,6 +98,19 @@ const OWN: &[Flag] = &[
          ALICLOUD_ROLE_SESSION_NAME, ALIBABA_CLOUD_ROLE_SESSION_NAME]",
     ),
     flag(
+        FRESHNESS,
+        "refresh-interval",
+        "INTERVAL",
+        "With --watch: how old values get before they are read again, where the class has no \
+         refreshInterval: 30s, 5m, 1h; 0 is every minute [default: 5m]",
+    ),
+    flag(
+        OPERATION,
+        "mount-timeout",
+        "SECONDS",
+        "The longest that one time may take, 1 to 110 [default: 90]",
+    ),
+    flag(
         OPERATION,
         "healthz-port",
         "PORT",
@@ -100,15 +120,18 @@ const OWN: &[Flag] = &[
 ];
 
 /// Flags of `serve` that have no meaning here, or another one.
-const NOT_HERE: [&str; 12] = [
+const NOT_HERE: [&str; 15] = [
     "provider-volume",
     "allowed-identities",
     "allowed-cross-account-roles",
     "service-account-lookup",
     "kubernetes-api",
+    "default-identity",
     "role-arn",
     "oidc-token-file",
     "role-session-name",
+    "refresh-interval",
+    "mount-timeout",
     "healthz-port",
     "debug-endpoints",
     "drain-timeout",
