@@ -8,7 +8,7 @@ mod pod;
 use std::{
     fs::File,
     io::{self, Read},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -95,7 +95,7 @@ pub struct Prepared {
 /// What each round reads.
 #[derive(Debug)]
 struct Source {
-    manifest: std::path::PathBuf,
+    manifest: PathBuf,
     class: Option<String>,
     pod: OwnPod,
 }
@@ -223,12 +223,11 @@ impl Mounter {
             debug: None,
         };
         let _sweep = app::sweep(self.provider.fetcher.clone());
-        let mut serving = None;
-        let mut failures = 0;
+        let (mut serving, mut has_files, mut failures) = (None, false, 0);
         loop {
             let round = tokio::select! {
                 round = self.round() => round,
-                () = shutdown.cancelled() => return Ok(()),
+                () = shutdown.cancelled() => break,
             };
             let pause = match round {
                 Ok(Round { written, pause }) => {
@@ -239,25 +238,25 @@ impl Mounter {
                     pause
                 }
                 // Kubelet starts it again and shows why. Once there are files, they stay.
-                Err(ended) if serving.is_none() && !self.may_keep(&ended) => return Err(ended),
-                Err(ended) => {
+                Err(ended) if !has_files && !self.may_keep(&ended) => return Err(ended),
+                Err(Ended { message, .. }) => {
                     failures += 1;
-                    let error = ended.message;
-                    tracing::warn!(error, failures, "the files stay as they are");
+                    tracing::warn!(error = message, failures, "the files stay as they are");
                     retry_after(failures)
                 }
             };
-            if serving.is_none() {
-                let admin = admin.take();
-                let serve =
-                    admin.map(|admin| tokio::spawn(admin.serve(state.clone(), shutdown.clone())));
-                serving = Some(serve.map(AbortOnDropHandle::new));
+            has_files = true;
+            if let Some(admin) = admin.take() {
+                let serve = admin.serve(state.clone(), shutdown.clone());
+                serving = Some(AbortOnDropHandle::new(tokio::spawn(serve)));
             }
             tokio::select! {
                 () = self.source.changed(spread(pause)) => {}
-                () = shutdown.cancelled() => return Ok(()),
+                () = shutdown.cancelled() => break,
             }
         }
+        drop(serving);
+        Ok(())
     }
 
     /// What a process before this one left serves on while the cloud does not answer.

@@ -2,13 +2,16 @@
 //!
 //! What an operator allows pods has no flag here: the pod runs this program itself, with rights of its own.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use clap::{Arg, ArgMatches, Command};
 use rustix::process::Signal;
 
 use super::{
-    Engine, Process, audit, cache, cloud, driver,
+    Engine, Process, audit, cache, cloud,
     flag::{CHANGES, FILES, FRESHNESS, Flag, Flags, IDENTITY, OPERATION, flag},
     flags::argument,
     identity, log, operation,
@@ -120,8 +123,7 @@ const OWN: &[Flag] = &[
 ];
 
 /// Flags of `serve` that have no meaning here, or another one.
-const NOT_HERE: [&str; 15] = [
-    "provider-volume",
+const NOT_HERE: [&str; 13] = [
     "allowed-identities",
     "allowed-cross-account-roles",
     "service-account-lookup",
@@ -131,7 +133,6 @@ const NOT_HERE: [&str; 15] = [
     "oidc-token-file",
     "role-session-name",
     "refresh-interval",
-    "mount-timeout",
     "healthz-port",
     "debug-endpoints",
     "drain-timeout",
@@ -139,15 +140,8 @@ const NOT_HERE: [&str; 15] = [
 ];
 
 /// As those of `serve`.
-const SHARED: [&[Flag]; 7] = [
-    driver::FLAGS,
-    identity::FLAGS,
-    cloud::FLAGS,
-    operation::FLAGS,
-    cache::FLAGS,
-    audit::FLAGS,
-    log::FLAGS,
-];
+const SHARED: [&[Flag]; 6] =
+    [identity::FLAGS, cloud::FLAGS, operation::FLAGS, cache::FLAGS, audit::FLAGS, log::FLAGS];
 
 const EXEC: &str = "on-change-exec";
 const DEFAULT_TERMINATION_LOG: &str = "/dev/termination-log";
@@ -255,42 +249,46 @@ impl Settings<'_> {
         policy.allowed = Mode::ALL.into();
         policy.cross_account_roles = vec![Glob::new("*")];
         let engine = self.engine(policy, None);
-        let manifest = self.needed("file");
-        let into = self.needed("into");
-        let on_change = self.on_change(run);
-        let admin = self.is_given("healthz-port").then(|| self.admin());
-        let watch = self.flag("watch").unwrap_or_default();
-        if !watch && admin.is_some() {
+        let (manifest, into) = (self.needed("file"), self.needed("into"));
+        let watch = self.watch(run);
+        let mut reach = self.reach(&engine.audit, &engine.policy);
+        reach.tree.extend(into.clone());
+        // kubelet replaces a key of a ConfigMap by changing what the folder around it leads to.
+        reach.read.extend(manifest.as_deref().and_then(Path::parent).map(PathBuf::from));
+        signals(watch.as_ref(), &mut reach);
+        let process = self.process(reach);
+        Some(Sidecar {
+            engine,
+            process,
+            class: self.text("name", &[]),
+            allow_disk: self.flag("allow-disk").unwrap_or_default(),
+            termination_log: self.termination_log(),
+            watch,
+            manifest: manifest?,
+            into: into?,
+        })
+    }
+
+    /// What is given for it has to make sense without it, too.
+    fn watch(&mut self, run: &[String]) -> Option<Watch> {
+        let watch = Watch {
+            admin: self.is_given("healthz-port").then(|| self.admin()),
+            health_path: self.health_path(),
+            serve_metrics: self.serve_metrics(),
+            on_change: self.on_change(run),
+        };
+        if self.flag("watch").unwrap_or_default() {
+            return Some(watch);
+        }
+        if watch.admin.is_some() {
             self.wrong(
                 "--healthz-port needs --watch: nothing is there to ask once the files are written",
             );
         }
-        if !watch && on_change.is_some() {
+        if watch.on_change.is_some() {
             self.wrong("what is done on a change (--on-change-...) needs --watch");
         }
-        let watch = Watch {
-            admin,
-            health_path: self.health_path(),
-            serve_metrics: self.serve_metrics(),
-            on_change,
-        };
-        let watch = self.flag("watch").unwrap_or_default().then_some(watch);
-        let (manifest, into) = (manifest?, into?);
-        let mut reach = self.reach(&engine.audit, &engine.policy);
-        reach.tree.push(into.clone());
-        // kubelet replaces a key of a ConfigMap by changing what the folder around it leads to.
-        reach.read.extend(manifest.parent().map(PathBuf::from));
-        signals(watch.as_ref(), &mut reach);
-        Some(Sidecar {
-            process: self.process(reach),
-            engine,
-            manifest,
-            class: self.text("name", &[]),
-            into,
-            allow_disk: self.flag("allow-disk").unwrap_or_default(),
-            termination_log: self.termination_log(),
-            watch,
-        })
+        None
     }
 
     /// A path that has to be given.
