@@ -3,18 +3,21 @@
 //! An error holds facts (names, codes, request ids) and what to do about it, never input that could
 //! be a value or a token, and never a library's or the cloud's own sentence.
 
+mod location;
 mod reason;
 
 use std::{borrow::Cow, fmt, ops::Deref, sync::Arc};
 
 use tonic::Code;
 
+pub use location::Location;
 pub use reason::Reason;
 
 use crate::{
     digest::Parts,
     limits,
     text::{cut, shown},
+    yaml::Position,
 };
 
 /// What kind of failure it is. It alone decides the gRPC code.
@@ -68,6 +71,8 @@ pub struct Error {
     /// The cloud's host that was asked, where one was; `message` holds it too.
     pub host: Option<Arc<str>>,
     pub hint: Box<str>,
+    /// Of a mistake in a SecretProviderClass. Boxed to keep errors small.
+    pub location: Option<Box<Location>>,
 }
 
 /// A text that most errors do not have. It is boxed twice to keep errors, and what holds them, small.
@@ -106,6 +111,7 @@ impl Error {
             request: None,
             host: None,
             hint: Box::default(),
+            location: None,
         }
     }
 
@@ -121,6 +127,22 @@ impl Error {
 
     pub fn subject(mut self, subject: impl Into<String>) -> Self {
         self.subject = subject.into().into_boxed_str();
+        self
+    }
+
+    /// It concerns this parameter of the SecretProviderClass.
+    pub fn parameter(self, name: &str) -> Self {
+        let subject = format!("parameter {}", shown(name));
+        self.subject(subject).located(Location::Parameter(name.into()))
+    }
+
+    /// It is at this place in the text of parameter `objects`.
+    pub fn in_objects(self, at: Position) -> Self {
+        self.located(Location::Objects(at))
+    }
+
+    pub fn located(mut self, location: Location) -> Self {
+        self.location = Some(Box::new(location));
         self
     }
 

@@ -39,6 +39,7 @@ pub mod readiness;
 pub mod request;
 pub mod response;
 pub mod retry;
+pub mod role;
 pub mod sandbox;
 pub mod secret;
 pub mod server;

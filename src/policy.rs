@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
-    error::{Error, Errors, Reason},
+    error::{Error, Errors, Location, Reason},
     keys::Keys,
     names::{Glob, OidcProviderArn, RoleArn},
     request::NodePublishKeys,
@@ -145,7 +145,7 @@ impl Policy {
                 Reason::Contradiction,
                 format!("has a meaning for identity pod alone; this mount's is {mode}"),
             )
-            .subject("parameter roleArn")
+            .parameter("roleArn")
             .hint("remove it, or set identity: pod")
             .into());
         }
@@ -163,7 +163,7 @@ fn mode(spec: &Spec, keys: &NodePublishKeys, policy: &Policy) -> Result<Mode, Er
                 Reason::Contradiction,
                 "is \"false\", but the pod's identity is the only one this provider uses unasked",
             )
-            .subject("parameter usePodServiceAccountToken")
+            .parameter("usePodServiceAccountToken")
             .hint("remove it, or ask the operator for --default-identity=auto"));
         }
         (RequestedIdentity::Default | RequestedIdentity::NotPod, DefaultMode::Mode(mode)) => mode,
@@ -179,6 +179,7 @@ fn mode(spec: &Spec, keys: &NodePublishKeys, policy: &Policy) -> Result<Mode, Er
         Reason::IdentityNotAllowed,
         format!("identity {mode} is not allowed here (allowed: {})", allowed.join(", ")),
     )
+    .located(Location::Parameter("identity".into()))
     .hint(format!(
         "the operator can allow it with --allowed-identities={},{mode}",
         allowed.join(",")
@@ -213,7 +214,12 @@ fn check_cross_account(spec: &Spec, mode: Mode, policy: &Policy) -> Result<(), E
         let subject = format!("{}, field crossAccountRoleArn", object.label);
         let what = format!("identity {mode} is shared by pods and may not assume {role}");
         let hint = "the operator can allow roles with --allowed-cross-account-roles";
-        Some(Error::new(Reason::RoleNotAllowed, what).subject(subject).hint(hint))
+        Some(
+            Error::new(Reason::RoleNotAllowed, what)
+                .subject(subject)
+                .hint(hint)
+                .in_objects(object.at),
+        )
     });
     Errors::of(refused.collect()).map_or(Ok(()), Err)
 }
@@ -230,7 +236,7 @@ fn check_instances(spec: &Spec, mode: Mode) -> Result<(), Errors> {
              operator lists; {host} is not listed"
         );
         let hint = "the operator can list instances with --allowed-endpoints";
-        Error::new(Reason::InstanceNotAllowed, what).subject(subject).hint(hint)
+        Error::new(Reason::InstanceNotAllowed, what).subject(subject).hint(hint).in_objects(object.at)
     });
     Errors::of(refused.collect()).map_or(Ok(()), Err)
 }

@@ -19,7 +19,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     endpoint::Endpoints,
-    error::{Error, Errors, Reason},
+    error::{Error, Errors, Location, Reason},
     names::{Region, RoleArn},
     text::{accident, quoted},
 };
@@ -112,15 +112,16 @@ impl Spec {
 /// What a parameter holds is none of what is allowed.
 fn refused(parameters: &Parameters, name: &str, rule: &str) -> Error {
     let text = parameters.get(name).unwrap_or_default();
-    Error::new(Reason::InvalidValue, hints::refused(text, rule))
-        .subject(format!("parameter {name}"))
+    Error::new(Reason::InvalidValue, hints::refused(text, rule)).parameter(name)
 }
 
 fn unknown(unknown: &Names, mistakes: &mut Mistakes) {
     for name in &unknown.first {
         mistakes.push(|| {
             let (what, _) = hints::unknown(Place::Parameter, name);
-            Error::new(Reason::UnknownName, what).subject(format!("parameter {}", quoted(name)))
+            Error::new(Reason::UnknownName, what)
+                .subject(format!("parameter {}", quoted(name)))
+                .located(Location::Parameter(name.as_str().into()))
         });
     }
     mistakes.count(unknown.more);
@@ -137,7 +138,7 @@ fn requested_identity(parameters: &Parameters) -> Result<RequestedIdentity, Erro
         Some(text) => Some(Mode::parse(text).ok_or_else(|| {
             let rule = format!("must be one of {}", Mode::list());
             let what = hints::none_of(text, &Mode::ALL.map(Mode::name), &rule);
-            Error::new(Reason::InvalidValue, what).subject("parameter identity")
+            Error::new(Reason::InvalidValue, what).parameter("identity")
         })?),
     };
     let use_pod = match parameters.get("usePodServiceAccountToken") {
@@ -161,6 +162,7 @@ fn requested_identity(parameters: &Parameters) -> Result<RequestedIdentity, Erro
             Reason::Contradiction,
             format!("contradict each other: {mode} and \"{use_pod}\""),
         )
+        .parameter("usePodServiceAccountToken")
         .subject("parameters identity and usePodServiceAccountToken")
         .hint("keep identity, remove the other")),
     }
@@ -168,8 +170,7 @@ fn requested_identity(parameters: &Parameters) -> Result<RequestedIdentity, Erro
 
 fn role(parameters: &Parameters) -> Result<Option<RoleArn>, Error> {
     let role = parameters.get("roleArn").map(|text| {
-        parse_role(text)
-            .map_err(|what| Error::new(Reason::InvalidRole, what).subject("parameter roleArn"))
+        parse_role(text).map_err(|what| Error::new(Reason::InvalidRole, what).parameter("roleArn"))
     });
     role.transpose()
 }
@@ -186,7 +187,7 @@ fn region(parameters: &Parameters, endpoints: &Endpoints) -> Result<Region, Erro
             (None, Some(region)) => format!("{name} is a zone; its region is {region}"),
             (None, None) => format!("{name} is not a region id such as cn-hangzhou"),
         };
-        let error = Error::new(Reason::InvalidRegion, what).subject("parameter region");
+        let error = Error::new(Reason::InvalidRegion, what).parameter("region");
         match Region::meant(text) {
             Some(meant) if Region::of_zone(text).is_none() => error.hint(format!("write {meant}")),
             _ => error,

@@ -10,6 +10,7 @@ mod strict;
 
 use std::fmt;
 
+pub use compose::Budget;
 use granit_parser::Marker;
 use strict::Strict;
 
@@ -90,12 +91,16 @@ impl fmt::Display for Malformed {
 impl Node {
     /// The one document of a text. A text without any is null.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
-        compose::document(text, None)
+        Self::parse_within(text, Budget::DOCUMENT)
+    }
+
+    pub fn parse_within(text: &str, budget: Budget) -> Result<Self, Malformed> {
+        compose::document(text, None, budget)
     }
 
     /// For a text in brackets that may be broken JSON.
     pub fn parse_strict_flow(text: &str) -> Result<Self, Malformed> {
-        compose::document(text, Some(Strict::default()))
+        compose::document(text, Some(Strict::default()), Budget::DOCUMENT)
     }
 
     pub fn scalar(&self) -> Option<&Scalar> {

@@ -199,7 +199,6 @@ const HOLD_NONE: &[&str] = &[
     "Outcome",
     "Place",
     "PathTranslation",
-    "Position",
     "Priority",
     "ProxyError",
     "Refused",
@@ -257,6 +256,9 @@ const HOLD_NONE: &[&str] = &[
     "Parameters",
     // By hand: without what goes through it.
     "AuthorityFix",
+    // What annotations say of a role, and how much is read.
+    "Annotations",
+    "Budget",
     // By hand: without texts and keys.
     "Entry",
     "Node",

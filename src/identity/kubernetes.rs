@@ -1,7 +1,6 @@
-//! The RAM role of a ServiceAccount, as its annotations name it.
+//! A ServiceAccount's annotations, looked up, kept, and served stale; `role` judges them.
 
 use std::{
-    collections::BTreeMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -16,16 +15,12 @@ use crate::{
     names::{OidcProviderArn, RoleArn},
     request::Pod,
     retry::is_transient,
+    role::Annotations,
     singleflight::{Group, Waited},
     sync::lock,
     telemetry,
     text::quoted,
 };
-
-/// The official provider's annotation: a role's ARN.
-const ROLE_ARN: &str = "ack.alibabacloud.com/role-arn";
-/// ack-pod-identity-webhook's annotation: a role's name in the cluster's account.
-const ROLE_NAME: &str = "pod-identity.alibabacloud.com/role-name";
 
 /// How long a role that was found is believed; a changed annotation takes this long to be seen.
 pub const ROLE_TTL: Duration = Duration::from_secs(60);
@@ -40,15 +35,6 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// For how long a mount waits for the API server where stale annotations can serve.
 const STALE_PATIENCE: Duration = Duration::from_secs(1);
 const MAX_CACHED: usize = 4096;
-
-/// What a ServiceAccount's annotations say, unjudged.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Annotations {
-    role_arn: Option<String>,
-    role_name: Option<String>,
-    /// Where neither is there: what looks as if it were meant to be one of them.
-    near_miss: Option<String>,
-}
 
 #[derive(Debug)]
 struct Known {
@@ -96,45 +82,9 @@ impl ServiceAccounts {
         provider: &OidcProviderArn,
     ) -> Result<RoleArn, Error> {
         let annotations = self.annotations(pod).await?;
-        let account = format!("ServiceAccount {}/{}", pod.namespace, pod.service_account);
-        let malformed = |annotation: &str, form: &str| {
-            Error::new(Reason::InvalidAnnotation, format!("is not {form}"))
-                .subject(format!("{account}, annotation {annotation}"))
-        };
-        let mut named: Vec<(String, RoleArn)> = Vec::new();
-        if let Some(arn) = &annotations.role_arn {
-            let role = RoleArn::parse(arn.trim());
-            let role = role.ok_or_else(|| malformed(ROLE_ARN, RoleArn::FORM))?;
-            named.push((format!("annotation {ROLE_ARN}"), role));
-        }
-        if let Some(name) = &annotations.role_name {
-            let role = RoleArn::of(provider.account(), name.trim());
-            let role = role.ok_or_else(|| malformed(ROLE_NAME, "a role's name"))?;
-            named.push((format!("annotation {ROLE_NAME}"), role));
-        }
-        if let Some(role) = parameter {
-            named.push(("parameter roleArn".to_owned(), role.clone()));
-        }
-        let Some((first_source, role)) = named.first() else {
-            let hint = match self.api {
-                None => "set parameter roleArn (look-ups are off here)".to_owned(),
-                Some(_) => format!("annotate it with {ROLE_ARN}: {}", RoleArn::FORM),
-            };
-            let what = match annotations.near_miss {
-                None => "has no RAM role".to_owned(),
-                Some(near) => format!("has no RAM role; its annotation {near} is not one for it"),
-            };
-            return Err(Error::new(Reason::NoRole, what).subject(account).hint(hint));
-        };
-        match named.iter().find(|(_, other)| other != role) {
-            None => Ok(role.clone()),
-            Some((source, other)) => Err(Error::new(
-                Reason::InvalidAnnotation,
-                format!("has two RAM roles: {role} by {first_source}, {other} by {source}"),
-            )
-            .subject(account)
-            .hint("keep one")),
-        }
+        let account = format!("{}/{}", pod.namespace, pod.service_account);
+        let looked_up = self.api.is_some();
+        annotations.role(&account, parameter, provider.account(), looked_up)
     }
 
     async fn annotations(&self, pod: &Pod) -> Result<Annotations, Error> {
@@ -255,37 +205,6 @@ async fn look_up(api: &ApiServer, name: &Name) -> Found {
                 .into())
         }
     }
-}
-
-impl Annotations {
-    fn of(mut all: BTreeMap<String, String>) -> Self {
-        let mut take = |name: &str| all.remove(name).filter(|text| !text.trim().is_empty());
-        let (role_arn, role_name) = (take(ROLE_ARN), take(ROLE_NAME));
-        let found = Self { role_arn, role_name, near_miss: None };
-        match found.name_a_role() {
-            true => found,
-            false => Self { near_miss: near_miss(&all), ..found },
-        }
-    }
-
-    fn name_a_role(&self) -> bool {
-        self.role_arn.is_some() || self.role_name.is_some()
-    }
-}
-
-/// An annotation whose name speaks of a role, Alibaba Cloud's first. Its value is named only if it
-/// is a role's ARN.
-fn near_miss(annotations: &BTreeMap<String, String>) -> Option<String> {
-    let of_a_role = |key: &&String| {
-        let name = key.rsplit_once('/').map_or(key.as_str(), |(_, name)| name);
-        name.to_ascii_lowercase().contains("role")
-    };
-    let ours = |key: &&String| key.contains("alibabacloud.com/") || key.contains("aliyun");
-    let keys = || annotations.keys().filter(of_a_role);
-    let key = keys().find(ours).or_else(|| keys().next())?;
-    let value = annotations.get(key).and_then(|value| RoleArn::parse(value.trim()));
-    let value = value.map_or_else(String::new, |role| format!(" ({role})"));
-    Some(format!("{}{value}", quoted(key)))
 }
 
 fn away(api: &ApiServer, name: &Name, why: &str) -> Unknown {

@@ -11,7 +11,7 @@ use crate::{
     error::{Error, Reason},
     names::RoleArn,
     text::{accident, is_invisible, quoted},
-    yaml::{Node, Scalar, Value},
+    yaml::{Node, Position, Scalar, Value},
 };
 
 /// A mistake that is in the list already.
@@ -20,6 +20,8 @@ pub(super) struct Reported;
 
 pub(super) struct Fields<'a> {
     pub(super) label: String,
+    /// Where the mapping starts.
+    pub(super) at: Position,
     /// Each known field that is there, once.
     values: Vec<(&'static str, &'a Node)>,
     /// Known fields whose names were written so that they are not found, which is a mistake itself.
@@ -43,19 +45,22 @@ impl<'a> Fields<'a> {
             mistakes.push(|| not_a_mapping(label, node, place));
             return None;
         };
-        let mut fields = Self { label, values: Vec::new(), meant: Vec::new() };
+        let mut fields = Self { label, at: node.at, values: Vec::new(), meant: Vec::new() };
         for entry in entries {
             let Some(name) =
                 place.known().iter().find(|name| name.eq_ignore_ascii_case(&entry.key))
             else {
                 let (what, meant) = hints::unknown(place, &entry.key);
                 fields.meant.extend(meant);
-                fields.wrong(&quoted(&entry.key), Reason::UnknownName, mistakes, || what);
+                let name = quoted(&entry.key);
+                mistakes
+                    .push(|| fields.error(&name, Reason::UnknownName, what).in_objects(entry.at));
                 continue;
             };
             if fields.get(name).is_some() {
-                fields.wrong(name, Reason::DuplicateName, mistakes, || {
-                    "is there twice, in different letter case; keep one".to_owned()
+                let what = "is there twice, in different letter case; keep one";
+                mistakes.push(|| {
+                    fields.error(name, Reason::DuplicateName, what.to_owned()).in_objects(entry.at)
                 });
                 continue;
             }
@@ -71,8 +76,13 @@ impl<'a> Fields<'a> {
         mistakes: &mut Mistakes,
         what: impl FnOnce() -> String,
     ) {
-        mistakes
-            .push(|| Error::new(reason, what()).subject(format!("{}, field {field}", self.label)));
+        mistakes.push(|| self.error(field, reason, what()));
+    }
+
+    /// Where the field's value starts, or the mapping if there is none.
+    fn error(&self, field: &str, reason: Reason, what: String) -> Error {
+        let at = self.given(field).map_or(self.at, |value| value.at);
+        Error::new(reason, what).subject(format!("{}, field {field}", self.label)).in_objects(at)
     }
 
     pub(super) fn keep<T>(
@@ -171,9 +181,8 @@ impl<'a> Fields<'a> {
             Ok(()) => Some(path),
             Err(what) => {
                 mistakes.push(|| {
-                    Error::new(Reason::DuplicateFile, what)
-                        .subject(format!("{}, field {field}", self.label))
-                        .hint("give it another objectAlias")
+                    let error = self.error(field, Reason::DuplicateFile, what);
+                    error.hint("give it another objectAlias")
                 });
                 None
             }
@@ -226,7 +235,8 @@ fn file_mode(scalar: &Scalar) -> Result<FileMode, String> {
 
 fn not_a_mapping(label: String, node: &Node, place: Place) -> Error {
     let what = "is not a mapping of fields";
-    let error = |what: String| Error::new(Reason::WrongType, what).subject(label);
+    let error =
+        |what: String| Error::new(Reason::WrongType, what).subject(label).in_objects(node.at);
     match &node.value {
         _ if node.is_null() => error("is null: remove the lone \"-\"".to_owned()),
         Value::Scalar(block) if block.text.contains('\n') && block.text.contains("objectName") => {

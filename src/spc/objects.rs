@@ -17,7 +17,7 @@ use crate::{
     document::jmespath::Expression,
     error::{Error, Errors, Reason},
     text::{accident, quoted},
-    yaml::{Node, Value},
+    yaml::{Node, Position, Value},
 };
 
 pub const MAX_OBJECTS: usize = 500;
@@ -36,6 +36,8 @@ const MAX_HOSTS: usize = 8;
 pub struct Object {
     /// How errors name it: its place in the list, from 1, and its name.
     pub label: String,
+    /// Where it starts in the text of `objects`.
+    pub at: Position,
     pub read: Arc<Read>,
     pub file: RelPath,
     pub mode: FileMode,
@@ -79,15 +81,16 @@ impl Extract {
 }
 
 pub fn parse(text: &str, context: &Context<'_>) -> Result<Vec<Object>, Errors> {
-    let whole =
-        |what: String| Error::new(Reason::InvalidObjects, what).subject("parameter objects");
+    let whole = |what: String| Error::new(Reason::InvalidObjects, what).parameter("objects");
     if accident::is_go_value(text) {
         return Err(whole("is a map as Go prints it, not YAML".to_owned())
             .hint("have the template write the value with toYaml")
             .into());
     }
     let document = Node::parse(text).map_err(|malformed| {
-        whole(malformed.to_string()).hint("line 1 is the first line of objects")
+        whole(malformed.to_string())
+            .hint("line 1 is the first line of objects")
+            .in_objects(malformed.at)
     })?;
     let items = match &document.value {
         Value::Sequence(items) if items.is_empty() => {
@@ -101,7 +104,7 @@ pub fn parse(text: &str, context: &Context<'_>) -> Result<Vec<Object>, Errors> {
     };
     if items.len() > MAX_OBJECTS {
         let what = format!("has {} objects; {MAX_OBJECTS} are the most", items.len());
-        return Err(Error::new(Reason::TooMany, what).subject("parameter objects").into());
+        return Err(Error::new(Reason::TooMany, what).parameter("objects").into());
     }
     bounded(items)?;
     let mut layout = Layout::default();
@@ -120,7 +123,9 @@ pub fn parse(text: &str, context: &Context<'_>) -> Result<Vec<Object>, Errors> {
 }
 
 fn not_a_list(document: &Node) -> Error {
-    let error = |what: &str| Error::new(Reason::InvalidObjects, what).subject("parameter objects");
+    let error = |what: &str| {
+        Error::new(Reason::InvalidObjects, what).parameter("objects").in_objects(document.at)
+    };
     let write = "start each object with \"- \", such as - objectName: NAME";
     if find(document, "array").is_some() {
         error("is the Azure provider's form (array: with a block of text for each object)").hint(
@@ -149,7 +154,7 @@ fn bounded(items: &[Node]) -> Result<(), Error> {
     let files = items.len() + extracts.iter().map(|(files, _)| files).sum::<usize>();
     if files > MAX_FILES {
         let what = format!("makes {files} files; {MAX_FILES} are the most");
-        return Err(Error::new(Reason::TooMany, what).subject("parameter objects"));
+        return Err(Error::new(Reason::TooMany, what).parameter("objects"));
     }
     let mut bytes = 0;
     for (index, (item, (_, more))) in items.iter().zip(extracts).enumerate() {
@@ -161,6 +166,7 @@ fn bounded(items: &[Node]) -> Result<(), Error> {
             );
             return Err(Error::new(Reason::TooMany, what)
                 .subject(subject)
+                .in_objects(item.at)
                 .hint("make them shorter, or mount some objects in another volume"));
         }
     }
@@ -177,7 +183,8 @@ fn few_others(objects: &[Object]) -> Result<(), Error> {
         if roles.len() > MAX_ROLES {
             let subject = format!("{}, field crossAccountRoleArn", object.label);
             let what = format!("is role {} of this volume; {MAX_ROLES} are the most", roles.len());
-            return Err(Error::new(Reason::TooMany, what).subject(subject).hint(split));
+            let error = Error::new(Reason::TooMany, what).subject(subject).hint(split);
+            return Err(error.in_objects(object.at));
         }
         if endpoint.is_named_by_pods() {
             hosts.insert(endpoint.host());
@@ -188,7 +195,8 @@ fn few_others(objects: &[Object]) -> Result<(), Error> {
                  the most",
                 hosts.len()
             );
-            return Err(Error::new(Reason::TooMany, what).subject(&object.label).hint(split));
+            let error = Error::new(Reason::TooMany, what).subject(&object.label).hint(split);
+            return Err(error.in_objects(object.at));
         }
     }
     Ok(())
@@ -229,6 +237,7 @@ fn object(
     let extracts = extracts(fields, mode.unwrap_or(context.mode), context, layout, mistakes);
     Some(Object {
         label: fields.label.clone(),
+        at: fields.at,
         read: read?,
         file: file?,
         mode: mode?,

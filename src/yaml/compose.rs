@@ -7,21 +7,33 @@ use granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, Span, StrInp
 
 use super::{Entry, Malformed, Node, Position, Scalar, Value, position, reason, strict::Strict};
 
-/// Deep enough for any document that a person wrote.
-pub(super) const MAX_DEPTH: usize = 32;
-/// Each alias counts as all that it stands for.
-pub(super) const MAX_NODES: usize = 20_000;
-const MAX_BYTES: usize = 1 << 20;
+/// How much of a text is read at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    pub depth: usize,
+    /// Each alias counts as all that it stands for.
+    pub nodes: usize,
+    pub bytes: usize,
+}
+
+impl Budget {
+    /// Enough for any document that a person wrote.
+    pub const DOCUMENT: Self = Self { depth: 32, nodes: 20_000, bytes: 1 << 20 };
+}
 
 const TOO_LARGE: &str = "too large, too deeply nested, or too many aliases";
 
-pub(super) fn document(text: &str, strict: Option<Strict>) -> Result<Node, Malformed> {
-    if text.len() > MAX_BYTES {
+pub(super) fn document(
+    text: &str,
+    strict: Option<Strict>,
+    budget: Budget,
+) -> Result<Node, Malformed> {
+    if text.len() > budget.bytes {
         return Err(Malformed { reason: TOO_LARGE, at: Position { line: 1, column: 1 } });
     }
-    let events = Parser::new_from_str_with_options(text, options());
+    let events = Parser::new_from_str_with_options(text, options(budget.depth));
     let mut composer =
-        Composer { text, events, strict, anchors: BTreeMap::new(), nodes: 0, bytes: 0 };
+        Composer { text, events, strict, anchors: BTreeMap::new(), budget, nodes: 0, bytes: 0 };
     let mut found: Option<Node> = None;
     loop {
         match composer.next()? {
@@ -46,14 +58,14 @@ pub(super) fn document(text: &str, strict: Option<Strict>) -> Result<Node, Malfo
     }
 }
 
-fn options() -> Options {
+fn options(depth: usize) -> Options {
     let mut options = Options::default();
     // Otherwise a line feed that is not in the document is added to a block at its end.
     options.block_scalar_eof_without_line_feed = true;
     options.set_emit_comments(false);
     // One more than is accepted, so that the composer says what is wrong.
-    options.flow_nesting_limit = MAX_DEPTH + 1;
-    options.block_nesting_limit = MAX_DEPTH + 1;
+    options.flow_nesting_limit = depth + 1;
+    options.block_nesting_limit = depth + 1;
     options
 }
 
@@ -63,6 +75,7 @@ struct Composer<'a> {
     strict: Option<Strict>,
     /// `None` while the node itself is being read.
     anchors: BTreeMap<usize, Option<Node>>,
+    budget: Budget,
     nodes: usize,
     bytes: usize,
 }
@@ -188,7 +201,8 @@ impl<'a> Composer<'a> {
     ) -> Result<(), Malformed> {
         self.nodes += nodes;
         self.bytes += bytes;
-        if self.nodes > MAX_NODES || self.bytes > MAX_BYTES || depth > MAX_DEPTH {
+        let most = self.budget;
+        if self.nodes > most.nodes || self.bytes > most.bytes || depth > most.depth {
             return Err(Malformed { reason: TOO_LARGE, at });
         }
         Ok(())

@@ -1,7 +1,4 @@
-use super::{
-    compose::{MAX_DEPTH, MAX_NODES},
-    *,
-};
+use super::{compose::Budget, *};
 
 fn node(text: &str) -> Node {
     Node::parse(text).unwrap_or_else(|error| panic!("{text:?}: {error}"))
@@ -222,16 +219,16 @@ fn bombs_are_refused() {
     );
     let stairs = (1..40)
         .fold("a0: &a0 [x]\n".to_owned(), |text, n| format!("{text}a{n}: &a{n} [*a{}]\n", n - 1));
-    let deep = format!("{}x", "- ".repeat(MAX_DEPTH + 1));
+    let deep = format!("{}x", "- ".repeat(Budget::DOCUMENT.depth + 1));
     let flow = format!("{}x", "[".repeat(2_000));
-    let wide = "- x\n".repeat(MAX_NODES + 1);
+    let wide = "- x\n".repeat(Budget::DOCUMENT.nodes + 1);
     let large = "x".repeat((1 << 20) + 1);
     for bomb in [laughs, merges, long, stairs, deep, flow, wide, large] {
         let error = wrong(&bomb);
         assert!(error.starts_with("too large"), "{error}");
     }
-    node(&format!("{}x", "- ".repeat(MAX_DEPTH)));
-    node(&"- x\n".repeat(MAX_NODES - 1));
+    node(&format!("{}x", "- ".repeat(Budget::DOCUMENT.depth)));
+    node(&"- x\n".repeat(Budget::DOCUMENT.nodes - 1));
 }
 
 /// What folding makes of a key is no key.

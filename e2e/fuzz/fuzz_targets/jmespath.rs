@@ -25,6 +25,7 @@ use provider::{
         source::{Source, kms::SecretRef},
     },
     value::{Fetched, Value},
+    yaml::Position,
 };
 
 /// What the search may build of a secret.
@@ -80,6 +81,7 @@ fn object(encoding: Encoding, path: Expression) -> Object {
     let secret = SecretRef { name: "db".to_owned(), version_id: None, stage: None };
     Object {
         label: "object 1 \"db\"".to_owned(),
+        at: Position::default(),
         read: Read::new(endpoints.of(Service::Kms, &endpoints.region), Source::Kms(secret), None),
         file: file("db"),
         mode,

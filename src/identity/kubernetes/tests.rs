@@ -1,10 +1,15 @@
+use std::collections::BTreeMap;
+
 use tokio::time::advance;
 
 use super::{
     super::api_server::tests::{Fake, refusal},
     *,
 };
-use crate::error::ErrorKind;
+use crate::{
+    error::ErrorKind,
+    role::{ROLE_ARN, ROLE_NAME},
+};
 
 const WEB: &str = "acs:ram::1:role/web";
 const SECOND: Duration = Duration::from_secs(1);
