@@ -1,6 +1,8 @@
 //! Commands: a file for each. `serve` is what the program does where none is named.
 
 pub mod audit;
+mod check;
+mod explain_code;
 mod mount;
 mod process;
 pub mod serve;
@@ -13,7 +15,8 @@ use clap::{ArgMatches, Command};
 pub const USAGE: u8 = 64;
 
 /// What there is beside serving. A new one gets a line here and a file.
-const ALL: &[Subcommand] = &[audit::AUDIT, mount::MOUNT, mount::RUN_ON_CHANGE];
+const ALL: &[Subcommand] =
+    &[audit::AUDIT, check::CHECK, explain_code::EXPLAIN_CODE, mount::MOUNT, mount::RUN_ON_CHANGE];
 
 #[derive(Clone, Copy)]
 pub struct Subcommand {

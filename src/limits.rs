@@ -33,6 +33,8 @@ pub const DRIVER_ANSWER: usize = 4_194_304;
 pub const FILE_PATH: usize = 4096;
 pub const FILE_NAME: usize = 255;
 
+/// Bytes of all values of a Secret (Kubernetes' API: `MaxSecretSize`).
+pub const KUBERNETES_SECRET: usize = 1 << 20;
 /// Characters of a name of a namespace, pod, ServiceAccount or class (Kubernetes, "Object Names and IDs": DNS
 /// subdomain names; RFC 1123 has the same for host names).
 pub const DNS_NAME: usize = 253;

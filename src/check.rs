@@ -1,0 +1,68 @@
+//! Check: what is wrong with manifests, without a cluster. What a mount would refuse is found by the code
+//! that a mount runs.
+
+pub mod finding;
+mod foreign;
+mod ignore;
+mod mount;
+pub mod output;
+pub mod rule;
+mod rules;
+mod set;
+
+use finding::Finding;
+use rule::Severity;
+use set::Set;
+
+use crate::{endpoint::Endpoints, manifests::File, policy::Policy};
+
+/// What the operator set up, as far as it decides what a mount may ask for.
+#[derive(Debug)]
+pub struct Settings {
+    pub endpoints: Endpoints,
+    pub policy: Policy,
+}
+
+#[derive(Debug)]
+pub struct Report {
+    /// In the order of the files and their lines.
+    pub findings: Vec<Finding>,
+    /// Those that comments ignore, each with the reason given.
+    pub ignored: Vec<(Finding, String)>,
+    pub counts: Counts,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub files: usize,
+    /// SecretProviderClasses of this provider.
+    pub classes: usize,
+    /// Objects that were looked at, these classes among them.
+    pub manifests: usize,
+    /// Objects of other kinds.
+    pub passed_over: usize,
+}
+
+impl Report {
+    pub fn count(&self, severity: Severity) -> usize {
+        self.findings.iter().filter(|finding| finding.severity() == severity).count()
+    }
+}
+
+pub fn check(files: &[File], settings: &Settings) -> Report {
+    let set = Set::of(files, settings);
+    let mut findings = Vec::new();
+    rules::all(&set, &mut findings);
+    let (mut findings, ignored) = ignore::apply(files, findings);
+    findings.sort_by(|a, b| (&a.place, a.rule, &a.message).cmp(&(&b.place, b.rule, &b.message)));
+    let counts = Counts {
+        files: files.len(),
+        classes: set.classes.iter().filter(|class| class.is_ours).count(),
+        manifests: files.iter().map(|file| file.manifests.len()).sum(),
+        passed_over: files.iter().map(|file| file.passed_over).sum(),
+    };
+    Report { findings, ignored, counts }
+}
+
+#[cfg(test)]
+mod tests;

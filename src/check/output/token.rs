@@ -1,0 +1,67 @@
+//! Token: how far what a finding is about reaches on its line.
+
+use crate::{check::finding::Place, manifests::File};
+
+/// The bytes of a line from a column, counted from 1, to the end of the key or value there.
+pub(super) fn span(line: &str, column: u32) -> (usize, usize) {
+    let column = usize::try_from(column).unwrap_or(usize::MAX).saturating_sub(1);
+    let start = line.char_indices().nth(column).map_or(line.len(), |(start, _)| start);
+    let rest = line.get(start..).unwrap_or_default();
+    let in_brackets = line.get(..start).is_some_and(|before| before.contains(['{', '[']));
+    let length = match rest.chars().next() {
+        Some(quote @ ('"' | '\'')) => {
+            let inner = rest.get(1..).unwrap_or_default();
+            let mut escaped = false;
+            let end = inner.char_indices().find(|(_, c)| {
+                let ends = *c == quote && !escaped;
+                escaped = quote == '"' && *c == '\\' && !escaped;
+                ends
+            });
+            end.map_or(rest.trim_end().len(), |(end, _)| end + 2)
+        }
+        Some(' ' | '\t') => 1,
+        _ => {
+            let comment = rest.find(" #").unwrap_or(rest.len());
+            let key =
+                rest.find(": ").or(rest.strip_suffix(':').map(str::len)).unwrap_or(rest.len());
+            // The next line of a text in quotes.
+            let line_break = rest.find("\\n").unwrap_or(rest.len());
+            let bracket = rest.find([',', ']', '}']).filter(|_| in_brackets).unwrap_or(rest.len());
+            let end = comment.min(key).min(bracket).min(line_break);
+            rest.get(..end).unwrap_or_default().trim_end().len()
+        }
+    };
+    let one = rest.chars().next().map_or(0, char::len_utf8);
+    (start, start + length.max(one))
+}
+
+/// Line, column and the column behind the end, counted from 1 in characters.
+pub(super) fn columns(place: &Place, files: &[File]) -> (u32, u32, u32) {
+    let line = files.get(place.file).map_or("", |file| file.source.line(place.at.line));
+    let (start, end) = span(line, place.at.column);
+    let length = line.get(start..end).map_or(0, |token| token.chars().count());
+    let length = u32::try_from(length.max(1)).unwrap_or(u32::MAX);
+    (place.at.line, place.at.column, place.at.column.saturating_add(length))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(line: &str, column: u32) -> &str {
+        let (start, end) = span(line, column);
+        line.get(start..end).unwrap()
+    }
+
+    #[test]
+    fn span_reaches_to_the_end_of_a_key_or_value() {
+        assert_eq!(token("  - objectName: a/b # x", 5), "objectName");
+        assert_eq!(token("  - objectName: a/b # x", 17), "a/b");
+        assert_eq!(token("a: 'x: y' # z", 4), "'x: y'");
+        assert_eq!(token(r#"a: "x\" y" z"#, 4), r#""x\" y""#);
+        assert_eq!(token("{a: b, c: d}", 5), "b");
+        assert_eq!(token("é: ü  ", 4), "ü");
+        assert_eq!(token("a:", 1), "a");
+        assert_eq!((span("ab", 9), span("", 1)), ((2, 2), (0, 0)));
+    }
+}

@@ -1,0 +1,167 @@
+//! Set: all manifests given, with what a mount would say of each class, and who uses it.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Settings,
+    finding::{Finding, Place, Show},
+    mount::{self, Verdict},
+};
+use crate::{
+    manifests::{
+        Body, File, Manifest,
+        class::Class,
+        secret_sync::SecretSync,
+        value::Text,
+        workload::{Volume, Workload},
+    },
+    spc::object_cache::ObjectCache,
+    yaml::Position,
+};
+
+/// `spec.provider` of our classes, which is the socket's name.
+pub(super) const PROVIDER: &str = "alibabacloud";
+
+pub(super) struct Set<'a> {
+    pub(super) files: &'a [File],
+    pub(super) settings: &'a Settings,
+    pub(super) cache: ObjectCache,
+    pub(super) classes: Vec<KnownClass<'a>>,
+    by_name: BTreeMap<&'a str, Vec<usize>>,
+}
+
+/// A class with where it is.
+pub(super) struct KnownClass<'a> {
+    pub(super) given: Of<'a, Class>,
+    pub(super) is_ours: bool,
+    /// `None` for other providers' classes, and where `objects` is no text.
+    pub(super) verdict: Option<Verdict>,
+}
+
+/// One part of a manifest, with all that it is part of.
+pub(super) struct Of<'a, T> {
+    pub(super) index: usize,
+    pub(super) file: &'a File,
+    pub(super) manifest: &'a Manifest,
+    pub(super) body: &'a T,
+}
+
+impl<T> Clone for Of<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Of<'_, T> {}
+
+impl<'a, T> Of<'a, T> {
+    pub(super) fn with<U>(self, body: &'a U) -> Of<'a, U> {
+        let Of { index, file, manifest, .. } = self;
+        Of { index, file, manifest, body }
+    }
+
+    pub(super) fn place(&self, at: Position) -> Place {
+        Place { file: self.index, at, show: Show::Line }
+    }
+
+    /// Where only the name is to be seen.
+    pub(super) fn name_only(&self, at: Position) -> Place {
+        Place { file: self.index, at, show: Show::Name }
+    }
+
+    pub(super) fn at_name(&self) -> Place {
+        self.place(self.manifest.name_at())
+    }
+
+    /// `SecretProviderClass shop/checkout`.
+    pub(super) fn title(&self) -> String {
+        format!("{} {}", self.manifest.kind.text, self.manifest.full_name())
+    }
+
+    pub(super) fn found(&self, findings: &mut Vec<Finding>, finding: Finding) {
+        findings.push(Finding { object: self.title(), ..finding });
+    }
+}
+
+impl<'a> Set<'a> {
+    pub(super) fn of(files: &'a [File], settings: &'a Settings) -> Self {
+        let cache = ObjectCache::default();
+        let classes = each(files).filter_map(|of| {
+            let Body::Class(class) = of.body else { return None };
+            let is_ours = class.provider.as_ref().is_some_and(|name| &*name.text == PROVIDER);
+            // What is said of a list in place of a text is enough.
+            let readable =
+                class.parameter("objects").is_none_or(|pair| mount::is_text(&pair.value));
+            let verdict =
+                (is_ours && readable).then(|| mount::verdict(class, &[], settings, &cache));
+            Some(KnownClass { given: of.with(class), is_ours, verdict })
+        });
+        let classes: Vec<_> = classes.collect();
+        let mut by_name: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (number, class) in classes.iter().enumerate() {
+            if let Some(name) = &class.given.manifest.name {
+                by_name.entry(&name.text).or_default().push(number);
+            }
+        }
+        Self { files, settings, cache, classes, by_name }
+    }
+
+    pub(super) fn manifests(&self) -> impl Iterator<Item = Of<'a, Body>> {
+        each(self.files)
+    }
+
+    pub(super) fn workloads(&self) -> impl Iterator<Item = Of<'a, Workload>> {
+        self.manifests().filter_map(|of| match of.body {
+            Body::Workload(workload) => Some(of.with(workload)),
+            _ => None,
+        })
+    }
+
+    pub(super) fn volumes(&self) -> impl Iterator<Item = (Of<'a, Workload>, &'a Volume)> {
+        self.workloads().flat_map(|of| of.body.volumes.iter().map(move |volume| (of, volume)))
+    }
+
+    pub(super) fn syncs(&self) -> impl Iterator<Item = Of<'a, SecretSync>> {
+        self.manifests().filter_map(|of| match of.body {
+            Body::Sync(sync) => Some(of.with(sync)),
+            _ => None,
+        })
+    }
+
+    /// The class that a pod or SecretSync names.
+    pub(super) fn class(&self, name: &str, user: &Manifest) -> Named<'_, 'a> {
+        let all = self.by_name.get(name).map(Vec::as_slice).unwrap_or_default();
+        let mut known = all.iter().filter_map(|number| self.classes.get(*number));
+        let beside = |class: &&KnownClass<'a>| {
+            same_namespace(class.given.manifest.namespace.as_ref(), user.namespace.as_ref())
+        };
+        match (known.clone().find(beside), known.next()) {
+            (Some(class), _) => Named::Class(class),
+            (None, Some(other)) => Named::Elsewhere(other),
+            (None, None) => Named::NotGiven,
+        }
+    }
+}
+
+/// Which class a name means.
+pub(super) enum Named<'s, 'a> {
+    Class(&'s KnownClass<'a>),
+    /// There is one in another namespace alone.
+    Elsewhere(&'s KnownClass<'a>),
+    NotGiven,
+}
+
+/// Whether two objects can be in one namespace: where none is written, `kubectl` decides it.
+pub(super) fn same_namespace(one: Option<&Text>, other: Option<&Text>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => one.text == other.text,
+        _ => true,
+    }
+}
+
+fn each(files: &[File]) -> impl Iterator<Item = Of<'_, Body>> {
+    files.iter().enumerate().flat_map(|(index, file)| {
+        let of = move |manifest| Of { index, file, manifest, body: &manifest.body };
+        file.manifests.iter().map(of)
+    })
+}

@@ -1,0 +1,89 @@
+//! Input: the files that are named, those in folders, and standard input.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    manifests::{self, MOST_BYTES},
+    text::shown,
+};
+
+/// All of them, or which of them cannot be read.
+pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<manifests::File>, String> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.as_os_str() == "-" {
+            let failed = |error: io::Error| format!("stdin: {}", error.kind());
+            files.push(manifest("stdin", io::stdin().lock()).map_err(failed)?);
+        } else if path.is_dir() {
+            let mut found = Vec::new();
+            within(path, &mut found)?;
+            if found.is_empty() {
+                let path = path.display().to_string();
+                return Err(format!("{}: holds no .yaml, .yml or .json", shown(&path)));
+            }
+            for path in found {
+                files.push(file(&path)?);
+            }
+        } else {
+            files.push(file(path)?);
+        }
+    }
+    Ok(files)
+}
+
+/// Files with manifests' extensions, in the order of their names. Hidden ones are left out, and links to
+/// folders are not followed: these could lead round in a circle.
+fn within(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), String> {
+    let failed = |error: io::Error| failed(folder, &error);
+    let mut entries =
+        fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(failed)?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+        let kind = entry.file_type().map_err(failed)?;
+        if hidden {
+            continue;
+        }
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        if kind.is_dir() {
+            within(&path, found)?;
+        } else if matches!(extension, Some("yaml" | "yml" | "json")) && path.is_file() {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn file(path: &Path) -> Result<manifests::File, String> {
+    let name = path.display().to_string();
+    let read = File::open(path).and_then(|file| manifest(&name, file));
+    read.map_err(|error| failed(path, &error))
+}
+
+fn failed(path: &Path, error: &io::Error) -> String {
+    format!("{}: {}", shown(&path.display().to_string()), error.kind())
+}
+
+fn manifest(name: &str, input: impl Read) -> io::Result<manifests::File> {
+    let name = name.to_owned();
+    let most = u64::try_from(MOST_BYTES).unwrap_or(u64::MAX);
+    let mut bytes = Vec::new();
+    input.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() > MOST_BYTES {
+        return Ok(manifests::File::unread(name, "larger than 64 MiB"));
+    }
+    Ok(match String::from_utf8(bytes) {
+        Ok(text) => manifests::File::read(name, text),
+        Err(error) => {
+            let bytes = error.as_bytes();
+            let wide = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+            let what = if wide { "UTF-16; save it as UTF-8" } else { "not a text in UTF-8" };
+            manifests::File::unread(name, what)
+        }
+    })
+}

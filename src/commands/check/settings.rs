@@ -1,0 +1,104 @@
+//! Settings: what the operator's flags say, under their names, as far as it decides what a class may ask for.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use clap::{Arg, ArgMatches};
+
+use crate::{
+    check::Settings,
+    endpoint::Endpoints,
+    names::{Glob, Region},
+    policy::{DefaultMode, Policy, Share},
+    spc::mode::Mode,
+};
+
+pub(super) fn arguments() -> Vec<Arg> {
+    let operator = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help).help_heading("As the operator set")
+    };
+    let modes = |name: &'static str, value, help| {
+        operator(name, value, help).value_delimiter(',').num_args(1..)
+    };
+    vec![
+        operator("region", "REGION", "The provider's region")
+            .default_value("cn-hangzhou")
+            .value_parser(|text: &str| {
+                Region::parse(text).ok_or("is not a region id such as cn-hangzhou")
+            }),
+        modes(
+            "allowed-identities",
+            "MODE,...",
+            "Identities that classes may ask for [default: pod and --default-identity]",
+        )
+        .value_parser(mode),
+        operator(
+            "default-identity",
+            "MODE|auto",
+            "Identity of a class that names none; auto: the first of --allowed-identities but pod \
+             [default: pod]",
+        ),
+        modes(
+            "allowed-cross-account-roles",
+            "ARN,...",
+            "Roles (with * and ?) that objects may name under an identity that pods share [default: none]",
+        ),
+        modes(
+            "allowed-endpoints",
+            "HOST,...",
+            "Hosts (with * and ?) that objects may name in kmsEndpoint beside Alibaba Cloud's \
+             [default: none]",
+        ),
+    ]
+}
+
+fn mode(text: &str) -> Result<Mode, String> {
+    Mode::parse(text).ok_or_else(|| format!("must be one of {}", Mode::list()))
+}
+
+pub(super) fn of(matches: &ArgMatches) -> Result<Settings, String> {
+    let globs = |name: &str| {
+        let texts = matches.get_many::<String>(name).into_iter().flatten();
+        texts.map(|text| Glob::new(text)).collect::<Vec<_>>()
+    };
+    let mut allowed: BTreeSet<Mode> =
+        matches.get_many::<Mode>("allowed-identities").into_iter().flatten().copied().collect();
+    let default = match matches.get_one::<String>("default-identity").map(String::as_str) {
+        None => Mode::Pod,
+        // Which it will be depends on what is configured; none of them is the pod's.
+        Some("auto") => {
+            let shared = Mode::ALL.into_iter().filter(|mode| *mode != Mode::Pod);
+            shared.into_iter().find(|mode| allowed.contains(mode)).ok_or(
+                "--default-identity is auto, which never chooses pod: --allowed-identities must list \
+                 what it may choose",
+            )?
+        }
+        Some(text) => mode(text).map_err(|what| format!("--default-identity {what}"))?,
+    };
+    if allowed.is_empty() {
+        allowed.extend([Mode::Pod, default]);
+    }
+    let region = matches.get_one::<Region>("region").cloned();
+    Ok(Settings {
+        endpoints: Endpoints {
+            region: region.ok_or("--region is missing")?,
+            public: false,
+            sts: None,
+            kms: None,
+            oos: None,
+            allowed: globs("allowed-endpoints"),
+        },
+        policy: Policy {
+            share: Share::Pod,
+            default: DefaultMode::Mode(default),
+            allowed,
+            cross_account_roles: globs("allowed-cross-account-roles"),
+            oidc_provider: None,
+            role: None,
+            token_file: None,
+            keys: None,
+            ecs_metadata: true,
+            session_name: None,
+            session_lifetime: Duration::from_secs(3600),
+        },
+    })
+}
