@@ -10,7 +10,9 @@ pub mod rule;
 mod rules;
 mod set;
 
-use finding::Finding;
+use std::collections::BTreeSet;
+
+use finding::{Finding, Show};
 use rule::Severity;
 use set::Set;
 
@@ -53,6 +55,7 @@ pub fn check(files: &[File], settings: &Settings) -> Report {
     let set = Set::of(files, settings);
     let mut findings = Vec::new();
     rules::all(&set, &mut findings);
+    hide_values(&mut findings);
     let (mut findings, ignored) = ignore::apply(files, findings);
     findings.sort_by(|a, b| (&a.place, a.rule, &a.message).cmp(&(&b.place, b.rule, &b.message)));
     let counts = Counts {
@@ -62,6 +65,18 @@ pub fn check(files: &[File], settings: &Settings) -> Report {
         passed_over: files.iter().map(|file| file.passed_over).sum(),
     };
     Report { findings, ignored, counts }
+}
+
+/// A line on which something unknown is may be shown up to that alone.
+fn hide_values(findings: &mut [Finding]) {
+    let of = |finding: &Finding| (finding.place.file, finding.place.at.line);
+    let unknown = findings.iter().filter(|finding| finding.place.show == Show::Name);
+    let lines: BTreeSet<(usize, u32)> = unknown.map(of).collect();
+    for finding in findings {
+        if finding.place.show != Show::Name && lines.contains(&of(finding)) {
+            finding.place.show = Show::Nothing;
+        }
+    }
 }
 
 #[cfg(test)]

@@ -273,7 +273,6 @@ const HOLD_NONE: &[&str] = &[
     "Budget",
     "Finding",
     "Settings",
-    "Show",
     // By hand: without texts and keys.
     "Entry",
     "Node",

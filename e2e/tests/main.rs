@@ -20,6 +20,7 @@ mod architecture;
 mod audit;
 mod basics;
 mod campaign;
+mod check;
 mod debug;
 mod debug_endpoints;
 mod faults;

@@ -32,6 +32,8 @@ pub struct Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Show {
     Line,
+    /// The line, which is of a text alone that holds no values.
+    Text,
     /// The name at this place alone: what follows may be a value that nobody is to see.
     Name,
     Nothing,

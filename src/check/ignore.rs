@@ -51,7 +51,7 @@ pub(super) fn apply(
     {
         if !comment.used {
             let place = Place { file: index, at: comment.at, show: Show::Line };
-            let what = format!("nothing here is {}", comment.rule.code());
+            let what = format!("{} is not found here", comment.rule.code());
             left.push(Finding::new(Rule::UnusedIgnore, place, what).hint("remove the comment"));
         }
     }

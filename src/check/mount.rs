@@ -1,7 +1,7 @@
 //! What a mount would say: the parameters of a SecretProviderClass, and those of a volume that win over
 //! them, through the parser and the policy of a mount.
 
-use std::cell::OnceCell;
+use std::{cell::OnceCell, collections::BTreeMap};
 
 use super::{
     Settings,
@@ -43,16 +43,13 @@ pub(super) fn verdict(
     cache: &ObjectCache,
 ) -> Verdict {
     let mut parameters = Parameters::default();
-    let winners = over.iter().filter(|pair| &*pair.name.text != CLASS_NAME);
-    for Pair { name, value } in class.parameters.iter().chain(winners) {
-        if over
-            .iter()
-            .any(|winner| winner.name.text == name.text && !std::ptr::eq(&winner.name, name))
-        {
-            continue;
-        }
+    let all = class.parameters.iter().chain(over);
+    let all = all.filter(|pair| &*pair.name.text != CLASS_NAME);
+    // The later wins. The driver sends them in the order of their names.
+    let all: BTreeMap<&str, &Given> = all.map(|pair| (&*pair.name.text, &pair.value)).collect();
+    for (name, value) in all {
         let text = value.text().map_or("", |text| &text.text);
-        parameters.insert(&name.text, Secret::new(text.to_owned()));
+        parameters.insert(name, Secret::new(text.to_owned()));
     }
     let spec = Spec::parse(&parameters, &settings.endpoints, FileMode::default(), cache);
     match spec {
@@ -130,10 +127,16 @@ impl<'a> Written<'a> {
                 let Some(text) = pair.value.text() else {
                     return plain(Place { file: index, at: pair.name.at, show: Show::Name });
                 };
-                let show =
-                    if error.reason == Reason::UnknownName { Show::Name } else { Show::Line };
                 match locate(&file.source, text, inner) {
-                    Some(at) => plain(Place { file: index, at, show }),
+                    Some(at) => {
+                        let show = match error.reason {
+                            Reason::UnknownName => Show::Name,
+                            // A block, of whose lines nothing else is.
+                            _ if text.at.line > pair.name.at.line => Show::Text,
+                            _ => Show::Line,
+                        };
+                        plain(Place { file: index, at, show })
+                    }
                     None => {
                         let note = format!("{inner} of the text of objects, which starts here");
                         (Place { file: index, at: pair.name.at, show: Show::Name }, Some(note))
@@ -149,7 +152,9 @@ impl<'a> Written<'a> {
         let inner = self.field(object, name);
         let Some((index, file, pair)) = self.pair("objects") else { return self.otherwise.clone() };
         let at = pair.value.text().and_then(|text| locate(&file.source, text, inner));
-        Place { file: index, at: at.unwrap_or(pair.name.at), show: Show::Line }
+        let block = pair.value.text().is_some_and(|text| text.at.line > pair.name.at.line);
+        let show = if block { Show::Text } else { Show::Line };
+        Place { file: index, at: at.unwrap_or(pair.name.at), show }
     }
 
     pub(super) fn finding(&self, error: &Error) -> Finding {

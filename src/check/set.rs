@@ -83,6 +83,13 @@ impl<'a, T> Of<'a, T> {
     }
 }
 
+impl Of<'_, Class> {
+    /// Where what is missing among the parameters belongs.
+    pub(super) fn at_parameters(&self) -> Place {
+        self.body.parameters_at.map_or_else(|| self.at_name(), |at| self.place(at))
+    }
+}
+
 impl<'a> Set<'a> {
     pub(super) fn of(files: &'a [File], settings: &'a Settings) -> Self {
         let cache = ObjectCache::default();

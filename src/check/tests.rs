@@ -95,7 +95,7 @@ fn value_of_an_unknown_parameter_is_in_no_output() {
     let planted = "planted-0123456789";
     let parameters = format!(
         "  provider: alibabacloud\n  accessKey: {planted}\n  parameters:\n    accessKeySecret: {planted}\n    \
-         password: [{planted}]\n    pin: 4711471147\n    objects: |\n      - {{objectName: a, key: {planted}}}\n      \
+         password: [{planted}]\n    pin: 4711471147\n    objects: |\n      - {{objectName: 'a b', key: {planted}}}\n      \
          - objectName: b\n        value: {planted}\n"
     );
     let pod = format!(

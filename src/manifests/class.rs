@@ -7,6 +7,8 @@ use crate::yaml::Position;
 pub struct Class {
     pub provider: Option<Text>,
     pub parameters: Vec<Pair>,
+    /// Where their name is.
+    pub parameters_at: Option<Position>,
     pub secret_objects: Vec<SecretObject>,
     /// Keys of `spec` that the API does not have.
     pub unknown: Vec<Text>,
@@ -40,6 +42,10 @@ impl Class {
         Self {
             provider: spec.and_then(|spec| spec.text("provider")),
             parameters: spec.and_then(|spec| spec.get("parameters")).map_or(vec![], At::pairs),
+            parameters_at: spec.and_then(|spec| {
+                let mut keys = spec.keys();
+                keys.find(|key| &*key.text == "parameters").map(|key| key.at)
+            }),
             secret_objects: objects.map(SecretObject::of).collect(),
             unknown: unknown.filter(|key| !known.contains(&&*key.text)).collect(),
         }

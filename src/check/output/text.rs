@@ -70,6 +70,7 @@ fn place<'a>(
     // In brackets other values are on the line too.
     let in_brackets = line.get(..start).is_some_and(|before| before.contains(['{', '[']));
     let hidden = match show {
+        Show::Text => false,
         Show::Line => line.trim_start().starts_with(['{', '[']),
         Show::Name => in_brackets,
         Show::Nothing => true,

@@ -53,7 +53,8 @@ pub(super) fn check(set: &Set<'_>, findings: &mut Vec<Finding>) {
             of.found(findings, finding.hint(hint));
         }
         let Some(verdict) = &class.verdict else { continue };
-        let written = Written::of(vec![(of.index, of.file, &of.body.parameters)], of.at_name());
+        let written =
+            Written::of(vec![(of.index, of.file, &of.body.parameters)], of.at_parameters());
         let mut refused = verdict.errors.as_ref().map_or(vec![], |errors| written.findings(errors));
         if let Some(first) = refused.first_mut() {
             first.notes.extend(foreign::ours(of.body));
@@ -85,7 +86,7 @@ fn provider(class: &KnownClass<'_>, findings: &mut Vec<Finding>) {
     let ours = ["ali", "ack", "kms", "csi-secrets-store"].iter().any(|part| lower.contains(part))
         || hints::near(name, &[PROVIDER]).is_some();
     let hint = match ours {
-        true => format!("write {PROVIDER}, in small letters"),
+        true => format!("write {PROVIDER}"),
         false => format!("write {PROVIDER} if secrets of Alibaba Cloud are meant"),
     };
     let finding = Finding::new(Rule::UnknownProvider, of.place(provider.at), message);

@@ -68,16 +68,17 @@ fn entries(of: Of<'_, SecretSync>, spec: Option<&Spec>, findings: &mut Vec<Findi
         }
         let Some(source) = &entry.source else { continue };
         let name = quoted(&source.text);
-        if !is_source_path(&source.text) {
+        let unmatched = spec.and_then(|spec| unmatched(spec, &source.text));
+        if unmatched.is_none() && !is_source_path(&source.text) {
             let message = format!("sourcePath {name} is not of the form that SecretSyncs accept");
             let finding = Finding::new(Rule::SourcePathPattern, of.place(source.at), message);
             let hint =
                 "give the object an objectAlias of letters, digits and hyphens, and write that";
             of.found(findings, finding.hint(hint));
         }
-        if let Some((what, hint)) = spec.and_then(|spec| unmatched(spec, &source.text)) {
+        if let Some((_, hint)) = unmatched {
             let class = text(of.body.class.as_ref());
-            let message = format!("sourcePath {name} {what} of SecretProviderClass {class}");
+            let message = format!("sourcePath {name} is no file of SecretProviderClass {class}");
             let finding = Finding::new(Rule::SourcePathUnmatched, of.place(source.at), message);
             of.found(findings, finding.hint(hint));
         }

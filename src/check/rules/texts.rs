@@ -88,8 +88,8 @@ impl Texts<'_, '_> {
             }
             Given::Text(text) => self.is_text(&subject, text, known),
             Given::Nothing => {}
-            Given::Other(at, kind) => {
-                let message = format!("{subject}: is {kind}, where Kubernetes takes a text alone");
+            Given::Other(_, kind) => {
+                let message = format!("{subject}: is {kind}; Kubernetes accepts only a text here");
                 let hint = match &*name.text {
                     "objects" => "write objects: | and indent the list below it",
                     _ => "write a text",
@@ -98,7 +98,6 @@ impl Texts<'_, '_> {
                     true => self.of.place(name.at),
                     false => self.of.name_only(name.at),
                 };
-                let _ = at;
                 self.of
                     .found(self.findings, Finding::new(Rule::NotAText, place, message).hint(hint));
             }
@@ -112,7 +111,7 @@ impl Texts<'_, '_> {
             Scalars::Number => "a number",
         };
         let message =
-            format!("{subject}: is {kind} without quotes, where Kubernetes takes a text alone");
+            format!("{subject}: is {kind} without quotes; Kubernetes accepts only a text here");
         let (place, hint) = match shown {
             true => {
                 (self.of.place(text.at), format!("write \"{}\"", crate::text::shown(&text.text)))

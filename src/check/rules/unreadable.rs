@@ -12,12 +12,17 @@ pub(super) fn check(set: &Set<'_>, findings: &mut Vec<Finding>) {
             let rule = if unreadable.concerns_us { Rule::Unreadable } else { Rule::NotChecked };
             let show = if unreadable.may_hold_values { Show::Nothing } else { Show::Line };
             let place = Place { file: index, at: unreadable.at, show };
-            let finding =
-                Finding::new(rule, place, format!("the document is {}", unreadable.reason));
+            let finding = Finding::new(
+                rule,
+                place,
+                format!("the document cannot be read: {}", unreadable.reason),
+            );
             let template = unreadable.reason.contains("template");
-            findings.push(match template {
-                true => finding.hint("render it first: helm template CHART | check -"),
-                false => finding,
+            let twice = unreadable.reason.contains("twice") && unreadable.at.column == 1;
+            findings.push(match (template, twice) {
+                (true, _) => finding.hint("render it first: helm template CHART | check -"),
+                (_, true) => finding.hint("is a line --- missing between two objects?"),
+                _ => finding,
             });
         }
     }

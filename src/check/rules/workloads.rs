@@ -161,8 +161,11 @@ fn unused(set: &Set<'_>, findings: &mut Vec<Finding>) {
     let used: BTreeSet<_> = users
         .iter()
         .filter_map(|(user, name)| match set.class(&name.text, user) {
-            Named::Class(class) => Some(std::ptr::from_ref(class.given.manifest)),
-            _ => None,
+            // That it is elsewhere is told of who names it.
+            Named::Class(class) | Named::Elsewhere(class) => {
+                Some(std::ptr::from_ref(class.given.manifest))
+            }
+            Named::NotGiven => None,
         })
         .collect();
     for class in &set.classes {
