@@ -14,6 +14,7 @@ use provider::{
     check::{
         Report, Settings, check,
         finding::Finding,
+        output,
         rule::{Rule, Severity},
     },
     endpoint::Endpoints,
@@ -243,6 +244,85 @@ fn what_check_says_of_a_class_is_what_a_mount_says() {
     assert!(written.len() > 40 && seeds.len() > 40, "{} {}", written.len(), seeds.len());
     let compared: usize = written.iter().chain(&seeds).map(agree).sum();
     assert!(compared > 800, "{compared}");
+}
+
+/// A text with a few characters or lines of it changed, as accidents do it.
+fn changed(text: &str, random: &mut fastrand::Rng) -> String {
+    const PIECES: [&str; 24] = [
+        "\t",
+        "\r\n",
+        "\r",
+        "\u{feff}",
+        "---\n",
+        "{{ .x }}",
+        "&a ",
+        "*a",
+        "<<: ",
+        "|",
+        ">-\n",
+        "\"",
+        "'",
+        "[",
+        "}",
+        "#",
+        ": ",
+        "- ",
+        "\u{202e}",
+        "\u{1b}[2J",
+        "\\",
+        "é",
+        "kind: Secret\n",
+        "# check-ignore unknown-name: x\n",
+    ];
+    let mut text = text.to_owned();
+    for _ in 0..random.usize(1..4) {
+        let at = |random: &mut fastrand::Rng, text: &str| {
+            let at = random.usize(0..=text.len());
+            (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap()
+        };
+        let (start, other) = (at(random, &text), at(random, &text));
+        let (from, to) = (start.min(other), start.max(other).min(start.min(other) + 40));
+        let to = (from..=to).rev().find(|at| text.is_char_boundary(*at)).unwrap();
+        match random.u8(0..4) {
+            0 => text.replace_range(from..to, ""),
+            1 => text.truncate(start),
+            2 => {
+                let again = text[from..to].to_owned();
+                text.insert_str(to, &again);
+            }
+            _ => text.insert_str(start, random.choice(PIECES).unwrap()),
+        }
+    }
+    text
+}
+
+#[test]
+fn broken_texts_end_in_places_within_them_and_in_every_output() {
+    let settings = settings(&[Mode::Pod]);
+    for (number, text) in cases().values().enumerate() {
+        let mut random = fastrand::Rng::with_seed(u64::try_from(number).unwrap());
+        for _ in 0..150 {
+            let text = changed(text, &mut random);
+            let files = [File::read("a.yaml".to_owned(), text.clone())];
+            let report = check(&files, &settings);
+            for finding in &report.findings {
+                let at = finding.place.at;
+                let line = files[0].source.line(at.line);
+                let columns = u32::try_from(line.chars().count()).unwrap() + 1;
+                let lines = u32::try_from(text.split(['\n', '\r']).count()).unwrap();
+                assert!((1..=lines).contains(&at.line), "{finding:?}: {text}");
+                assert!((1..=columns).contains(&at.column), "{finding:?}: {text}");
+            }
+            let plain = output::text::render(&report, &files, false);
+            assert!(!plain.contains(['\u{1b}', '\u{202e}']), "{plain}");
+            output::github::render(&report, &files);
+            for text in
+                [output::json::render(&report, &files), output::sarif::render(&report, &files)]
+            {
+                serde_json::from_str::<Value>(&text).unwrap();
+            }
+        }
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::yaml::{Node, Position, Scalar, Value};
+use crate::yaml::{Entry, Node, Position, Scalar, Value};
 
 /// A scalar as its author wrote it.
 #[derive(Clone, PartialEq, Eq)]
@@ -24,10 +24,10 @@ pub enum Scalars {
 
 impl Scalars {
     fn of(scalar: &Scalar) -> Self {
-        const WORDS: [&str; 8] = ["true", "false", "yes", "no", "on", "off", "y", "n"];
-        let text = &*scalar.text;
         // Kubernetes' reader leaves y and n alone.
-        let boolean = WORDS.iter().take(6).any(|word| word.eq_ignore_ascii_case(text));
+        const WORDS: [&str; 6] = ["true", "false", "yes", "no", "on", "off"];
+        let text = &*scalar.text;
+        let boolean = WORDS.iter().any(|word| word.eq_ignore_ascii_case(text));
         match scalar.plain {
             true if boolean => Scalars::Boolean,
             true if is_number(text) => Scalars::Number,
@@ -151,7 +151,7 @@ impl<'a> At<'a> {
 
     pub(super) fn pairs(self) -> Vec<Pair> {
         let entries = self.node.entries().unwrap_or_default().iter();
-        let pair = |entry: &'a crate::yaml::Entry| Pair {
+        let pair = |entry: &'a Entry| Pair {
             name: self.key(entry),
             value: self.with(&entry.value).given(),
         };
@@ -162,7 +162,29 @@ impl<'a> At<'a> {
         self.node.entries().unwrap_or_default().iter().map(move |entry| self.key(entry))
     }
 
-    fn key(self, entry: &crate::yaml::Entry) -> Text {
+    fn key(self, entry: &Entry) -> Text {
         Text { text: entry.key.clone(), at: self.moved(entry.at), is: Scalars::Text }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scalar_without_quotes_is_what_yaml_makes_of_it() {
+        let of = |text: &str, plain| Scalars::of(&Scalar { text: text.into(), plain });
+        for number in
+            ["0", "-1", "1.5", "1e3", "0x1F", "0o7", "1_000", ".5", ".inf", "-.NaN", "00123"]
+        {
+            assert_eq!(of(number, true), Scalars::Number, "{number}");
+            assert_eq!(of(number, false), Scalars::Text, "{number}");
+        }
+        for boolean in ["true", "No", "ON"] {
+            assert_eq!(of(boolean, true), Scalars::Boolean, "{boolean}");
+        }
+        for text in ["a", "1a", "1.2.3", "5m", "y", "0x", "-", ".", "e1", "1-2", "_1", ""] {
+            assert_eq!(of(text, true), Scalars::Text, "{text}");
+        }
     }
 }

@@ -41,9 +41,15 @@ fn tab(text: &str, at: Position) -> Option<Malformed> {
     found.map(|at| Malformed { reason: TAB, at })
 }
 
+/// As YAML has lines: they end with a line feed, a carriage return, or both.
 fn line(text: &str, number: u32) -> &str {
-    let index = usize::try_from(number).unwrap_or(usize::MAX).checked_sub(1);
-    index.and_then(|index| text.lines().nth(index)).unwrap_or_default()
+    let mut rest = text;
+    for _ in 1..number {
+        let Some(end) = rest.find(['\n', '\r']) else { return "" };
+        let length = if rest.get(end..).is_some_and(|at| at.starts_with("\r\n")) { 2 } else { 1 };
+        rest = rest.get(end + length..).unwrap_or_default();
+    }
+    rest.split(['\n', '\r']).next().unwrap_or_default()
 }
 
 fn words(kind: &ErrorKind) -> &'static str {

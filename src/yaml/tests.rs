@@ -250,3 +250,9 @@ fn folded_pem_is_refused() {
     assert!(of_a("a: -----BEGIN KEY----- x").is_some());
     assert!(of_a("a: \"-----BEGIN KEY-----\\nx\\n\"").is_some());
 }
+
+#[test]
+fn template_is_found_on_the_line_that_a_carriage_return_begins() {
+    let error = wrong("a: 1\rb: 2\r\nc: x{{ .y }}: z: {{ .w }}\n");
+    assert_eq!(error, "not valid YAML: an unrendered template ({{ }}) (line 3, column 5)");
+}

@@ -99,7 +99,12 @@ fn summary(report: &Report) -> String {
         many => format!("{many} SecretProviderClasses"),
     };
     let others = count(counts.manifests.saturating_sub(counts.classes), "other object");
-    let read = format!("{classes} and {others} in {} checked", count(counts.files, "file"));
+    let passed_over = match counts.passed_over {
+        0 => String::new(),
+        number => format!(", {number} of other kinds passed over"),
+    };
+    let read =
+        format!("{classes} and {others} in {} checked{passed_over}", count(counts.files, "file"));
     let all = [Severity::Error, Severity::Warning, Severity::Note];
     let found: Vec<String> = all
         .into_iter()

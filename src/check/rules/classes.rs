@@ -13,8 +13,8 @@ use crate::{
     },
     limits,
     manifests::class::{Entry, SecretObject},
-    spc::{Spec, hints, objects::Object, source::Source},
-    text::quoted,
+    spc::{Spec, hints, names::PARAMETERS, objects::Object, source::Source},
+    text::{accident, quoted},
 };
 
 /// Names that providers have of which we know. Others may exist, and be meant.
@@ -43,7 +43,7 @@ pub(super) fn check(set: &Set<'_>, findings: &mut Vec<Finding>) {
         for key in &of.body.unknown {
             let message = format!("spec has no field {}", quoted(&key.text));
             let meant = hints::near(&key.text, &["provider", "parameters", "secretObjects"]);
-            let parameter = crate::spc::names::PARAMETERS.contains(&&*key.text);
+            let parameter = PARAMETERS.contains(&&*key.text);
             let hint = match meant {
                 Some(meant) => format!("did you mean {meant}?"),
                 None if parameter => "it belongs into parameters".to_owned(),
@@ -76,7 +76,7 @@ fn provider(class: &KnownClass<'_>, findings: &mut Vec<Finding>) {
         return of.found(findings, finding.hint(format!("write provider: {PROVIDER}")));
     };
     let name = &*provider.text;
-    let placeholder = crate::text::accident::placeholder(name).is_some();
+    let placeholder = accident::placeholder(name).is_some();
     if class.is_ours || placeholder || PROVIDERS.contains(&name) {
         return;
     }

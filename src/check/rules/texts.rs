@@ -2,7 +2,7 @@
 
 use crate::{
     check::{
-        finding::Finding,
+        finding::{Finding, Place, Show},
         rule::Rule,
         set::{Of, PROVIDER, Set},
     },
@@ -11,7 +11,7 @@ use crate::{
         value::{Given, Pair, Scalars, Text},
     },
     spc::names::PARAMETERS,
-    text::{accident, quoted},
+    text::{accident, quoted, shown},
 };
 
 pub(super) fn check(set: &Set<'_>, findings: &mut Vec<Finding>) {
@@ -81,7 +81,7 @@ impl Texts<'_, '_> {
     /// A parameter's value is judged by its own parser, unless it is no text.
     fn pair(&mut self, what: &str, Pair { name, value }: &Pair) {
         let known = PARAMETERS.contains(&&*name.text) || &*name.text == "secretProviderClass";
-        let subject = format!("{what} {}", crate::text::shown(&name.text));
+        let subject = format!("{what} {}", shown(&name.text));
         match value {
             Given::Text(text) if &*name.text == "secretProviderClass" => {
                 self.named(&subject, Some(text));
@@ -104,7 +104,7 @@ impl Texts<'_, '_> {
         }
     }
 
-    fn is_text(&mut self, subject: &str, text: &Text, shown: bool) {
+    fn is_text(&mut self, subject: &str, text: &Text, is_known: bool) {
         let kind = match text.is {
             Scalars::Text => return,
             Scalars::Boolean => "true or false",
@@ -112,17 +112,10 @@ impl Texts<'_, '_> {
         };
         let message =
             format!("{subject}: is {kind} without quotes; Kubernetes accepts only a text here");
-        let (place, hint) = match shown {
-            true => {
-                (self.of.place(text.at), format!("write \"{}\"", crate::text::shown(&text.text)))
-            }
-            false => (
-                crate::check::finding::Place {
-                    show: crate::check::finding::Show::Nothing,
-                    ..self.of.place(text.at)
-                },
-                "put it in quotes".to_owned(),
-            ),
+        let place = self.of.place(text.at);
+        let (place, hint) = match is_known {
+            true => (place, format!("write \"{}\"", shown(&text.text))),
+            false => (Place { show: Show::Nothing, ..place }, "put it in quotes".to_owned()),
         };
         self.of.found(self.findings, Finding::new(Rule::NotAText, place, message).hint(hint));
     }

@@ -14,7 +14,7 @@ use crate::{
         value::{Pair, Text},
         workload::{Volume, Workload},
     },
-    spc::mode::Mode,
+    spc::{mode::Mode, names::PARAMETERS},
     text::{quoted, shown},
 };
 
@@ -93,7 +93,7 @@ fn overrides(
         .filter(|pair| &*pair.name.text != CLASS_NAME && !pair.name.text.contains('/'))
         .collect();
     for Pair { name, .. } in &set_here {
-        let known = crate::spc::names::PARAMETERS.contains(&&*name.text);
+        let known = PARAMETERS.contains(&&*name.text);
         let over = class.given.body.parameter(&name.text);
         let what = match over {
             Some(_) => "wins over the class's",
