@@ -145,8 +145,9 @@ fn by_mount(parameters: &Parameters, settings: &Settings) -> (BTreeSet<String>, 
 
 /// The same of a manifest, as far as a mount would say it.
 fn of_mount(report: &Report) -> (BTreeSet<String>, usize) {
-    let mounts = report.findings.iter().filter(|finding| matches!(finding.rule, Rule::Mount(_)));
-    let more = report.findings.iter().flat_map(|finding| &finding.notes);
+    let all = || report.findings.iter().chain(report.ignored.iter().map(|(finding, _)| finding));
+    let mounts = all().filter(|finding| matches!(finding.rule, Rule::Mount(_)));
+    let more = all().flat_map(|finding| &finding.notes);
     let more = more.filter_map(|note| note.split_once(" more mistakes")?.0.parse::<usize>().ok());
     (mounts.map(|finding| finding.sentence()).collect(), more.sum())
 }
@@ -183,7 +184,8 @@ fn agree(parameters: &Parameters) -> usize {
             let counts = |finding: &&Finding| {
                 finding.severity() == Severity::Error && finding.rule != Rule::InvalidIgnore
             };
-            let errors = report.findings.iter().any(|finding| counts(&finding));
+            let ignored = report.ignored.iter().map(|(finding, _)| finding);
+            let errors = report.findings.iter().chain(ignored).any(|finding| counts(&finding));
             let refused = !mount.0.is_empty();
             // Kubernetes itself refuses no text, and nothing else is in the manifest.
             assert_eq!(errors, refused, "{:?}: {text}", report.findings);
@@ -294,6 +296,20 @@ fn changed(text: &str, random: &mut fastrand::Rng) -> String {
         }
     }
     text
+}
+
+#[test]
+fn changed_objects_are_told_alike_by_check_and_mount() {
+    let classes: Vec<_> = seeds().into_iter().chain(written()).collect();
+    for (number, class) in classes.iter().enumerate() {
+        let Some(objects) = class.get("objects") else { continue };
+        let mut random = fastrand::Rng::with_seed(u64::try_from(number).unwrap());
+        for _ in 0..4 {
+            let mut class = class.clone();
+            class.insert("objects".to_owned(), changed(objects, &mut random));
+            agree(&class);
+        }
+    }
 }
 
 #[test]

@@ -69,7 +69,9 @@ fn read(index: usize, file: &File, findings: &mut Vec<Finding>) -> Vec<Comment> 
             let line = file.source.line(number);
             let bare = line.trim();
             let alone = bare.starts_with('#');
-            if let Some((before, after)) = line.split_once(MARK) {
+            if let Some((before, after)) =
+                line.split_once(MARK).filter(|(before, _)| is_comment(before))
+            {
                 let column = u32::try_from(before.chars().count() + 1).unwrap_or(u32::MAX);
                 let at = Position { line: number, column };
                 let lines = match (alone, began) {
@@ -99,6 +101,17 @@ fn read(index: usize, file: &File, findings: &mut Vec<Finding>) -> Vec<Comment> 
         }
     }
     comments
+}
+
+/// Whether a `#` behind this begins a comment, and is not within double quotes, as in JSON.
+fn is_comment(before: &str) -> bool {
+    let mut quotes = 0_usize;
+    let mut escaped = false;
+    for c in before.chars() {
+        quotes += usize::from(c == '"' && !escaped);
+        escaped = c == '\\' && !escaped;
+    }
+    quotes.is_multiple_of(2) && (before.is_empty() || before.ends_with([' ', '\t']))
 }
 
 fn parse(after: &str) -> Result<(Rule, String), String> {

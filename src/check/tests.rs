@@ -81,6 +81,13 @@ fn ignored_finding_counts_no_more_and_keeps_its_reason() {
 }
 
 #[test]
+fn mark_within_a_text_is_no_comment() {
+    let json = r##"{"apiVersion":"secrets-store.csi.x-k8s.io/v1","kind":"SecretProviderClass","metadata":{"name":"c"},"##;
+    let spec = r##""spec":{"provider":"alibabacloud","parameters":{"objects":"# check-ignore missing-field: x\n- {}"}}}"##;
+    assert_eq!(found(&format!("{json}\n{spec}")), ["2:95 missing-field"]);
+}
+
+#[test]
 fn comment_that_ignores_nothing_or_has_no_reason_is_found() {
     let with = |comment: &str| found(&class("c", &format!("{RIGHT}# {comment}\n")));
     assert_eq!(with("check-ignore mutable-pin: x"), ["9:1 unused-ignore"]);
