@@ -18,6 +18,9 @@ pub(super) fn read(part: &Part<'_>, file: &mut File) {
     let lines = u32::try_from(lines).unwrap_or(u32::MAX);
     let last_line = part.line.saturating_add(lines).saturating_sub(1);
     file.documents.push(Document { first_line: part.line, last_line });
+    if part.text.trim_start_matches('-').trim_ascii().is_empty() {
+        return;
+    }
     if split::kind(part.text).is_some_and(|kind| !is_read(kind) && !is_list(kind)) {
         file.passed_over += 1;
         return;

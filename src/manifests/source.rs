@@ -10,6 +10,8 @@ pub struct Source {
     pub text: String,
     /// Where each line starts.
     lines: OnceLock<Vec<usize>>,
+    /// Whether a character is a byte, so that nobody has to count in lines of megabytes.
+    ascii: OnceLock<bool>,
 }
 
 impl Source {
@@ -18,7 +20,7 @@ impl Source {
         if text.starts_with('\u{feff}') {
             text.drain(..'\u{feff}'.len_utf8());
         }
-        Self { name, text, lines: OnceLock::new() }
+        Self { name, text, lines: OnceLock::new(), ascii: OnceLock::new() }
     }
 
     /// A line counted from 1, without its line break.
@@ -35,17 +37,31 @@ impl Source {
     pub fn offset(&self, at: Position) -> Option<usize> {
         let index = usize::try_from(at.line).ok()?.checked_sub(1)?;
         let start = *self.lines.get_or_init(|| starts(&self.text)).get(index)?;
-        let column = usize::try_from(at.column).ok()?.checked_sub(1)?;
+        Some(start + self.within_line(at))
+    }
+
+    /// The byte of its line at a position, or the end of the line.
+    pub fn within_line(&self, at: Position) -> usize {
         let line = self.line(at.line);
-        let before = line.char_indices().nth(column).map_or(line.len(), |(before, _)| before);
-        Some(start + before)
+        let column = usize::try_from(at.column).unwrap_or(usize::MAX).saturating_sub(1);
+        match self.is_ascii() {
+            true => column.min(line.len()),
+            false => line.char_indices().nth(column).map_or(line.len(), |(before, _)| before),
+        }
+    }
+
+    fn is_ascii(&self) -> bool {
+        *self.ascii.get_or_init(|| self.text.is_ascii())
     }
 
     pub fn position(&self, offset: usize) -> Position {
         let starts = self.lines.get_or_init(|| starts(&self.text));
         let index = starts.partition_point(|start| *start <= offset).saturating_sub(1);
         let start = starts.get(index).copied().unwrap_or_default();
-        let before = self.text.get(start..offset).unwrap_or_default().chars().count();
+        let before = match self.is_ascii() {
+            true => offset.saturating_sub(start),
+            false => self.text.get(start..offset).unwrap_or_default().chars().count(),
+        };
         let number = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         Position { line: number(index + 1), column: number(before + 1) }
     }

@@ -66,7 +66,7 @@ fn place<'a>(
     let line = source.map_or("", |source| source.line(at.line));
     let number = usize::try_from(at.line).unwrap_or_default();
     let column = usize::try_from(at.column).unwrap_or_default();
-    let (start, end) = token::span(line, at.column);
+    let (start, end) = source.map_or((0, 0), |source| token::span(source, *at));
     // In brackets other values are on the line too.
     let in_brackets = line.get(..start).is_some_and(|before| before.contains(['{', '[']));
     let hidden = match show {

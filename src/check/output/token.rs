@@ -1,12 +1,22 @@
 //! Token: how far what a finding is about reaches on its line.
 
-use crate::{check::finding::Place, manifests::File};
+use crate::{
+    check::finding::Place,
+    manifests::{File, source::Source},
+    text::cut,
+    yaml::Position,
+};
 
-/// The bytes of a line from a column, counted from 1, to the end of the key or value there.
-pub(super) fn span(line: &str, column: u32) -> (usize, usize) {
-    let column = usize::try_from(column).unwrap_or(usize::MAX).saturating_sub(1);
-    let start = line.char_indices().nth(column).map_or(line.len(), |(start, _)| start);
-    let rest = line.get(start..).unwrap_or_default();
+/// Longer keys and values are cut.
+const LONGEST: usize = 400;
+
+/// The bytes of a line from a place to the end of the key or value there.
+pub(super) fn span(source: &Source, at: Position) -> (usize, usize) {
+    span_from(source.line(at.line), source.within_line(at))
+}
+
+fn span_from(line: &str, start: usize) -> (usize, usize) {
+    let rest = cut(line.get(start..).unwrap_or_default(), LONGEST);
     let in_brackets = line.get(..start).is_some_and(|before| before.contains(['{', '[']));
     let length = match rest.chars().next() {
         Some(quote @ ('"' | '\'')) => {
@@ -37,9 +47,11 @@ pub(super) fn span(line: &str, column: u32) -> (usize, usize) {
 
 /// Line, column and the column behind the end, counted from 1 in characters.
 pub(super) fn columns(place: &Place, files: &[File]) -> (u32, u32, u32) {
-    let line = files.get(place.file).map_or("", |file| file.source.line(place.at.line));
-    let (start, end) = span(line, place.at.column);
-    let length = line.get(start..end).map_or(0, |token| token.chars().count());
+    let length = files.get(place.file).map_or(0, |file| {
+        let (start, end) = span(&file.source, place.at);
+        let token = file.source.line(place.at.line).get(start..end);
+        token.map_or(0, |token| token.chars().count())
+    });
     let length = u32::try_from(length.max(1)).unwrap_or(u32::MAX);
     (place.at.line, place.at.column, place.at.column.saturating_add(length))
 }
@@ -48,8 +60,9 @@ pub(super) fn columns(place: &Place, files: &[File]) -> (u32, u32, u32) {
 mod tests {
     use super::*;
 
-    fn token(line: &str, column: u32) -> &str {
-        let (start, end) = span(line, column);
+    fn token(line: &str, column: usize) -> &str {
+        let start = line.char_indices().nth(column - 1).unwrap().0;
+        let (start, end) = span_from(line, start);
         line.get(start..end).unwrap()
     }
 
@@ -62,6 +75,6 @@ mod tests {
         assert_eq!(token("{a: b, c: d}", 5), "b");
         assert_eq!(token("é: ü  ", 4), "ü");
         assert_eq!(token("a:", 1), "a");
-        assert_eq!((span("ab", 9), span("", 1)), ((2, 2), (0, 0)));
+        assert_eq!((span_from("ab", 2), span_from("", 0)), ((2, 2), (0, 0)));
     }
 }
