@@ -59,7 +59,7 @@ impl Provider {
         &self,
         wanted: OwnMount<'_>,
         mut observed: Observed<'_>,
-    ) -> Result<Mounted, Failure> {
+    ) -> Result<Mounted, NotMounted> {
         let deadline = Instant::now() + self.limit;
         let outcome = in_time(deadline, self.own(wanted, deadline, &mut observed.trace)).await;
         match observed.audit(outcome, deadline).await {
