@@ -160,10 +160,12 @@ fn forms(parameters: &Parameters) -> Vec<String> {
         "metadata": { "name": "c", "namespace": "shop" },
         "spec": { "provider": "alibabacloud", "parameters": parameters },
     });
-    let mut forms =
-        vec![class.to_string(), format!("{class:#}"), serde_yaml_ng::to_string(&class).unwrap()];
+    // As docs/check.md says, `check` reads JSON as YAML, which has no such character without an escape.
+    let json = |text: String| text.replace('\u{7f}', "\\u007f");
+    let yaml = serde_yaml_ng::to_string(&class).unwrap();
+    let mut forms = vec![json(class.to_string()), json(format!("{class:#}")), yaml];
     forms.push(forms[2].replace('\n', "\r\n"));
-    forms.push(format!("kind: List\nitems:\n- {class}\n"));
+    forms.push(format!("kind: List\nitems:\n- {}\n", forms[0]));
     // A carriage return ends a line of YAML, and is a line feed then.
     if parameters.values().any(|text| text.contains('\r')) || forms[2].contains("|2") {
         forms.remove(3);

@@ -232,7 +232,7 @@ const HOLD_NONE: &[&str] = &[
     "Flags",
     // No command takes a key or a token: those come from the environment and from files.
     "Asked",
-    "Given",
+    "Arguments",
     "Hook",
     "Invocation",
     "Sidecar",

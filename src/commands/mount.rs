@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Subcommand, USAGE, process};
 use crate::{
-    config::sidecar::{self as settings, Given, Sidecar, arguments},
+    config::sidecar::{self as settings, Arguments, Sidecar, arguments},
     sidecar::{
         EndReason, Ended, Prepared,
         hook::{RUNNER, run_on_change},
@@ -65,7 +65,7 @@ fn command() -> Command {
 }
 
 fn run(matches: &ArgMatches) -> ExitCode {
-    let given = Given::of(matches);
+    let given = Arguments::of(matches);
     let sidecar = {
         let environment = process::environment();
         match Sidecar::parse(&given, &environment) {

@@ -194,12 +194,12 @@ pub enum Whom {
 
 /// What was given on the command line.
 #[derive(Debug)]
-pub struct Given {
+pub struct Arguments {
     flags: Flags,
     run: Vec<String>,
 }
 
-impl Given {
+impl Arguments {
     pub fn of(matches: &ArgMatches) -> Self {
         let run = matches.get_many::<String>(EXEC).into_iter().flatten().cloned().collect();
         Self { flags: Flags::among(flags(), matches), run }
@@ -221,17 +221,17 @@ pub fn arguments(command: Command) -> Command {
 }
 
 /// How to say what else is wrong with the configuration.
-pub fn log_format(given: &Given, environment: &[(String, String)]) -> LogFormat {
+pub fn log_format(given: &Arguments, environment: &[(String, String)]) -> LogFormat {
     super::log_format(&given.flags, environment)
 }
 
 /// Where to leave that the configuration is wrong.
-pub fn termination_log(given: &Given, environment: &[(String, String)]) -> Option<PathBuf> {
+pub fn termination_log(given: &Arguments, environment: &[(String, String)]) -> Option<PathBuf> {
     Settings::new(&given.flags, environment).termination_log()
 }
 
 impl Sidecar {
-    pub fn parse(given: &Given, environment: &[(String, String)]) -> Result<Self, Vec<String>> {
+    pub fn parse(given: &Arguments, environment: &[(String, String)]) -> Result<Self, Vec<String>> {
         let mut settings = Settings::new(&given.flags, environment);
         let sidecar = settings.sidecar(&given.run);
         settings.unread(flags().map(|flag| flag.name));

@@ -5,7 +5,7 @@ const RIGHT: [&str; 3] = ["--file=/class/spc.yaml", "--into=/secrets", "--region
 fn with(more: &[&str], environment: &[(&str, &str)]) -> Result<Sidecar, Vec<String>> {
     let command = arguments(Command::new("mount"));
     let given = ["mount"].iter().chain(&RIGHT).chain(more);
-    let given = Given::of(&command.try_get_matches_from(given).unwrap());
+    let given = Arguments::of(&command.try_get_matches_from(given).unwrap());
     let own = |(name, text): &(&str, &str)| ((*name).to_owned(), (*text).to_owned());
     Sidecar::parse(&given, &environment.iter().map(own).collect::<Vec<_>>())
 }
@@ -33,7 +33,7 @@ fn once_is_what_is_done_unless_a_flag_says_otherwise() {
 #[test]
 fn file_and_folder_have_to_be_given() {
     let command = arguments(Command::new("mount"));
-    let given = Given::of(&command.try_get_matches_from(["mount"]).unwrap());
+    let given = Arguments::of(&command.try_get_matches_from(["mount"]).unwrap());
     let mistakes = Sidecar::parse(&given, &[]).unwrap_err();
     assert_eq!(mistakes, ["--file is missing", "--into is missing"]);
 }
