@@ -11,6 +11,7 @@ pub mod flags;
 mod identity;
 mod log;
 mod operation;
+mod preset;
 mod settings;
 pub mod sidecar;
 
@@ -106,6 +107,7 @@ pub fn log_format(flags: &Flags, environment: &[(String, String)]) -> LogFormat 
 
 impl Settings<'_> {
     fn config(&mut self) -> Config {
+        self.preset();
         let (policy, sound) = self.policy();
         // What is given and wrong has been said, and is not missing.
         if sound {

@@ -33,7 +33,7 @@ pub struct Asked {
     pub uid: String,
     pub service_account: String,
     pub secret_provider_class: String,
-    /// "driver" or "sync-controller".
+    /// "driver" or "sync".
     pub via: &'static str,
     pub identity: &'static str,
     /// What the SecretProviderClass asks for.

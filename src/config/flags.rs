@@ -4,7 +4,7 @@
 use clap::{Arg, ArgMatches, Command};
 
 pub use super::flag::Flags;
-use super::{audit, cache, cloud, driver, flag::Flag, identity, log, operation};
+use super::{audit, cache, cloud, driver, flag::Flag, identity, log, operation, preset};
 use crate::spc::mode::Mode;
 
 impl Flags {
@@ -31,7 +31,8 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// In the order of the help.
-const PARTS: [&[Flag]; 7] = [
+const PARTS: [&[Flag]; 8] = [
+    preset::FLAGS,
     driver::FLAGS,
     identity::FLAGS,
     cloud::FLAGS,

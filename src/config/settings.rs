@@ -12,6 +12,8 @@ pub(super) struct Settings<'a> {
     warnings: Vec<String>,
     /// The variables that were asked for, whether they are set or not.
     pub(super) known: BTreeSet<String>,
+    /// In place of the usual ones.
+    pub(super) defaults: &'static [(&'static str, &'static str)],
 }
 
 /// A setting as it is given, with what its giver calls it.
@@ -23,7 +25,7 @@ struct Given {
 impl<'a> Settings<'a> {
     pub(super) fn new(flags: &'a Flags, environment: &'a [(String, String)]) -> Self {
         let (mistakes, warnings, known) = Default::default();
-        Self { flags, environment, mistakes, warnings, known }
+        Self { flags, environment, mistakes, warnings, known, defaults: &[] }
     }
 
     pub(super) fn mistakes(self) -> Vec<String> {
@@ -163,8 +165,11 @@ impl<'a> Settings<'a> {
         if let Some(text) = self.flags.get(flag).filter(|text| !text.is_empty()) {
             return Some(Given { name: format!("--{flag}"), text: text.to_owned() });
         }
-        let given = self.variable(&[&own]).or_else(|| self.variable(official))?;
-        Some(Given { name: format!("{} (--{flag})", given.name), ..given })
+        if let Some(given) = self.variable(&[&own]).or_else(|| self.variable(official)) {
+            return Some(Given { name: format!("{} (--{flag})", given.name), ..given });
+        }
+        let (_, text) = self.defaults.iter().find(|(name, _)| *name == flag)?;
+        Some(Given { name: format!("--preset (--{flag})"), text: (*text).to_owned() })
     }
 
     fn variable(&mut self, names: &[&str]) -> Option<Given> {

@@ -743,6 +743,31 @@ fn empty_variable_with_the_prefix_of_this_program_is_none() {
     mistake(&[], &[("ALIBABACLOUD_PROVIDER_REGOIN", "x")]);
 }
 
+// The preset.
+
+#[test]
+fn preset_for_the_sync_controller_has_its_folder_and_asks_the_cloud_each_time() {
+    let config = only(&[&RIGHT[1..], &["--preset=sync"]].concat(), &[]).unwrap();
+    assert_eq!(config.provider_volume, Path::new("/provider"));
+    let engine = config.engine;
+    assert_eq!(engine.mount_timeout, Duration::from_secs(20));
+    assert_eq!(engine.freshness.of(None), Duration::ZERO);
+    assert_eq!(engine.stale_while_throttled, Duration::ZERO);
+}
+
+#[test]
+fn flag_and_variable_win_over_the_preset() {
+    let variable = [("ALIBABACLOUD_PROVIDER_REFRESH_INTERVAL", "2m")];
+    let config = with(&["--preset=sync", "--mount-timeout=30"], &variable).unwrap();
+    assert_eq!(config.engine.mount_timeout, Duration::from_secs(30));
+    assert_eq!(config.engine.freshness.of(None), Duration::from_secs(120));
+}
+
+#[test]
+fn other_preset_is_a_mistake() {
+    assert_eq!(mistake(&["--preset=driver"], &[]), "--preset must be sync");
+}
+
 // The proxy.
 
 /// Its address, and whether a public host is called through it.

@@ -30,7 +30,7 @@ impl Via {
     pub fn name(self) -> &'static str {
         match self {
             Via::Driver => "driver",
-            Via::SyncController => "sync-controller",
+            Via::SyncController => "sync",
             Via::Sidecar => "sidecar",
         }
     }

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from conftest import App
 
 from cluster import node, parts, workloads
 
@@ -36,12 +37,13 @@ class Proxy:
 
     def start(self):
         self.starts += 1
-        command = [parts.program("tinyproxy"), "-d", "-c", self.config]
-        self.process = self.cluster.spawn(f"tinyproxy-{self.starts}", *command)
+        self.name = f"tinyproxy-{self.starts}"
+        self.process = self.cluster.spawn(self.name, parts.program("tinyproxy"), "-d", "-c", self.config)
         self.cluster.wait_for(lambda: self.cluster.connect(node.ADDRESS, PORT), 10, "the proxy")
 
     def stop(self):
-        self.process.stop()
+        if process := self.cluster.processes.pop(self.name, None):
+            process.stop()
 
     def hosts(self):
         """Those that it was asked to connect to."""
@@ -66,7 +68,8 @@ def proxied(proxy, cloud):
     cloud.delete("secret", "proxy", "kube-system")
 
 
-def test_a_pod_mounts_through_a_proxy_and_no_other_way(proxied, proxy, app, tell):
+def test_a_pod_mounts_through_a_proxy_and_no_other_way(proxied, proxy, namespace, tell):
+    app = App(proxied, namespace)
     app.secrets("shop", OBJECTS)
     app.start("shop", "shop")
     assert app.read("shop", "key") == "paper-falcon-19"

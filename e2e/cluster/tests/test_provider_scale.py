@@ -1,6 +1,7 @@
 """Many pods at once."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,35 @@ def test_an_unchanged_pod_is_asked_for_about_once_a_minute(users_node, tell):
         metrics = users_node.provider_metrics()
         tell("\n  ".join(line for line in metrics.splitlines() if line.startswith("csi_provider_alibabacloud_mounts_total")))
     assert 30 <= seen["an_hour"] <= 70
+
+
+@pytest.mark.measurement
+def test_how_often_the_driver_writes_a_synced_secret_that_does_not_change(users_node, tell):
+    """Operators that watch Secrets hear of each."""
+    seconds = 660
+    users_node.install_driver()
+    users_node.install_provider()
+    with users_node.namespace("synced") as namespace:
+        app = App(users_node, namespace)
+        data = [{"objectName": "app-key", "key": "key"}]
+        objects = [{"secretName": "synced", "type": "Opaque", "data": data}]
+        app.secrets("synced", "- {objectName: app/key}", secret_objects=objects)
+        app.start("syncing", "synced")
+        users_node.wait_for(lambda: users_node.get("secret", "synced", namespace), 30, "the Secret")
+        watch = ["kubectl", "get", "secret", "synced", "-n", namespace, "--watch", "--output-watch-events", "-o", "json"]
+        log = users_node.spawn("watch-synced", *watch)
+        before = users_node.provider_metric("mounts_total")
+        time.sleep(seconds)
+        log.stop()
+        mounts = users_node.provider_metric("mounts_total") - before
+    decoder, text, events = json.JSONDecoder(), log.output(), []
+    while text.strip():
+        event, end = decoder.raw_decode(text.lstrip())
+        events.append(event["object"])
+        text = text.lstrip()[end:]
+    # The first is how it was.
+    writes = events[1:]
+    bare = sum(not written["metadata"].get("ownerReferences") for written in writes)
+    changed = sum(written["data"] != events[0]["data"] for written in writes)
+    tell(f"in {seconds} s: {mounts:.0f} mounts, {len(writes)} writes of the Secret, {bare} without owners, {changed} with other data")
+    assert changed == 0
