@@ -1,14 +1,15 @@
-"""The list of digests that a cluster admits, with a cosign that says what it is told to. The real one, and the policy,
+"""The policy of what a cluster admits, with a cosign that says what it is told to. The real one, and the policy,
 are tried by e2e/cluster/tests/test_provider_admission.py."""
 
 import json
 import os
 import pathlib
+import re
 import subprocess
 import tempfile
 import unittest
 
-SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "deploy" / "admission" / "digests"
+SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "deploy" / "admission" / "policy"
 ONE, OTHER = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 IMAGE = "example.com/acme/provider"
 
@@ -35,17 +36,14 @@ class Digests(unittest.TestCase):
 
     def listed(self, done):
         self.assertEqual(done.returncode, 0, done.stderr)
-        return done.stdout.split("digests: |\n")[1].split()
+        (listed,) = re.findall(r'name: verified\n +expression: "\[(.*)\]"', done.stdout)
+        return listed.replace("'", "").split(", ")
 
     def test_digests_that_cosign_verified_are_listed_once_each(self):
         verified = {f"{IMAGE}@{ONE}": [signature(ONE), signature(ONE)], f"{IMAGE}:2": [signature(OTHER)]}
         done = self.run_with(verified, "--key", "k", "--", f"{IMAGE}@{ONE}", f"{IMAGE}:2", f"{IMAGE}@{ONE}")
         self.assertEqual(self.listed(done), [ONE, OTHER])
-        self.assertIn("namespace: kube-system\n", done.stdout)
-
-    def test_the_namespace_is_the_one_that_was_given(self):
-        done = self.run_with({IMAGE: [signature(ONE)]}, "--namespace", "secrets", "--key", "k", "--", IMAGE)
-        self.assertIn("namespace: secrets\n", done.stdout)
+        self.assertEqual(done.stdout.count("\nkind: ValidatingAdmissionPolicy"), 2)
 
     def test_nothing_is_written_if_one_image_is_refused_or_another_digest_was_verified(self):
         for said, reason in [
