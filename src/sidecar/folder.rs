@@ -113,7 +113,8 @@ impl Folder {
             return Ok(Written::Same);
         }
         let new = stamp();
-        if let Err(what) = self.make(&new, files).and_then(|()| self.switch(&new)) {
+        mkdirat(&self.folder, &new, FOLDER_MODE).map_err(|error| self.failed(&new, error))?;
+        if let Err(what) = self.fill(&new, files).and_then(|()| self.switch(&new)) {
             // The next start would remove it as well.
             let _ = self.remove(OsStr::new(&new));
             return Err(what);
@@ -126,10 +127,10 @@ impl Folder {
         format!("{}: {}: {}", self.path.display(), quoted(name), why(error))
     }
 
-    /// The name of the folder that `..data` leads to.
+    /// The name of the folder that `..data` leads to, if it is one of a set.
     fn current(&self) -> Result<Option<String>, Errno> {
         match readlinkat(&self.folder, DATA, Vec::new()) {
-            Ok(target) => Ok(target.into_string().ok()),
+            Ok(target) => Ok(target.into_string().ok().filter(|target| is_stamp(target))),
             Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(error),
         }
@@ -201,9 +202,8 @@ impl Folder {
     }
 
     /// A new set, which nobody sees yet.
-    fn make(&self, set: &str, files: &[OutFile]) -> Result<(), String> {
+    fn fill(&self, set: &str, files: &[OutFile]) -> Result<(), String> {
         let failed = |error| self.failed(set, error);
-        mkdirat(&self.folder, set, FOLDER_MODE).map_err(failed)?;
         chmodat(&self.folder, set, FOLDER_MODE, AtFlags::empty()).map_err(failed)?;
         let set = openat(&self.folder, set, folder_flags(), Mode::empty()).map_err(failed)?;
         for file in files {

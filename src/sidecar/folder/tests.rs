@@ -36,6 +36,11 @@ fn names(at: &TempDir) -> Vec<String> {
     names
 }
 
+fn fill(folder: &Folder, set: &str, files: &[OutFile]) {
+    mkdirat(&folder.folder, set, FOLDER_MODE).unwrap();
+    folder.fill(set, files).unwrap();
+}
+
 /// What is there but the set itself, whose name is a time.
 fn layout(at: &TempDir) -> Vec<String> {
     let mut names = names(at);
@@ -124,7 +129,7 @@ fn next_start_removes_what_an_interrupted_one_left() {
     let at = TempDir::new().unwrap();
     write(&at, &old()).unwrap();
     let folder = Folder::open(at.path()).unwrap();
-    folder.make("..2026_11_30_00_00_00.000000001", &old()).unwrap();
+    fill(&folder, "..2026_11_30_00_00_00.000000001", &old());
     symlink("..2026_11_30_00_00_00.000000001", at.path().join("..data_tmp")).unwrap();
     drop(folder);
     drop(Folder::open(at.path()).unwrap());
@@ -135,7 +140,7 @@ fn next_start_removes_what_an_interrupted_one_left() {
     // After the switch: the links are those of the old set.
     let new = [file("a", 0o644, "3"), file("new", 0o644, "4")];
     let folder = Folder::open(at.path()).unwrap();
-    folder.make("..2026_11_30_00_00_00.000000002", &new).unwrap();
+    fill(&folder, "..2026_11_30_00_00_00.000000002", &new);
     folder.switch("..2026_11_30_00_00_00.000000002").unwrap();
     drop(folder);
     assert_eq!(write(&at, &new), Ok(Written::Same));
@@ -183,6 +188,20 @@ fn name_that_somebody_took_meanwhile_is_told_and_not_overwritten() {
     let told = folder.write(&[file("a", 0o644, "1")]).unwrap_err();
     assert!(told.contains("\"a\" was replaced by somebody else"), "{told}");
     assert_eq!(text(&at, "a"), "theirs");
+}
+
+#[test]
+fn data_that_was_led_elsewhere_is_led_back_and_nothing_there_is_touched() {
+    let (at, elsewhere) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    fs::write(elsewhere.path().join("a"), "theirs").unwrap();
+    let folder = Folder::open(at.path()).unwrap();
+    folder.write(&[file("a", 0o644, "1")]).unwrap();
+    fs::remove_file(at.path().join("..data")).unwrap();
+    symlink(elsewhere.path(), at.path().join("..data")).unwrap();
+    folder.write(&[file("a", 0o644, "1")]).unwrap();
+    assert_eq!(text(&at, "a"), "1");
+    assert_eq!(fs::read_to_string(elsewhere.path().join("a")).unwrap(), "theirs");
+    assert_eq!(names(&at).len(), 3);
 }
 
 #[test]
