@@ -105,6 +105,7 @@ impl Folder {
 
     /// These files and no others, from one moment to the next.
     pub(super) fn write(&self, files: &[OutFile]) -> Result<Written, String> {
+        self.check_names(files)?;
         let old = self.current().map_err(|error| self.failed(DATA, error))?;
         if let Some(old) = &old
             && self.holds(old, files)
@@ -223,32 +224,37 @@ impl Folder {
         renameat(&self.folder, NEW_DATA, &self.folder, DATA).map_err(failed)
     }
 
+    /// What somebody else put where a link has to be is left alone, and the old set with it.
+    fn check_names(&self, files: &[OutFile]) -> Result<(), String> {
+        let wanted = top_names(files);
+        let names = self.names()?;
+        let taken = |(name, kind): &&(OsString, FileType)| {
+            wanted.contains(name.as_os_str()) && !self.is_own(name, *kind)
+        };
+        names.iter().find(taken).map_or(Ok(()), |(name, _)| {
+            Err(format!(
+                "{}: {} was replaced by somebody else; remove it",
+                self.path.display(),
+                quoted(&name.to_string_lossy())
+            ))
+        })
+    }
+
     /// Links to what is there, none to what is not, and no other set.
     fn tidy(&self, current: &str, files: &[OutFile]) -> Result<(), String> {
-        let top =
-            |file: &OutFile| file.path.as_str().split('/').next().unwrap_or_default().to_owned();
-        let wanted: BTreeSet<String> = files.iter().map(top).collect();
+        let wanted = top_names(files);
         let names = self.names()?;
         for name in &wanted {
-            let there = names.iter().find(|(other, _)| *other == **name);
-            match there {
-                None => symlinkat(through_data(name), &self.folder, name)
-                    .map_err(|error| self.failed(name, error))?,
-                Some((_, kind)) if self.is_own(OsStr::new(name), *kind) => {}
-                Some(_) => {
-                    return Err(format!(
-                        "{}: {} was replaced by somebody else; remove it",
-                        self.path.display(),
-                        quoted(name)
-                    ));
-                }
+            if names.iter().all(|(other, _)| other != name) {
+                let name = name.to_string_lossy();
+                symlinkat(through_data(&name), &self.folder, &*name)
+                    .map_err(|error| self.failed(&name, error))?;
             }
         }
         for (name, kind) in names {
-            let text = name.to_string_lossy();
-            let kept = wanted.contains(&*text) || text == DATA || text == current;
+            let kept = wanted.contains(name.as_os_str()) || name == DATA || name == current;
             if !kept && self.is_own(&name, kind) {
-                self.remove(&name).map_err(|error| self.failed(&text, error))?;
+                self.remove(&name).map_err(|error| self.failed(&name.to_string_lossy(), error))?;
             }
         }
         Ok(())
@@ -331,6 +337,12 @@ fn holds_file(set: &OwnedFd, file: &OutFile) -> Result<bool, Errno> {
     let limit = u64::try_from(room).unwrap_or(u64::MAX);
     let read = File::from(opened).take(limit).read_to_end(&mut bytes);
     Ok(read.is_ok() && *bytes == *file.bytes.expose())
+}
+
+/// What a reader finds in the folder itself.
+fn top_names(files: &[OutFile]) -> BTreeSet<OsString> {
+    let top = |file: &OutFile| file.path.as_str().split('/').next().unwrap_or_default().into();
+    files.iter().map(top).collect()
 }
 
 fn make_file(set: &OwnedFd, file: &OutFile) -> Result<(), Errno> {
