@@ -1,3 +1,5 @@
+use proptest::strategy::Strategy;
+
 use super::*;
 
 const HEAD: &str = "apiVersion: secrets-store.csi.x-k8s.io/v1\nkind: SecretProviderClass\n";
@@ -108,4 +110,31 @@ fn mistake_is_where_it_is_in_the_whole_file_and_shows_no_text() {
     let told = wrong(&manifest);
     assert!(told.starts_with("line 1") && !told.contains("planted"), "{told}");
     assert!(told.starts_with("line 11") || told.starts_with("line 12"), "{told}");
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig {
+        failure_persistence: None,
+        ..proptest::prelude::ProptestConfig::default()
+    })]
+
+    /// Lines of manifests, right and wrong, in any order.
+    #[test]
+    fn any_text_is_a_class_or_a_short_mistake(lines in proptest::collection::vec(
+        proptest::prop_oneof![
+            proptest::sample::select(vec![
+                "---", "--- |", "...", "kind: SecretProviderClass", "kind: List", "metadata:",
+                "  name: web", "spec:", "  provider: alibabacloud", "  parameters:", "    objects: |",
+                "      - objectName: a", "    region: [", "apiVersion: secrets-store.csi.x-k8s.io/v1",
+                "\u{feff}", "? a", "- b", "&a *a", "!!binary x", "\t",
+            ]).prop_map(str::to_owned),
+            ".{0,40}",
+        ],
+        0..12,
+    )) {
+        if let Err(mistake) = Class::read(&lines.join("\n"), None) {
+            let told = mistake.to_string();
+            proptest::prop_assert!((1..400).contains(&told.len()), "{}", told);
+        }
+    }
 }
