@@ -38,6 +38,7 @@ fn session_names_tell_the_pod_and_stay_apart() {
     let session_name = |pod| session_name(&pod, false);
     assert_eq!(session_name(pod("shop", "web", "web-1")), "shop@web@web-1");
     assert_eq!(super::session_name(&pod("shop", "web", "web-1"), true), "shop@web");
+    assert_eq!(session_name(Pod::host("i".to_owned())), "host@i");
     let long = |tail: &str| session_name(pod("shop", "web", &format!("{}{tail}", "x".repeat(80))));
     let pod_of = |length: usize| pod("shop", "web", &"x".repeat(length));
     assert_eq!(long("a").len(), 64);
@@ -447,4 +448,35 @@ async fn identity_says_by_whom_it_was_chosen_and_how_a_pod_can_have_its_own() {
     assert_eq!(asked.named_in(error.clone()).to_string(), format!("no ({described})"));
     let passing = Error { reason: Reason::Timeout, ..error };
     assert_eq!(asked.named_in(passing.clone()), passing);
+}
+
+#[tokio::test]
+async fn sidecar_has_the_role_of_its_variable_or_of_its_class_and_names_its_own_session() {
+    let arn = |name: &str| RoleArn::parse(&format!("acs:ram::1:role/{name}")).unwrap();
+    let mut mount = mount(RequestedIdentity::Mode(Mode::Pod), "");
+    (mount.via, mount.spec.role) = (Via::Sidecar, None);
+    let mut policy = policy();
+    (policy.role, policy.session_name) = (None, None);
+    let (_, told) = refused(&mount, &policy).await;
+    assert!(told.starts_with("the pod: has no RAM role"), "{told}");
+    for (variable, class, works) in [
+        (Some("a"), None, true),
+        (None, Some("a"), true),
+        (Some("a"), Some("a"), true),
+        (Some("a"), Some("b"), false),
+    ] {
+        (policy.role, mount.spec.role) = (variable.map(arn), class.map(arn));
+        let found = chosen(&mount, &policy).await;
+        assert_eq!(found.is_ok(), works, "{variable:?} {class:?}");
+        if let Ok(identity) = found {
+            assert!(matches!(&*identity.login, Login::Oidc { role, .. } if *role == arn("a")));
+            assert_eq!(identity.session_name, "shop@web@web-1");
+        }
+    }
+    (policy.role, mount.spec.role) = (Some(arn("a")), None);
+    policy.session_name = Some("checkout-7".to_owned());
+    assert_eq!(chosen(&mount, &policy).await.unwrap().session_name, "checkout-7");
+    mount.token = TokenInput::Unusable("/token is empty".to_owned());
+    let (_, told) = refused(&mount, &policy).await;
+    assert!(told.contains("the token file /token is empty; ACK's pod-identity webhook"), "{told}");
 }

@@ -100,6 +100,17 @@ mod tests {
     }
 
     #[test]
+    fn sidecar_outside_kubernetes_names_its_class_alone() {
+        let prefix = |pod| Caller::sidecar("checkout", Some(pod)).prefix();
+        assert_eq!(prefix(Pod::host("ecs-1".to_owned())), "SecretProviderClass checkout: ");
+        let text = |text: &str| text.to_owned();
+        let pod = Pod::named(text("shop"), text("web-1"), text("u"), text("web")).unwrap();
+        assert_eq!(prefix(pod), "SecretProviderClass shop/checkout: ");
+        assert!(Pod::named(text("shop"), text("Web 1"), text("u"), text("web")).is_none());
+        assert!(Pod::named(text("shop"), text("web-1"), text("u/1"), text("web")).is_none());
+    }
+
+    #[test]
     fn sync_controller_is_known_by_its_path_or_by_the_class_it_does_not_send() {
         for (class, target) in [(None, TARGET), (None, SYNC_TARGET), (Some("forged"), SYNC_TARGET)]
         {
