@@ -360,6 +360,7 @@ fn status_tells_whether_something_counts() {
         (&["check", "--deny=warnings", "-"], &warned, 1),
         (&["check", "-"], &wrong, 1),
         (&["check", "-o", "json", "-"], &wrong, 1),
+        (&["check", "--allowed-identities", "pod,ecs-role", "-"], right, 0),
         (&["check"], "", 64),
         (&["check", "--output=xml", "-"], "", 64),
         (&["check", "--region=here", "-"], "", 64),

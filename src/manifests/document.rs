@@ -60,6 +60,12 @@ fn is_read(kind: &str) -> bool {
         || workload::pod_spec(kind).is_some()
 }
 
+/// Whether it is of an API group that is not Kubernetes' own: other projects have kinds of the same names.
+fn is_foreign(api_version: &str) -> bool {
+    let group = api_version.split_once('/').map_or("", |(group, _)| group);
+    group.contains('.') && !group.ends_with("k8s.io")
+}
+
 /// An object, or a List of objects.
 fn object(at: At<'_>, file: &mut File) {
     if at.node.is_null() {
@@ -72,6 +78,11 @@ fn object(at: At<'_>, file: &mut File) {
     let items = at.get("items").filter(|_| is_list(&kind.text));
     if let Some(items) = items {
         items.items().for_each(|item| object(item, file));
+        return;
+    }
+    let api_version = at.text("apiVersion");
+    if api_version.as_ref().is_some_and(|version| is_foreign(&version.text)) {
+        file.passed_over += 1;
         return;
     }
     let body = match &*kind.text {
@@ -90,7 +101,7 @@ fn object(at: At<'_>, file: &mut File) {
     let metadata = |key: &str| at.get("metadata").and_then(|metadata| metadata.text(key));
     file.manifests.push(Manifest {
         at: at.position(),
-        api_version: at.text("apiVersion"),
+        api_version,
         name: metadata("name"),
         namespace: metadata("namespace"),
         generate_name: metadata("generateName").is_some(),

@@ -98,6 +98,18 @@ fn documents_lists_and_folders_of_lists_are_read_and_other_kinds_counted() {
 }
 
 #[test]
+fn kinds_of_other_projects_with_the_same_names_are_passed_over() {
+    let of = |api: &str, kind: &str| {
+        let file = read(&format!("apiVersion: {api}\nkind: {kind}\n"));
+        (file.manifests.len(), file.passed_over)
+    };
+    assert_eq!(of("batch.volcano.sh/v1alpha1", "Job"), (0, 1));
+    assert_eq!(of("sync.example.com/v1", "SecretSync"), (0, 1));
+    assert_eq!(of("extensions/v1beta1", "Deployment"), (1, 0));
+    assert_eq!(of("secrets-store.csi.k8s.io/v1", "SecretProviderClass"), (1, 0));
+}
+
+#[test]
 fn broken_document_hides_no_other_and_another_kind_is_not_looked_at() {
     let file = read(
         "kind: Secret\nstringData: {a: [\n---\nkind: Pod\n\tx\n---\nkind: SecretSync\nspec: {{ .x }}\n---\nkind: ServiceAccount\n",

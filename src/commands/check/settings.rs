@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use clap::{Arg, ArgMatches};
+use clap::{Arg, ArgAction, ArgMatches};
 
 use crate::{
     check::Settings,
@@ -17,7 +17,7 @@ pub(super) fn arguments() -> Vec<Arg> {
         Arg::new(name).long(name).value_name(value).help(help).help_heading("As the operator set")
     };
     let modes = |name: &'static str, value, help| {
-        operator(name, value, help).value_delimiter(',').num_args(1..)
+        operator(name, value, help).value_delimiter(',').action(ArgAction::Append)
     };
     vec![
         operator("region", "REGION", "The provider's region")
