@@ -43,7 +43,6 @@ fn object(item: &Node) -> Option<(Option<&'static str>, String)> {
         let found = entries.find(|entry| entry.key.eq_ignore_ascii_case(name))?;
         found.value.text().filter(|text| !text.is_empty())
     };
-    let plain = |name: &'static str| field(name).map(|value| (name, value));
     if let Some(resource) = field("resourceName") {
         // projects/PROJECT/secrets/NAME/versions/VERSION
         let (_, rest) = resource.split_once("/secrets/")?;
@@ -61,7 +60,7 @@ fn object(item: &Node) -> Option<(Option<&'static str>, String)> {
             ours_of(name.trim_start_matches('/'), None, field("objectName"), field("secretKey"));
         return Some((Some("the Vault provider"), text));
     }
-    let name = plain("objectName").map(|(_, name)| name)?;
+    let name = field("objectName")?;
     let file = field("objectAlias");
     let (whose, kind) = match field("objectType").map(str::to_ascii_lowercase).as_deref() {
         Some("secretsmanager") => (Some("the AWS provider"), None),

@@ -11,27 +11,27 @@ pub struct Text {
     /// Where it starts in its file; a block where its first line does.
     pub at: Position,
     /// What YAML makes of it, which Kubernetes looks at.
-    pub is: Scalars,
+    pub kind: ScalarKind,
 }
 
 /// What a scalar without quotes can be besides a text. As YAML 1.1 has them, which Kubernetes reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scalars {
+pub enum ScalarKind {
     Text,
     Boolean,
     Number,
 }
 
-impl Scalars {
+impl ScalarKind {
     fn of(scalar: &Scalar) -> Self {
         // Kubernetes' reader leaves y and n alone.
         const WORDS: [&str; 6] = ["true", "false", "yes", "no", "on", "off"];
         let text = &*scalar.text;
         let boolean = WORDS.iter().any(|word| word.eq_ignore_ascii_case(text));
         match scalar.plain {
-            true if boolean => Scalars::Boolean,
-            true if is_number(text) => Scalars::Number,
-            _ => Scalars::Text,
+            true if boolean => ScalarKind::Boolean,
+            true if is_number(text) => ScalarKind::Number,
+            _ => ScalarKind::Text,
         }
     }
 }
@@ -130,7 +130,7 @@ impl<'a> At<'a> {
             Value::Scalar(scalar) => Given::Text(Text {
                 text: scalar.text.clone(),
                 at: self.position(),
-                is: Scalars::of(scalar),
+                kind: ScalarKind::of(scalar),
             }),
             Value::Sequence(_) => Given::Other(self.position(), "a list"),
             Value::Mapping(_) => Given::Other(self.position(), "a mapping"),
@@ -163,7 +163,7 @@ impl<'a> At<'a> {
     }
 
     fn key(self, entry: &Entry) -> Text {
-        Text { text: entry.key.clone(), at: self.moved(entry.at), is: Scalars::Text }
+        Text { text: entry.key.clone(), at: self.moved(entry.at), kind: ScalarKind::Text }
     }
 }
 
@@ -173,18 +173,18 @@ mod tests {
 
     #[test]
     fn scalar_without_quotes_is_what_yaml_makes_of_it() {
-        let of = |text: &str, plain| Scalars::of(&Scalar { text: text.into(), plain });
+        let of = |text: &str, plain| ScalarKind::of(&Scalar { text: text.into(), plain });
         for number in
             ["0", "-1", "1.5", "1e3", "0x1F", "0o7", "1_000", ".5", ".inf", "-.NaN", "00123"]
         {
-            assert_eq!(of(number, true), Scalars::Number, "{number}");
-            assert_eq!(of(number, false), Scalars::Text, "{number}");
+            assert_eq!(of(number, true), ScalarKind::Number, "{number}");
+            assert_eq!(of(number, false), ScalarKind::Text, "{number}");
         }
         for boolean in ["true", "No", "ON"] {
-            assert_eq!(of(boolean, true), Scalars::Boolean, "{boolean}");
+            assert_eq!(of(boolean, true), ScalarKind::Boolean, "{boolean}");
         }
         for text in ["a", "1a", "1.2.3", "5m", "y", "0x", "-", ".", "e1", "1-2", "_1", ""] {
-            assert_eq!(of(text, true), Scalars::Text, "{text}");
+            assert_eq!(of(text, true), ScalarKind::Text, "{text}");
         }
     }
 }

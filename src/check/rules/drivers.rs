@@ -13,13 +13,13 @@ use crate::{
 };
 
 pub(super) fn check(set: &Set<'_>, findings: &mut Vec<Finding>) {
-    // Without a class that says otherwise, it is the operator's default that counts.
-    let uses_tokens = |mode: Mode| matches!(mode, Mode::Pod);
     let decisions = || {
         let verdicts = set.classes.iter().filter_map(|class| class.verdict.as_ref());
         verdicts.filter_map(|verdict| verdict.decision)
     };
-    if decisions().next().is_some() && !decisions().any(|decision| uses_tokens(decision.mode)) {
+    // Without a class that says otherwise, pods prove themselves with their tokens.
+    let uses_tokens = decisions().any(|decision| decision.mode == Mode::Pod);
+    if decisions().next().is_some() && !uses_tokens {
         return;
     }
     for of in set.manifests() {

@@ -8,7 +8,7 @@ use crate::{
     },
     manifests::{
         Body,
-        value::{Given, Pair, Scalars, Text},
+        value::{Given, Pair, ScalarKind, Text},
     },
     spc::names::PARAMETERS,
     text::{accident, quoted, shown},
@@ -105,10 +105,10 @@ impl Texts<'_, '_> {
     }
 
     fn is_text(&mut self, subject: &str, text: &Text, is_known: bool) {
-        let kind = match text.is {
-            Scalars::Text => return,
-            Scalars::Boolean => "true or false",
-            Scalars::Number => "a number",
+        let kind = match text.kind {
+            ScalarKind::Text => return,
+            ScalarKind::Boolean => "true or false",
+            ScalarKind::Number => "a number",
         };
         let message =
             format!("{subject}: is {kind} without quotes; Kubernetes accepts only a text here");
