@@ -7,7 +7,11 @@ use super::{
     finding::{Finding, Place, Show},
     rule::Rule,
 };
-use crate::{manifests::File, text::quoted, yaml::Position};
+use crate::{
+    manifests::{Document, File},
+    text::quoted,
+    yaml::Position,
+};
 
 const MARK: &str = "# check-ignore";
 
@@ -63,35 +67,17 @@ fn read(index: usize, file: &File, findings: &mut Vec<Finding>) -> Vec<Comment> 
     if !file.source.text.contains(MARK) {
         return comments;
     }
+    // Comments above a --- are in a document of nothing else, and about the next one.
+    let mut waiting = 0;
     for document in &file.documents {
-        let mut began = false;
-        for number in document.first_line..=document.last_line {
-            let line = file.source.line(number);
-            let bare = line.trim();
-            let alone = bare.starts_with('#');
-            if let Some((before, after)) =
-                line.split_once(MARK).filter(|(before, _)| is_comment(before))
-            {
-                let column = u32::try_from(before.chars().count() + 1).unwrap_or(u32::MAX);
-                let at = Position { line: number, column };
-                let lines = match (alone, began) {
-                    (true, false) => (document.first_line, document.last_line),
-                    (true, true) => (number.saturating_add(1), number.saturating_add(1)),
-                    (false, _) => (number, number),
-                };
-                match parse(after) {
-                    Ok((rule, reason)) => {
-                        comments.push(Comment { rule, reason, lines, at, used: false });
-                    }
-                    Err(what) => {
-                        let place = Place { file: index, at, show: Show::Line };
-                        let form = "write # check-ignore CODE: REASON";
-                        findings.push(Finding::new(Rule::InvalidIgnore, place, what).hint(form));
-                    }
-                }
+        let found = of_document(index, file, *document, findings);
+        comments.extend(found.comments);
+        for comment in comments.iter_mut().skip(waiting).filter(|_| found.has_lines) {
+            if comment.lines.1 < document.first_line {
+                comment.lines.1 = document.last_line;
             }
-            began |= !bare.is_empty() && !alone && bare != "---";
         }
+        waiting = if found.has_lines { comments.len() } else { waiting };
     }
     // A comment above a comment is about the same line.
     for at in (1..comments.len()).rev() {
@@ -101,6 +87,48 @@ fn read(index: usize, file: &File, findings: &mut Vec<Finding>) -> Vec<Comment> 
         }
     }
     comments
+}
+
+struct Found {
+    comments: Vec<Comment>,
+    /// Whether there is anything but comments.
+    has_lines: bool,
+}
+
+fn of_document(
+    index: usize,
+    file: &File,
+    Document { first_line, last_line }: Document,
+    findings: &mut Vec<Finding>,
+) -> Found {
+    let (mut comments, mut has_lines) = (Vec::new(), false);
+    for number in first_line..=last_line {
+        let line = file.source.line(number);
+        let bare = line.trim();
+        let alone = bare.starts_with('#');
+        let marked = line.split_once(MARK).filter(|(before, _)| is_comment(before));
+        if let Some((before, after)) = marked {
+            let column = u32::try_from(before.chars().count() + 1).unwrap_or(u32::MAX);
+            let at = Position { line: number, column };
+            let lines = match (alone, has_lines) {
+                (true, false) => (first_line, last_line),
+                (true, true) => (number.saturating_add(1), number.saturating_add(1)),
+                (false, _) => (number, number),
+            };
+            match parse(after) {
+                Ok((rule, reason)) => {
+                    comments.push(Comment { rule, reason, lines, at, used: false });
+                }
+                Err(what) => {
+                    let place = Place { file: index, at, show: Show::Line };
+                    let form = "write # check-ignore CODE: REASON";
+                    findings.push(Finding::new(Rule::InvalidIgnore, place, what).hint(form));
+                }
+            }
+        }
+        has_lines |= !bare.is_empty() && !alone && bare != "---";
+    }
+    Found { comments, has_lines }
 }
 
 /// Whether a `#` behind this begins a comment, and is not within double quotes, as in JSON.

@@ -78,6 +78,10 @@ fn ignored_finding_counts_no_more_and_keeps_its_reason() {
     }
     let whole = format!("# check-ignore mutable-pin: because\n{}{label}\n", class("c", RIGHT));
     assert!(found(&whole).is_empty());
+    let above_the_mark = whole.replacen("because\n", "because\n---\n", 1);
+    assert!(found(&above_the_mark).is_empty());
+    let of_another = above_the_mark.replacen("---\n", "---\nkind: Secret\n---\n", 1);
+    assert_eq!(found(&of_another), ["1:1 unused-ignore", "13:29 mutable-pin"]);
 }
 
 #[test]
