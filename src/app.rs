@@ -146,7 +146,10 @@ pub async fn provider(engine: Engine) -> Result<(Provider, Arc<Readiness>), Stri
     let readiness = Arc::new(Readiness::new(watched.into()));
     let cloud = Cloud::new(clients, metrics.clone(), engine.kms_calls, engine.oos_calls)
         .with_readiness(readiness.clone());
-    let cloud = Arc::new(cloud);
+    let cloud = Arc::new(match engine.agent {
+        Some(agent) => cloud.with_agent(agent),
+        None => cloud,
+    });
     let warmed = cloud.clone();
     tokio::task::spawn_blocking(move || warmed.warm());
     let allowed: Vec<_> = engine.policy.allowed.iter().map(|mode| mode.name()).collect();

@@ -99,6 +99,8 @@ pub struct Cloud {
     kms_calls: Limiter,
     oos_calls: Limiter,
     readiness: Arc<Readiness>,
+    /// What requests say of who sends them.
+    agent: HeaderValue,
 }
 
 /// Logins of many pods at once; the operator has no setting for these.
@@ -118,7 +120,13 @@ impl Cloud {
             kms_calls: Limiter::new(kms_calls),
             oos_calls: Limiter::new(oos_calls),
             readiness: Arc::default(),
+            agent: HeaderValue::from_static(AGENT),
         }
+    }
+
+    /// Says it in place of the program's name and version alone.
+    pub fn with_agent(self, agent: HeaderValue) -> Self {
+        Self { agent, ..self }
     }
 
     /// Watches the operator's own hosts there.
@@ -232,7 +240,8 @@ impl Cloud {
         };
         let started = Instant::now();
         let until = deadline.min(started + permit.timeout());
-        let request = request(call).ok_or_else(|| Ended::Failed(failed(Cause::Unsendable)))?;
+        let request =
+            request(call, &self.agent).ok_or_else(|| Ended::Failed(failed(Cause::Unsendable)))?;
         if let Some(sent) = call.sent {
             sent();
         }
@@ -293,7 +302,7 @@ fn note(call: &Call<'_>, failure: &Failure) {
 }
 
 /// Every attempt has a nonce, a date and so a signature of its own.
-fn request(call: &Call<'_>) -> Option<Request<Full<Bytes>>> {
+fn request(call: &Call<'_>, agent: &HeaderValue) -> Option<Request<Full<Bytes>>> {
     let host = call.endpoint.host();
     let nonce = nonce()?;
     let date = format!("{:.0}", jiff::Timestamp::now());
@@ -336,7 +345,7 @@ fn request(call: &Call<'_>) -> Option<Request<Full<Bytes>>> {
         };
     }
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+    headers.insert(USER_AGENT, agent.clone());
     let body = match body {
         "" => Bytes::new(),
         // Wiped when the last frame of it has been written.
@@ -350,6 +359,16 @@ fn request(call: &Call<'_>) -> Option<Request<Full<Bytes>>> {
 }
 
 const AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+
+/// The program's name and version, and behind them words of the operator's.
+pub fn agent(words: &str) -> Option<HeaderValue> {
+    let printable = words.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+    let fits = !words.trim().is_empty() && words.len() <= AGENT_WORDS;
+    (printable && fits).then(|| HeaderValue::from_str(&[AGENT, words.trim()].join(" ")).ok())?
+}
+
+/// Ours: a name and a version have room, and no request grows by much.
+const AGENT_WORDS: usize = 128;
 
 fn sensitive(value: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(value).ok()?;

@@ -17,6 +17,7 @@ pub mod sidecar;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use hyper::header::HeaderValue;
 use tracing_subscriber::filter::Targets;
 
 use crate::{
@@ -63,6 +64,8 @@ pub struct Engine {
     pub api_server: Option<ApiServer>,
     pub kms_calls: usize,
     pub oos_calls: usize,
+    /// What calls to the cloud say of who sends them, if the operator has words of his own for it.
+    pub agent: Option<HeaderValue>,
     pub mount_timeout: Duration,
     pub freshness: Freshness,
     pub value_cache_bytes: usize,
@@ -143,6 +146,7 @@ impl Settings<'_> {
             metadata: self.metadata(),
             kms_calls: self.kms_calls(),
             oos_calls: self.oos_calls(),
+            agent: self.agent(),
             kms_batch: self.kms_batch(),
             freshness,
             value_cache_bytes: self.value_cache_bytes(),

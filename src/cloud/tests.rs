@@ -426,6 +426,17 @@ async fn caller_that_was_throttled_is_and_no_other() {
     assert!(!is(Service::Kms, 2) && !is(Service::Oos, 1));
 }
 
+#[tokio::test(start_paused = true)]
+async fn request_carries_the_programs_agent_or_the_operators() {
+    let plain = Node::new(vec![ok("{}")]);
+    plain.get(SECOND).await.unwrap();
+    let named = Node::new(vec![ok("{}")]);
+    let named = Node { cloud: named.cloud.with_agent(agent("ACK/prod").unwrap()), ..named };
+    named.get(SECOND).await.unwrap();
+    let said = [plain, named].map(|node| node.asked()[0].head.headers[USER_AGENT].clone());
+    assert_eq!(said, [AGENT.to_owned(), format!("{AGENT} ACK/prod")]);
+}
+
 /// What readiness says of a host that fails two logins, and four minutes later a third in this way.
 async fn readiness_after(last: Said) -> Vec<String> {
     let readiness = Arc::new(Readiness::new(vec![(HOST.to_owned(), "KMS cannot be reached")]));

@@ -5,12 +5,14 @@ use std::{
     sync::Arc,
 };
 
+use hyper::header::HeaderValue;
+
 use super::{
     flag::{CLOUD, Flag, flag},
     settings::Settings,
 };
 use crate::{
-    cloud::trust,
+    cloud::{agent, trust},
     credentials::metadata::DEFAULT_HOST,
     endpoint::{Endpoints, HostTemplate, is_authority},
     http::Proxy,
@@ -111,6 +113,13 @@ pub(super) const FLAGS: &[Flag] = &[
         "N",
         "Concurrent OOS calls, over all mounts [default: 16]",
     ),
+    flag(
+        CLOUD,
+        "user-agent",
+        "TEXT",
+        "Words behind the program's name and version in the User-Agent of calls to the cloud, such \
+         as the cluster's name [default: none]",
+    ),
 ];
 
 const HTTPS_PROXY: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
@@ -183,6 +192,10 @@ impl Settings<'_> {
 
     pub(super) fn oos_calls(&mut self) -> usize {
         self.count("max-concurrent-oos-secret-pulls", 1, 16)
+    }
+
+    pub(super) fn agent(&mut self) -> Option<HeaderValue> {
+        self.parsed("user-agent", &[], agent, "at most 128 printable characters of ASCII")
     }
 
     pub(super) fn region(&mut self, policy: &Policy) -> Option<Region> {

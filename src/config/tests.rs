@@ -558,6 +558,20 @@ fn each_endpoint_flag_sets_its_own_service() {
 }
 
 #[test]
+fn words_of_the_user_agent_are_printable_and_few() {
+    assert_eq!(config(&[]).engine.agent, None);
+    let agent = config(&["--user-agent= ACK/prod "]).engine.agent.unwrap();
+    let version = env!("CARGO_PKG_VERSION");
+    let expected = format!("csi-secrets-store-provider-alibabacloud/{version} ACK/prod");
+    assert_eq!(agent.to_str().unwrap(), expected);
+    for words in ["a\u{7f}b", "a\r\nb", "\u{fc}", &"a".repeat(129)] {
+        let said = mistake(&[&format!("--user-agent={words}")], &[]);
+        assert!(said.starts_with("--user-agent must be at most 128 printable"), "{said}");
+    }
+    config(&[&format!("--user-agent={}", "a".repeat(128))]);
+}
+
+#[test]
 fn region_of_sts_is_one() {
     let of = |region| with(&[], &[("ALIBABA_CLOUD_STS_REGION", region)]);
     assert_eq!(of("cn-beijing").unwrap().engine.hosts.sts_region, Region::parse("cn-beijing"));
