@@ -19,7 +19,7 @@ DIGEST = "sha256:" + "a" * 64
 class Chart(unittest.TestCase):
     def package(self, folder):
         with mock.patch.dict(os.environ, {"SOURCE_DATE_EPOCH": "1700000000"}):
-            return publish.package_chart(publish.Registry("example.com/acme", False), DIGEST, pathlib.Path(folder))
+            return publish.package_chart(publish.Registry("example.com/acme", False), DIGEST, "https://example.com/a", pathlib.Path(folder))
 
     def test_the_same_chart_is_the_same_archive(self):
         with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
@@ -32,6 +32,7 @@ class Chart(unittest.TestCase):
             self.assertIn(f"digest: {DIGEST}\n", read("values.yaml"))
             named = f"image: example.com/acme/{publish.crates.NAME}:{publish.crates.version()}@{DIGEST}\n"
             self.assertIn(named, read("Chart.yaml"))
+            self.assertTrue(read("Chart.yaml").endswith("home: https://example.com/a\nsources: [https://example.com/a]\n"))
             self.assertEqual({entry.mode for entry in tar}, {0o644})
 
 
