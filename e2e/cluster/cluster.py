@@ -370,7 +370,7 @@ class Cluster:
         """Returns when it is gone."""
         self.kubectl("delete", kind, name, "-n", namespace, "--ignore-not-found", f"--timeout={timeout}s")
 
-    def _gone(self, namespace, selector):
+    def wait_gone(self, namespace, selector):
         self.wait_for(lambda: not self.get("pods", namespace=namespace, selector=selector), 60, f"the end of {selector}")
 
     @contextlib.contextmanager
@@ -461,14 +461,14 @@ class Cluster:
         return self.run(parts.binary("helm", "helm"), *arguments, input=input, network_only=True).stdout
 
     def chart_images(self, chart, *values, hooks=False):
-        options = ["--kube-version", parts.KUBERNETES, *self._values(values), *([] if hooks else ["--no-hooks"])]
+        options = ["--kube-version", parts.KUBERNETES, *self.value_flags(values), *([] if hooks else ["--no-hooks"])]
         rendered = self.helm("template", "x", chart, *options)
         found = set(re.findall(r'^\s*(?:- )?"?image"?: "?([^"\s,]+)', rendered, re.MULTILINE))
         if not found:
             raise Failed(f"{chart} names no image")
         return sorted(found)
 
-    def _values(self, values):
+    def value_flags(self, values):
         """Files as they are, and dictionaries as files, where the later win."""
         flags = []
         for number, given in enumerate(values):
@@ -481,7 +481,7 @@ class Cluster:
     def install_chart(self, release, chart, namespace, *values, timeout=120):
         """Installs and waits for every DaemonSet of the release to be ready."""
         options = ["--no-hooks", "--namespace", namespace, "--create-namespace"]
-        self.helm("upgrade", "--install", release, chart, *options, *self._values(values))
+        self.helm("upgrade", "--install", release, chart, *options, *self.value_flags(values))
         for found in self.get("daemonsets", namespace=namespace):
             if found["metadata"].get("annotations", {}).get("meta.helm.sh/release-name") == release:
                 self.rollout(f"daemonset/{found['metadata']['name']}", namespace, timeout)
@@ -521,7 +521,7 @@ class Cluster:
 
     def uninstall_driver(self):
         self.helm("uninstall", DRIVER_RELEASE, "-n", "kube-system", "--wait", "--no-hooks", "--ignore-not-found")
-        self._gone("kube-system", "app=secrets-store-csi-driver")
+        self.wait_gone("kube-system", "app=secrets-store-csi-driver")
         self._driver = None
 
     def install_double(self, mode="constant", namespace="provider-double"):
@@ -534,7 +534,7 @@ class Cluster:
 
     def remove_double(self, namespace="provider-double"):
         self.delete("daemonset", "provider-double", namespace)
-        self._gone(namespace, "app=provider-double")
+        self.wait_gone(namespace, "app=provider-double")
 
     def double_calls(self, pod=None, namespace="provider-double"):
         """The double's mounts, from its log."""
@@ -579,7 +579,7 @@ class Cluster:
 
     def uninstall_provider(self, namespace="kube-system"):
         self.helm("uninstall", PROVIDER, "-n", namespace, "--wait", "--ignore-not-found")
-        self._gone(namespace, f"app.kubernetes.io/name={PROVIDER}")
+        self.wait_gone(namespace, f"app.kubernetes.io/name={PROVIDER}")
 
     def provider_pids(self):
         """The provider's processes, numbered as outside of the node."""

@@ -23,13 +23,18 @@ PROVIDER = "localhost/e2e/csi-secrets-store-provider-alibabacloud"
 HIDDEN = ["unshare", "-m", "sh", "-c", 'mkdir -p /var/lib/containers && mount -t tmpfs tmpfs /var/lib/containers && exec "$@"', "-"]
 
 
+def version():
+    """Of the provider's image, which is the chart's."""
+    chart = Path(__file__).resolve().parents[2] / "deploy" / "chart" / "Chart.yaml"
+    return re.search(r"^appVersion: (.*)$", chart.read_text(), re.MULTILINE)[1]
+
+
 def provider(archive):
     """The provider's image as deploy/image makes it, of E2E_PROVIDER or of what cargo builds from this tree."""
     deploy = Path(__file__).resolve().parents[2] / "deploy"
-    version = re.search(r"^appVersion: (.*)$", (deploy / "chart" / "Chart.yaml").read_text(), re.MULTILINE)[1]
     given = os.environ.get("E2E_PROVIDER")
     parts.say(f"building the provider's image {f'of {given}' if given else 'and, if it changed, the program'}")
-    command = [*HIDDEN, deploy / "image", "--tag", f"{PROVIDER}:{version}", "--output", archive]
+    command = [*HIDDEN, deploy / "image", "--tag", f"{PROVIDER}:{version()}", "--output", archive]
     done = subprocess.run(
         [str(word) for word in command + (["--binary", given] if given else [])],
         env={**os.environ, "PATH": parts.path_with_sbin()},

@@ -1,5 +1,8 @@
 {{/* Values that the program would refuse or that could serve nobody: all of them, in words. */}}
 {{- define "provider.check" -}}
+{{- if not (hasKey .Values "identity") }}
+{{- fail "\n\nThe chart's own defaults are missing, as with --reuse-values, which keeps those of the release's last chart: use --reset-then-reuse-values, or --values with your file\n" }}
+{{- end }}
 {{- $mistakes := include "provider.mistakes" . | trimAll "\n" }}
 {{- if $mistakes }}
 {{- fail (printf "\n\nThe values are wrong:\n%s\n" $mistakes) }}
@@ -41,8 +44,15 @@
 {{- $value := get $v.rrsa $name }}
 {{- if not (or (kindIs "string" $value) (kindIs "invalid" $value)) }}
   - rrsa.{{ $name }} is a number, and long numbers are rounded: quote it ({{ $name }}: "..." in a file, or --set-string)
+{{- else if contains "__" ($value | default "") }}
+  - rrsa.{{ $name }} is the placeholder {{ $value }}: write the {{ ternary "account's" "cluster's" (eq $name "accountId") }} id
+{{- else if regexMatch "^[0-9.]+[eE][+]?[0-9]+$" ($value | default "") }}
+  - rrsa.{{ $name }} is {{ $value }}, a rounded number: write all of its digits, and quote it ({{ $name }}: "..." in a file, or --set-string)
+{{- else if not (regexMatch (ternary "^[0-9]*$" "^[A-Za-z0-9]*$" (eq $name "accountId")) ($value | default "")) }}
+  - rrsa.{{ $name }} is {{ $value | quote }}: an id has {{ ternary "digits" "letters and digits" (eq $name "accountId") }} only
 {{- end }}
 {{- end }}
+{{- include "provider.officialMistakes" . }}
 {{- if contains "__" ($v.regionId | default "") }}
   - regionId is the placeholder {{ $v.regionId }}: write the cluster's region, such as cn-hangzhou
 {{- end }}
@@ -87,8 +97,53 @@
 {{- if or (has $path (list "/readyz" "/metrics")) (hasPrefix "/debug/" $path) (not (regexMatch "^/[A-Za-z0-9/._~-]*$" $path)) }}
   - linux.healthzPath must be a path such as /healthz, of letters, digits and / . _ ~ -, and neither /readyz nor /metrics nor below /debug/, which are served beside it
 {{- end }}
-{{- if and $v.podMonitor.enabled (not $v.linux.metrics) }}
-  - podMonitor.enabled needs linux.metrics, which is false
+{{- $scrapes := dict "podMonitor.enabled" $v.podMonitor.enabled "serviceMonitor.enabled" $v.serviceMonitor.enabled "linux.scrapeAnnotations" $v.linux.scrapeAnnotations }}
+{{- $scraping := list }}
+{{- range $name := list "podMonitor.enabled" "serviceMonitor.enabled" "linux.scrapeAnnotations" }}
+{{- if get $scrapes $name }}
+{{- $scraping = append $scraping $name }}
+{{- if not $v.linux.metrics }}
+  - {{ $name }} needs linux.metrics, which is false
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if gt (len $scraping) 1 }}
+  - {{ join " and " $scraping }}: each has the same metrics read; choose one
+{{- end }}
+{{- range $where, $labels := dict "commonLabels" $v.commonLabels "linux.labels" $v.linux.labels "linux.podLabels" $v.linux.podLabels "serviceAccount.labels" $v.serviceAccount.labels "podMonitor.labels" $v.podMonitor.labels "serviceMonitor.labels" $v.serviceMonitor.labels "prometheusRule.labels" $v.prometheusRule.labels }}
+{{- $own := list "app.kubernetes.io/name" "app.kubernetes.io/instance" }}
+{{- if ne $where "linux.podLabels" }}
+{{- $own = concat $own (list "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "helm.sh/chart") }}
+{{- end }}
+{{- range $label := keys ($labels | default dict) | sortAlpha }}
+{{- if has $label $own }}
+  - {{ $where }}: {{ $label }} is set by the chart; remove it, or use nameOverride
+{{- else if and (eq $label "app") (eq $v.compatibility.selector "official") (ne (get $labels $label) "csi-secrets-store-provider-alibabacloud") }}
+  - {{ $where }}: app is what compatibility.selector selects by: remove it
+{{- else if and (ne $where "commonLabels") (hasKey ($v.commonLabels | default dict) $label) (ne $where "linux.podLabels") }}
+  - {{ $where }}: {{ $label }} is in commonLabels already: keep one
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $own := concat (list "NODE_NAME") (keys ($v.envVarsFromSecret | default dict)) }}
+{{- range $v.extraEnv }}
+{{- if has .name $own }}
+  - extraEnv: {{ .name }} is set by {{ ternary "the chart" "envVarsFromSecret" (eq .name "NODE_NAME") }} already
+{{- end }}
+{{- end }}
+{{- range $name := list "runAsUser" "runAsGroup" "runAsNonRoot" }}
+{{- if hasKey ($v.linux.podSecurityContext | default dict) $name }}
+  - linux.podSecurityContext.{{ $name }}: set linux.runAsUser, which all three follow
+{{- end }}
+{{- if hasKey ($v.linux.securityContext | default dict) $name }}
+  - linux.securityContext.{{ $name }}: set linux.runAsUser, which all three follow
+{{- end }}
+{{- end }}
+{{- if and $v.linux.hostNetwork (eq (toString $v.linux.hostUsers) "false") }}
+  - linux.hostUsers is false, which Kubernetes refuses beside linux.hostNetwork
+{{- end }}
+{{- if and $v.linux.terminationGracePeriodSeconds (le (int $v.linux.terminationGracePeriodSeconds) (int $v.drainTimeout)) }}
+  - linux.terminationGracePeriodSeconds is {{ $v.linux.terminationGracePeriodSeconds }}: mounts that are being drained for drainTimeout, {{ $v.drainTimeout }} s, would be killed; make it longer
 {{- end }}
 {{- range splitList "," ($v.logLevel | default "info") }}
 {{- $word := splitList "=" . | last | trim }}
@@ -119,6 +174,8 @@
 {{- $unavailable := dig "rollingUpdate" "maxUnavailable" 1 . | toString }}
 {{- if eq (has $surge (list "0" "0%")) (has $unavailable (list "0" "0%")) }}
   - linux.updateStrategy.rollingUpdate: maxSurge is {{ $surge }} and maxUnavailable {{ $unavailable }}; Kubernetes wants exactly one of them above 0: set the other to 0
+{{- else if and $v.linux.hostNetwork (not (has $surge (list "0" "0%"))) }}
+  - linux.hostNetwork: two pods cannot have one port of a node, so a second one beside the first would wait for ever: set linux.updateStrategy.rollingUpdate.maxSurge to 0 and maxUnavailable to 1
 {{- end }}
 {{- end }}
 {{- end }}

@@ -23,6 +23,40 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* All of a pod's labels: what the DaemonSet selects by, and what the values add. */}}
+{{- define "provider.podLabels" -}}
+{{- $labels := dict }}
+{{- range list .Values.commonLabels .Values.linux.podLabels (include "provider.selectorLabels" . | fromYaml) (include "provider.selector" . | fromYaml).matchLabels }}
+{{- range $name, $value := . }}
+{{- $_ := set $labels $name $value }}
+{{- end }}
+{{- end }}
+{{- range $name := list "app.kubernetes.io/name" "app.kubernetes.io/instance" }}
+{{ $name }}: {{ get $labels $name }}
+{{- end }}
+{{- with omit $labels "app.kubernetes.io/name" "app.kubernetes.io/instance" }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "provider.podAnnotations" -}}
+{{- $annotations := dict }}
+{{- if .Values.linux.scrapeAnnotations }}
+{{- $annotations = dict "prometheus.io/scrape" "true" "prometheus.io/port" (toString .Values.linux.healthzPort) "prometheus.io/path" "/metrics" }}
+{{- end }}
+{{- with merge dict .Values.linux.podAnnotations $annotations }}
+{{- toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* What Prometheus calls the provider, by a PodMonitor or a ServiceMonitor: the alerts are about it. */}}
+{{- define "provider.job" -}}
+{{ .Release.Namespace }}/{{ include "provider.fullname" . }}
 {{- end }}
 
 {{- define "provider.image" -}}
@@ -72,6 +106,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   "oos-endpoint" $v.endpoints.oos
   "allowed-endpoints" (join "," $v.endpoints.allowed)
   "resolve" (join "," $v.endpoints.resolve)
+  "user-agent" $v.endpoints.userAgent
   "metadata-endpoint" $v.endpoints.metadata
   "ca-file" (include "provider.caVolume" $v.caFile | empty | ternary "" "/etc/provider/ca/ca.pem")
   "kms-ca-file" (include "provider.caVolume" $v.kmsCaFile | empty | ternary "" "/etc/provider/kms-ca/ca.pem")
@@ -111,5 +146,31 @@ secret:
   items:
     - key: {{ .key }}
       path: ca.pem
+{{- end }}
+{{- end }}
+
+{{/* A probe's times. */}}
+{{- define "provider.probe" -}}
+{{- range $name := list "periodSeconds" "timeoutSeconds" "failureThreshold" "initialDelaySeconds" "successThreshold" "terminationGracePeriodSeconds" }}
+{{- $value := get $ $name }}
+{{- if or $value (eq (toString $value) "0") }}
+{{ $name }}: {{ $value }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The container's: Kubernetes refuses a privileged one that may not gain privileges, and lockMemory needs a capability. */}}
+{{- define "provider.securityContext" -}}
+{{- $set := .Values.linux.securityContext }}
+{{- $capabilities := $set.capabilities | default dict }}
+allowPrivilegeEscalation: {{ or $set.privileged $set.allowPrivilegeEscalation | default false }}
+readOnlyRootFilesystem: {{ $set.readOnlyRootFilesystem }}
+capabilities:
+  drop: [{{ join ", " $capabilities.drop }}]
+  {{- with concat ($capabilities.add | default list) (ternary (list "IPC_LOCK") list .Values.lockMemory) | uniq }}
+  add: [{{ join ", " . }}]
+  {{- end }}
+{{- with omit $set "allowPrivilegeEscalation" "readOnlyRootFilesystem" "capabilities" }}
+{{ toYaml . }}
 {{- end }}
 {{- end }}

@@ -61,6 +61,27 @@ def of(texts=(), values=()):
         (IDS, ["refreshInterval=30m", "maxRefreshInterval=5m"], "maxRefreshInterval is less than refreshInterval"),
         (IDS, ["outageGrace=1h", "valueCacheMiB=0"], "outageGrace needs cached values"),
         (IDS, ["linux.updateStrategy.rollingUpdate.maxUnavailable=1"], "exactly one of them above 0"),
+        (["rrsa.accountId=1.234567890123456e+15", IDS[1]], [], "rrsa.accountId is 1.234567890123456e+15, a rounded number: write all of its digits, and quote it"),
+        (["rrsa.accountId=__ACCOUNT__", IDS[1]], [], "rrsa.accountId is the placeholder __ACCOUNT__: write the account's id"),
+        ([IDS[0], "rrsa.clusterId=c-1"], [], 'rrsa.clusterId is "c-1": an id has letters and digits only'),
+        (IDS, ["linux.enabled=false"], "linux.enabled is false, and this chart has nothing but the provider for Linux"),
+        (IDS, [f"envVarsFromSecret.MY_KEY.{field}=x" for field in ("secretKeyRef", "key")], "envVarsFromSecret.MY_KEY is a variable that the program does not read"),
+        (IDS, ["serviceMonitor.enabled=true", "linux.metrics=false"], "serviceMonitor.enabled needs linux.metrics"),
+        (IDS, ["serviceMonitor.enabled=true", "podMonitor.enabled=true"], "podMonitor.enabled and serviceMonitor.enabled: each has the same metrics read"),
+        (IDS, ["commonLabels.app\\.kubernetes\\.io/name=x"], "commonLabels: app.kubernetes.io/name is set by the chart"),
+        (IDS, ["linux.podLabels.app\\.kubernetes\\.io/instance=x"], "linux.podLabels: app.kubernetes.io/instance is set by the chart"),
+        (IDS, ["commonLabels.team=a", "linux.labels.team=b"], "linux.labels: team is in commonLabels already"),
+        (IDS, ["linux.podLabels.app=x", "compatibility.selector=official"], "linux.podLabels: app is what compatibility.selector selects by"),
+        (IDS, ["extraEnv[0].name=NODE_NAME"], "extraEnv: NODE_NAME is set by the chart already"),
+        (IDS, ["linux.securityContext.runAsUser=7"], "linux.securityContext.runAsUser: set linux.runAsUser"),
+        (IDS, ["linux.podSecurityContext.runAsNonRoot=true"], "linux.podSecurityContext.runAsNonRoot: set linux.runAsUser"),
+        (IDS, ["linux.hostNetwork=true"], "two pods cannot have one port of a node"),
+        (
+            IDS,
+            ["linux.hostNetwork=true", "linux.hostUsers=false", "linux.updateStrategy.type=OnDelete"],
+            "linux.hostUsers is false, which Kubernetes refuses beside linux.hostNetwork",
+        ),
+        (IDS, ["linux.terminationGracePeriodSeconds=20"], "mounts that are being drained for drainTimeout, 25 s, would be killed"),
         (IDS, ["extraArgs={--share=pod}"], "extraArgs: --share is set by a value of the chart already"),
     ],
 )
@@ -68,6 +89,12 @@ def test_value_that_cannot_work_fails_in_words(texts, values, said):
     ended = template(*of(texts, values))
     assert ended.returncode != 0 and said in ended.stderr, ended.stderr
     assert len(re.findall("^  - ", ended.stderr, re.MULTILINE)) == 1, ended.stderr
+
+
+def test_defaults_of_another_chart_fail_in_words():
+    """What helm makes of --reuse-values: its values without this chart's defaults. Here one is taken away."""
+    said = template(*of(IDS), "--set", "identity=null").stderr
+    assert "The chart's own defaults are missing, as with --reuse-values" in said and "--reset-then-reuse-values" in said, said
 
 
 def test_all_wrong_values_are_reported_together(tmp_path):
@@ -120,7 +147,7 @@ def started(program, manifest, tmp_path, environment=None):
         (IDS, ["audit.to=file", "audit.key.secret=x", "audit.maxMiB=1", "audit.files=2", "audit.failure=continue"]),
         (IDS, ["audit.to=stdout", "outageGrace=24h", "staleWhileThrottled=2h", "minRefreshInterval=30s", "maxRefreshInterval=24h", "valueCacheMiB=1", "share=service-account"]),
         (IDS, ["logLevel=warn\\,provider=debug", "logFormatJSON=true", "linux.healthzPath=/live-z", "linux.metrics=false", "endpoints.public=true"]),
-        (IDS, ["endpoints.resolve={*.example.com=10.0.0.1:443}", "endpoints.sts=sts.aliyuncs.com", "endpoints.metadata=10.0.0.2:80"]),
+        (IDS, ["endpoints.resolve={*.example.com=10.0.0.1:443}", "endpoints.sts=sts.aliyuncs.com", "endpoints.userAgent=ACK/prod", "endpoints.metadata=10.0.0.2:80"]),
     ],
 )
 def test_arguments_that_the_chart_makes_are_taken_by_the_program(program, tmp_path, texts, values):

@@ -6,10 +6,12 @@ import json
 import os
 import re
 import shlex
+import shutil
 import tarfile
 from pathlib import Path
 
 import pytest
+from test_chart_options import BASE, OPTIONS, merged, rendered
 
 from cluster import images, parts, workloads
 from cluster.cluster import ACCOUNT, CLUSTER_ID, DEPLOY, PROVIDER
@@ -25,12 +27,36 @@ def test_the_manifests_are_what_the_chart_makes(cluster):
     cluster.run("env", f"HELM={parts.binary('helm', 'helm')}", DEPLOY / "render", "--check", network_only=True)
 
 
+def test_the_kustomization_of_the_readme_is_taken_by_the_api_server(cluster, tmp_path):
+    text = (DEPLOY / "README.md").read_text()
+    [example] = [block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "patches:" in block]
+    (tmp_path / "own").mkdir()
+    shutil.copytree(DEPLOY, tmp_path / "deploy")
+    (tmp_path / "own" / "kustomization.yaml").write_text(example.replace("REGISTRY", "localhost"))
+    made = cluster.kubectl("kustomize", tmp_path / "own")
+    assert "_ID" not in made
+    for said in ("- --account-id=1234567890123456", "- --cluster-id=c0123456789abcdef", "- --region=cn-hangzhou", f"image: localhost/{PROVIDER}:{images.version()}"):
+        assert f" {said}\n" in made, said
+    # All of manifests/ is in it.
+    objects = "".join(file.read_text() for file in (DEPLOY / "manifests").iterdir())
+    assert made.count("\nkind: ") + made.startswith("kind: ") == len(re.findall("^kind: ", objects, re.MULTILINE))
+    cluster.kubectl("apply", "--dry-run=server", "-f", "-", input=made)
+
+
+def test_an_api_server_takes_every_option_of_the_chart(cluster):
+    """All together but for those that need the Prometheus Operator or rule each other out."""
+    values = merged(BASE, *(given for option, (given, _) in OPTIONS.items() if option not in ("serviceMonitor", "linux.hostUsers")))
+    cluster.kubectl("apply", "--dry-run=server", "-f", "-", input=rendered(values).stdout)
+    cluster.kubectl("apply", "--dry-run=server", "-f", "-", input=rendered(merged(BASE, OPTIONS["linux.hostUsers"][0])).stdout)
+
+
 @pytest.mark.parametrize(
     "wrong, said",
     [
         ("identity.allowed={pod,root}", "identity/allowed"),
         ("rrsa.accountId=1234567890123456", "accountId"),
-        ("linux.hostNetwork=true", "hostNetwork"),
+        ("linux.hostNetwrok=true", "hostNetwrok"),
+        ("linux.livenessProbe.httpGet.path=/x", "httpGet"),
         ("regoinId=cn-hangzhou", "regoinId"),
     ],
 )
@@ -112,10 +138,6 @@ def test_provider_runs_as_another_user_where_the_socket_folder_is_that_users(pro
     app.start("again", "shop")
 
 
-def version():
-    return re.search(r"^appVersion: (.*)$", (CHART / "Chart.yaml").read_text(), re.MULTILINE)[1]
-
-
 def install_lines():
     """The commands of the section 'Install', each on one line."""
     text = (DEPLOY / "README.md").read_text()
@@ -135,7 +157,7 @@ def test_the_install_lines_of_the_readme_work_as_they_stand(cloud, namespace):
     cloud.import_provider_image()
     cloud.trust_the_cloud()
     driver, image, provider, _ = install_lines()
-    assert image.startswith(f"deploy/image --tag REGISTRY/{PROVIDER}:{version()} ")
+    assert image.startswith(f"deploy/image --tag REGISTRY/{PROVIDER}:{images.version()} ")
     assert "secrets-store-csi-driver" in driver and "--version 1.6.0" in driver
     chart = str(parts.chart("1.6.0"))
     driver = re.sub(r" secrets-store-csi-driver --repo \S+ --version 1.6.0", f" {chart}", driver)
@@ -172,3 +194,24 @@ def test_the_line_of_the_readme_for_kubectl_installs_the_manifests(cloud):
         # Helm would not take over what is not its own.
         cloud.kubectl("delete", "-f", DEPLOY / "manifests", "--wait")
         cloud.wait_for(lambda: not cloud.provider_pids(), 60, "the provider's end")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"hostNetwork": True, "updateStrategy": {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}},
+        # Where the driver looks besides, unless told otherwise.
+        {"providersDir": "/etc/kubernetes/secrets-store-csi-providers"},
+        # No SELinux here: containerd takes the options and leaves them.
+        {"securityContext": {"privileged": True}, "podSecurityContext": {"seLinuxOptions": {"type": "spc_t"}}},
+    ],
+    ids=["hostNetwork", "providersDir", "privileged"],
+)
+def test_a_pod_has_its_secret_from_a_provider_with_other_options(provider, app, values):
+    provider.install_provider({"linux": values})
+    pods = provider.get("pods", namespace="kube-system", selector=f"app.kubernetes.io/name={PROVIDER}")
+    [pod] = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+    assert pod["spec"].get("hostNetwork", False) == ("hostNetwork" in values)
+    app.secrets("shop", "- objectName: app/key")
+    app.start("reader", "shop")
+    assert app.read("reader", "app_key") == "paper-falcon-19"
