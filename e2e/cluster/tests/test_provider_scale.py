@@ -108,7 +108,7 @@ def test_how_often_the_driver_writes_a_synced_secret_that_does_not_change(users_
     users_node.install_provider()
     with users_node.namespace("synced") as namespace:
         app = App(users_node, namespace)
-        data = [{"objectName": "app-key", "key": "key"}]
+        data = [{"objectName": "app_key", "key": "key"}]
         objects = [{"secretName": "synced", "type": "Opaque", "data": data}]
         app.secrets("synced", "- {objectName: app/key}", secret_objects=objects)
         app.start("syncing", "synced")
