@@ -125,6 +125,12 @@
 {{- end }}
 {{- end }}
 {{- end }}
+{{- if and $v.proxy.url $v.proxy.secret }}
+  - proxy.url and proxy.secret: keep one
+{{- end }}
+{{- if and (or $v.proxy.url $v.proxy.secret) (not $v.endpoints.public) (not $v.proxy.vpcEndpoints) (not $v.endpoints.sts) (not $v.endpoints.kms) (not $v.endpoints.oos) }}
+  - proxy: no host is called through it, since those inside the VPC are called directly; set endpoints.public, or proxy.vpcEndpoints
+{{- end }}
 {{- $own := concat (list "NODE_NAME") (keys ($v.envVarsFromSecret | default dict)) }}
 {{- range $v.extraEnv }}
 {{- if has .name $own }}

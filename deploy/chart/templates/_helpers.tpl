@@ -107,6 +107,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   "allowed-endpoints" (join "," $v.endpoints.allowed)
   "resolve" (join "," $v.endpoints.resolve)
   "user-agent" $v.endpoints.userAgent
+  "https-proxy" $v.proxy.url
+  "no-proxy" (join "," $v.proxy.except)
+  "proxy-vpc-endpoints" $v.proxy.vpcEndpoints
   "metadata-endpoint" $v.endpoints.metadata
   "ca-file" (include "provider.caVolume" $v.caFile | empty | ternary "" "/etc/provider/ca/ca.pem")
   "kms-ca-file" (include "provider.caVolume" $v.kmsCaFile | empty | ternary "" "/etc/provider/kms-ca/ca.pem")
@@ -130,6 +133,17 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- include "provider.flags" . }}
 {{- range .Values.extraArgs }}
 - {{ . | quote }}
+{{- end }}
+{{- end }}
+
+{{/* What NetworkPolicy has to open for the proxy. */}}
+{{- define "provider.proxyPort" -}}
+{{- with .Values.proxy }}
+{{- if .url }}
+{{- regexFind ":[0-9]+/?$" .url | trimPrefix ":" | trimSuffix "/" | default "80" }}
+{{- else if .secret }}
+{{- .port }}
+{{- end }}
 {{- end }}
 {{- end }}
 

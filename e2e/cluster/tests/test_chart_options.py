@@ -146,6 +146,26 @@ OPTIONS = {
     ),
     "linux.startupProbe": (linux(startupProbe={"failureThreshold": 90}), {f"{MAIN}.startupProbe": STARTUP | {"failureThreshold": 90}}),
     "linux.terminationGracePeriodSeconds": (linux(terminationGracePeriodSeconds=90), {f"{POD}.terminationGracePeriodSeconds": 90}),
+    "proxy.except": (
+        {"endpoints": {"public": True}, "proxy": {"url": "http://p:3128", "except": ["a.example", "10.0.0.0/8"]}},
+        {f"{MAIN}.args.13": "--no-proxy=a.example,10.0.0.0/8"},
+    ),
+    "proxy.port": (
+        {"endpoints": {"public": True}, "proxy": {"secret": "proxy", "port": 8080}},
+        {"NetworkPolicy spec.egress.3.ports": [{"port": 8080, "protocol": "TCP"}]},
+    ),
+    "proxy.secret": (
+        {"endpoints": {"public": True}, "proxy": {"secret": "proxy"}},
+        {f"{MAIN}.env.1": {"name": "ALIBABACLOUD_PROVIDER_HTTPS_PROXY", "valueFrom": {"secretKeyRef": {"name": "proxy", "key": "url"}}}},
+    ),
+    "proxy.url": (
+        {"endpoints": {"public": True}, "proxy": {"url": "http://p.example:3129/"}},
+        {f"{MAIN}.args.7": "--https-proxy=http://p.example:3129/", "NetworkPolicy spec.egress.3.ports": [{"port": 3129, "protocol": "TCP"}]},
+    ),
+    "proxy.vpcEndpoints": (
+        {"proxy": {"url": "http://p", "vpcEndpoints": True}},
+        {f"{MAIN}.args.14": "--proxy-vpc-endpoints=true", "NetworkPolicy spec.egress.3.ports": [{"port": 80, "protocol": "TCP"}]},
+    ),
     "serviceAccount.create": (
         {"serviceAccount": {"create": False, "name": "made-elsewhere"}},
         {"ServiceAccount": None, f"{POD}.serviceAccountName": "made-elsewhere", "ClusterRoleBinding subjects.0.name": "made-elsewhere"},

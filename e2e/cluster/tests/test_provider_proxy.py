@@ -62,8 +62,7 @@ def proxied(proxy, cloud):
     cloud.remove_double()
     cloud.install_driver()
     cloud.apply(workloads.secret("proxy", {"url": f"http://{USER}:{PASSWORD}@{PROXY}"}, "kube-system"))
-    variable = {"ALIBABACLOUD_PROVIDER_HTTPS_PROXY": {"secretKeyRef": "proxy", "key": "url"}}
-    cloud.install_provider({"endpoints": {"public": True}, "envVarsFromSecret": variable})
+    cloud.install_provider({"endpoints": {"public": True}, "proxy": {"secret": "proxy"}})
     yield cloud
     cloud.delete("secret", "proxy", "kube-system")
 
