@@ -200,12 +200,10 @@ def test_the_line_of_the_readme_for_kubectl_installs_the_manifests(cloud):
     "values",
     [
         {"hostNetwork": True, "updateStrategy": {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}},
-        # Where the driver looks besides, unless told otherwise.
-        {"providersDir": "/etc/kubernetes/secrets-store-csi-providers"},
         # No SELinux here: containerd takes the options and leaves them.
         {"securityContext": {"privileged": True}, "podSecurityContext": {"seLinuxOptions": {"type": "spc_t"}}},
     ],
-    ids=["hostNetwork", "providersDir", "privileged"],
+    ids=["hostNetwork", "privileged"],
 )
 def test_a_pod_has_its_secret_from_a_provider_with_other_options(provider, app, values):
     provider.install_provider({"linux": values})
