@@ -96,10 +96,7 @@ async fn sync_controller_has_a_message_for_each_service_account() {
     assert!(web.contains("role/web") && api.contains("role/api"), "{web}\n{api}");
     assert_eq!(failed(&world, &volume("web")).await, web);
     let audit = world.finish().await;
-    assert_eq!(
-        audit.matches("\"secret_provider_class\":\"\",\"via\":\"sync-controller\"").count(),
-        3
-    );
+    assert_eq!(audit.matches("\"secret_provider_class\":\"\",\"via\":\"sync\"").count(), 3);
 }
 
 #[test]

@@ -206,7 +206,7 @@ async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
             sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), waiting).await.expect(what);
+    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect(what);
 }
 
 const MANY: &str = "\

@@ -237,7 +237,6 @@ fn unknown_variables_of_its_own_are_refused_and_others_listed() {
             ("ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED", "true"),
             ("ALIBABA_CLOUD_ROLE_ARN", "acs:ram::1:role/a"),
             ("ALIBABACLOUD_PROVIDER_REGION", "cn-beijing"),
-            ("https_proxy", "http://planted:planted@proxy"),
             ("HTTP_PROXY", "http://planted"),
             ("SSL_CERT_FILE", "/no/ca.pem"),
             ("SSL_CERT_DIR", "/etc/ssl:/no/certs"),
@@ -248,7 +247,7 @@ fn unknown_variables_of_its_own_are_refused_and_others_listed() {
     for part in [
         "set in the environment and not read: \"ALIBABA_CLOUD_PROFILE\", \"ALICLOUD_ROLE_ARM\" \
          (did you mean ALICLOUD_ROLE_ARN?)\n",
-        "set in the environment and not used: https_proxy, HTTP_PROXY; STS, KMS and OOS",
+        "set in the environment and not used: HTTP_PROXY; STS, KMS and OOS",
         "SSL_CERT_FILE: there is no file /no/ca.pem",
         "SSL_CERT_DIR: there is no folder /no/certs",
         "ALIBABA_CLOUD_SECURITY_TOKEN has no effect without an access key",
@@ -256,6 +255,10 @@ fn unknown_variables_of_its_own_are_refused_and_others_listed() {
         assert!(log.contains(part), "no {part:?} in {log}");
     }
     assert_eq!(log.matches(" WARN ").count(), 5, "{log}");
+
+    let (status, log) = started(&[&oidc], &[("https_proxy", "socks5://planted:planted@proxy")]);
+    assert_eq!(status, 64, "{log}");
+    assert!(log.contains("https_proxy (--https-proxy): must be http://HOST:PORT"), "{log}");
 
     let (status, log) = started(&[&oidc], &[("ALIBABA_CLOUD_IMDSV1_DISABLED", "yes")]);
     assert_eq!(status, 64, "{log}");

@@ -26,12 +26,14 @@ pub const RUNNER: &str = "run-on-change";
 /// Of a name in `/proc/PID/comm`, without the NUL (`TASK_COMM_LEN` of the kernel).
 const LONGEST_NAME: usize = 15;
 /// What the other process must not have.
-const KEYS: [&str; 5] = [
+const KEYS: [&str; 6] = [
     "SECRET_ACCESS_KEY",
     "ACCESS_KEY_ID",
     "ALIBABA_CLOUD_ACCESS_KEY_ID",
     "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
     "ALIBABA_CLOUD_SECURITY_TOKEN",
+    // Its URL may hold a password. HTTPS_PROXY is for other programs too.
+    "ALIBABACLOUD_PROVIDER_HTTPS_PROXY",
 ];
 
 #[derive(Debug)]
