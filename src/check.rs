@@ -10,19 +10,54 @@ pub mod rule;
 mod rules;
 mod set;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use finding::{Finding, Show};
 use rule::Severity;
 use set::Set;
 
-use crate::{endpoint::Endpoints, manifests::File, policy::Policy};
+use crate::{
+    endpoint::Endpoints,
+    manifests::File,
+    names::Region,
+    policy::{DefaultMode, Policy, Share},
+    spc::mode::Mode,
+};
 
 /// What the operator set up, as far as it decides what a mount may ask for.
 #[derive(Debug)]
 pub struct Settings {
     pub endpoints: Endpoints,
     pub policy: Policy,
+}
+
+impl Settings {
+    /// Of an operator who set up nothing that only he can know.
+    pub fn of(region: Region, default: Mode, allowed: BTreeSet<Mode>) -> Self {
+        Self {
+            endpoints: Endpoints {
+                region,
+                public: false,
+                sts: None,
+                kms: None,
+                oos: None,
+                allowed: vec![],
+            },
+            policy: Policy {
+                share: Share::Pod,
+                default: DefaultMode::Mode(default),
+                allowed,
+                cross_account_roles: vec![],
+                oidc_provider: None,
+                role: None,
+                token_file: None,
+                keys: None,
+                ecs_metadata: true,
+                session_name: None,
+                session_lifetime: Duration::from_secs(3600),
+            },
+        }
+    }
 }
 
 #[derive(Debug)]

@@ -3,20 +3,30 @@
 pub mod audit;
 mod check;
 mod explain_code;
+mod input;
 mod mount;
 mod process;
 pub mod serve;
 
-use std::{fmt, process::ExitCode};
+use std::{fmt, io::Write, process::ExitCode};
 
 use clap::{ArgMatches, Command};
 
 /// The command line is wrong: `EX_USAGE` of sysexits.h.
 pub const USAGE: u8 = 64;
 
+/// A file cannot be read: `EX_NOINPUT`.
+const NO_INPUT: u8 = 66;
+
 /// What there is beside serving. A new one gets a line here and a file.
 const ALL: &[Subcommand] =
     &[audit::AUDIT, check::CHECK, explain_code::EXPLAIN_CODE, mount::MOUNT, mount::RUN_ON_CHANGE];
+
+/// Ends a command that could not do what it was asked for.
+fn fail(what: &str, status: u8) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "error: {what}");
+    ExitCode::from(status)
+}
 
 #[derive(Clone, Copy)]
 pub struct Subcommand {

@@ -1,6 +1,5 @@
 //! `check`: what is wrong with manifests, before they are applied.
 
-mod input;
 mod settings;
 
 use std::{
@@ -11,11 +10,17 @@ use std::{
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::{Subcommand, USAGE};
-use crate::check::{
-    self, Report,
-    output::{Format, github, json, sarif, text},
-    rule::Severity,
+use super::{
+    NO_INPUT, Subcommand, USAGE, fail,
+    input::{self, Reader},
+};
+use crate::{
+    check::{
+        self, Report,
+        output::{Format, github, json, sarif, text},
+        rule::Severity,
+    },
+    manifests::File,
 };
 
 const ABOUT: &str = "\
@@ -38,9 +43,6 @@ A comment ignores a finding, with the reason behind the colon:
 
 Exit status: 0 if nothing is found that counts, 1 if something is, 64 if the command line is wrong, 66 if a \
 file cannot be read. Errors count; warnings and notes with --deny.";
-
-/// `EX_NOINPUT` of sysexits.h.
-const NO_INPUT: u8 = 66;
 
 pub(super) const CHECK: Subcommand = Subcommand { command, run };
 
@@ -91,7 +93,7 @@ fn run(matches: &ArgMatches) -> ExitCode {
         Err(what) => return fail(&what, USAGE),
     };
     let paths: Vec<PathBuf> = matches.get_many("file").into_iter().flatten().cloned().collect();
-    let files = match input::read(&paths) {
+    let files = match input::read(&paths, &Reader { read: File::read, unread: File::unread }) {
         Ok(files) => files,
         Err(what) => return fail(&what, NO_INPUT),
     };
@@ -129,9 +131,4 @@ fn coloured(matches: &ArgMatches) -> bool {
             std::io::stdout().is_terminal() && !set("NO_COLOR") && !dumb
         }
     }
-}
-
-fn fail(what: &str, status: u8) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "error: {what}");
-    ExitCode::from(status)
 }

@@ -10,7 +10,7 @@ use crate::{
     },
     error::Reason,
     limits,
-    manifests::secret_sync::SecretSync,
+    manifests::secret_sync::{SecretSync, is_source_path},
     spc::{Spec, mode::Mode},
     text::quoted,
 };
@@ -91,62 +91,5 @@ fn entries(of: Of<'_, SecretSync>, spec: Option<&Spec>, findings: &mut Vec<Findi
             limits::SECRET_VALUE >> 10
         );
         of.found(findings, Finding::new(Rule::SecretMayBeTooLarge, of.at_name(), message));
-    }
-}
-
-/// The pattern of the SecretSync's API:
-/// `^[A-Za-z0-9.]([-A-Za-z0-9]+([-._a-zA-Z0-9]?[A-Za-z0-9])*)?(/[0-9]+)*$`
-fn is_source_path(text: &str) -> bool {
-    let (name, numbers) = text.split_at(text.find('/').unwrap_or(text.len()));
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    let numbered = numbers.is_empty() || numbers.split('/').skip(1).all(digits);
-    let plain = |b: &u8| b.is_ascii_alphanumeric();
-    let Some((first, rest)) = name.as_bytes().split_first() else { return false };
-    if !numbered || !(plain(first) || *first == b'.') {
-        return false;
-    }
-    let run = rest.iter().take_while(|b| plain(b) || **b == b'-').count();
-    let (run, mut rest) = rest.split_at(run);
-    if run.is_empty() {
-        return rest.is_empty();
-    }
-    loop {
-        rest = match rest {
-            [] => return true,
-            [b, rest @ ..] if plain(b) => rest,
-            [b'-' | b'.' | b'_', b, rest @ ..] if plain(b) => rest,
-            _ => return false,
-        };
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Tried with the pattern itself, in the controller.
-    #[test]
-    fn source_paths_are_those_of_the_controllers_pattern() {
-        for accepted in
-            ["a", "ab", "a-", "ab_c", "ab.c-d", ".ab", "db-password", "tls/0", "ab/1/22"]
-        {
-            assert!(is_source_path(accepted), "{accepted}");
-        }
-        for refused in [
-            "",
-            "a_b",
-            "x.y",
-            "a.b.c",
-            "A_B_C",
-            "user_",
-            "db/password",
-            "a/",
-            "-a",
-            "ab__c",
-            "ab.",
-            "a b",
-        ] {
-            assert!(!is_source_path(refused), "{refused}");
-        }
     }
 }

@@ -1,14 +1,12 @@
 //! Settings: what the operator's flags say, under their names, as far as it decides what a class may ask for.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use clap::{Arg, ArgAction, ArgMatches};
 
 use crate::{
     check::Settings,
-    endpoint::Endpoints,
     names::{Glob, Region},
-    policy::{DefaultMode, Policy, Share},
     spc::mode::Mode,
 };
 
@@ -78,27 +76,8 @@ pub(super) fn of(matches: &ArgMatches) -> Result<Settings, String> {
         allowed.extend([Mode::Pod, default]);
     }
     let region = matches.get_one::<Region>("region").cloned();
-    Ok(Settings {
-        endpoints: Endpoints {
-            region: region.ok_or("--region is missing")?,
-            public: false,
-            sts: None,
-            kms: None,
-            oos: None,
-            allowed: globs("allowed-endpoints"),
-        },
-        policy: Policy {
-            share: Share::Pod,
-            default: DefaultMode::Mode(default),
-            allowed,
-            cross_account_roles: globs("allowed-cross-account-roles"),
-            oidc_provider: None,
-            role: None,
-            token_file: None,
-            keys: None,
-            ecs_metadata: true,
-            session_name: None,
-            session_lifetime: Duration::from_secs(3600),
-        },
-    })
+    let mut settings = Settings::of(region.ok_or("--region is missing")?, default, allowed);
+    settings.endpoints.allowed = globs("allowed-endpoints");
+    settings.policy.cross_account_roles = globs("allowed-cross-account-roles");
+    Ok(settings)
 }

@@ -6,18 +6,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{
-    manifests::{self, MOST_BYTES},
-    text::shown,
-};
+use crate::{manifests::MOST_BYTES, text::shown};
+
+/// What becomes of a file's name and text, and of one that is no text.
+pub(super) struct Reader<T> {
+    pub(super) read: fn(String, String) -> T,
+    pub(super) unread: fn(String, &'static str) -> T,
+}
 
 /// All of them, or which of them cannot be read.
-pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<manifests::File>, String> {
+pub(super) fn read<T>(paths: &[PathBuf], reader: &Reader<T>) -> Result<Vec<T>, String> {
     let mut files = Vec::new();
     for path in paths {
         if path.as_os_str() == "-" {
             let failed = |error: io::Error| format!("stdin: {}", error.kind());
-            files.push(manifest("stdin", io::stdin().lock()).map_err(failed)?);
+            files.push(manifest("stdin", io::stdin().lock(), reader).map_err(failed)?);
         } else if path.is_dir() {
             let mut found = Vec::new();
             within(path, &mut found)?;
@@ -26,10 +29,10 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<manifests::File>, String> {
                 return Err(format!("{}: holds no .yaml, .yml or .json", shown(&path)));
             }
             for path in found {
-                files.push(file(&path)?);
+                files.push(file(&path, reader)?);
             }
         } else {
-            files.push(file(path)?);
+            files.push(file(path, reader)?);
         }
     }
     Ok(files)
@@ -59,9 +62,9 @@ fn within(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), String> {
     Ok(())
 }
 
-fn file(path: &Path) -> Result<manifests::File, String> {
+fn file<T>(path: &Path, reader: &Reader<T>) -> Result<T, String> {
     let name = path.display().to_string();
-    let read = File::open(path).and_then(|file| manifest(&name, file));
+    let read = File::open(path).and_then(|file| manifest(&name, file, reader));
     read.map_err(|error| failed(path, &error))
 }
 
@@ -69,21 +72,21 @@ fn failed(path: &Path, error: &io::Error) -> String {
     format!("{}: {}", shown(&path.display().to_string()), error.kind())
 }
 
-fn manifest(name: &str, input: impl Read) -> io::Result<manifests::File> {
+fn manifest<T>(name: &str, input: impl Read, reader: &Reader<T>) -> io::Result<T> {
     let name = name.to_owned();
     let most = u64::try_from(MOST_BYTES).unwrap_or(u64::MAX);
     let mut bytes = Vec::new();
     input.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() > MOST_BYTES {
-        return Ok(manifests::File::unread(name, "larger than 64 MiB"));
+        return Ok((reader.unread)(name, "larger than 64 MiB"));
     }
     Ok(match String::from_utf8(bytes) {
-        Ok(text) => manifests::File::read(name, text),
+        Ok(text) => (reader.read)(name, text),
         Err(error) => {
             let bytes = error.as_bytes();
             let wide = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
             let what = if wide { "UTF-16; save it as UTF-8" } else { "not a text in UTF-8" };
-            manifests::File::unread(name, what)
+            (reader.unread)(name, what)
         }
     })
 }
