@@ -2,6 +2,7 @@
 
 pub mod audit;
 mod check;
+mod convert;
 mod explain_code;
 mod input;
 mod mount;
@@ -19,8 +20,14 @@ pub const USAGE: u8 = 64;
 const NO_INPUT: u8 = 66;
 
 /// What there is beside serving. A new one gets a line here and a file.
-const ALL: &[Subcommand] =
-    &[audit::AUDIT, check::CHECK, explain_code::EXPLAIN_CODE, mount::MOUNT, mount::RUN_ON_CHANGE];
+const ALL: &[Subcommand] = &[
+    audit::AUDIT,
+    check::CHECK,
+    convert::CONVERT,
+    explain_code::EXPLAIN_CODE,
+    mount::MOUNT,
+    mount::RUN_ON_CHANGE,
+];
 
 /// Ends a command that could not do what it was asked for.
 fn fail(what: &str, status: u8) -> ExitCode {

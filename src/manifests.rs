@@ -9,6 +9,7 @@ pub mod secret_sync;
 pub mod service_account;
 pub mod source;
 mod split;
+pub mod tree;
 pub mod value;
 pub mod workload;
 

@@ -31,7 +31,7 @@ use tempfile::TempDir;
 use crate::{architecture::root, program::program, table::Table};
 
 /// What the program says, and its exit status.
-fn run(arguments: &[&str], input: &str) -> (i32, String, String) {
+pub fn run(arguments: &[&str], input: &str) -> (i32, String, String) {
     let mut child = program()
         .args(arguments)
         .stdin(Stdio::piped())
@@ -251,7 +251,7 @@ fn what_check_says_of_a_class_is_what_a_mount_says() {
 }
 
 /// A text with a few characters or lines of it changed, as accidents do it.
-fn changed(text: &str, random: &mut fastrand::Rng) -> String {
+pub fn changed(text: &str, random: &mut fastrand::Rng) -> String {
     const PIECES: [&str; 24] = [
         "\t",
         "\r\n",

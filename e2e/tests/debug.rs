@@ -209,6 +209,15 @@ const HOLD_NONE: &[&str] = &[
     "Target",
     "Turn",
     "Untrusted",
+    // Manifests and what becomes of them: a Secret among them is not read.
+    "Conversion",
+    "Converted",
+    "Fate",
+    "Field",
+    "Input",
+    "Ledger",
+    "Role",
+    "Tree",
     // Names, places and errors without their input.
     "AdminState",
     "BindError",

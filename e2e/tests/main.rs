@@ -21,6 +21,7 @@ mod audit;
 mod basics;
 mod campaign;
 mod check;
+mod convert;
 mod debug;
 mod debug_endpoints;
 mod faults;

@@ -31,7 +31,7 @@ pub(super) fn read(part: &Part<'_>, file: &mut File) {
     }
 }
 
-fn unreadable(part: &Part<'_>, Malformed { reason, at }: Malformed) -> Unreadable {
+pub(super) fn unreadable(part: &Part<'_>, Malformed { reason, at }: Malformed) -> Unreadable {
     const NAMES: [&str; 4] = ["secrets-store", "secret-sync.x-k8s.io", CLASS, SYNC];
     // Each kind that is named anywhere in it, since the mark between two documents may be what is missing.
     let kinds = part.text.match_indices("kind").filter_map(|(start, word)| {
@@ -51,7 +51,7 @@ fn unreadable(part: &Part<'_>, Malformed { reason, at }: Malformed) -> Unreadabl
     }
 }
 
-fn is_list(kind: &str) -> bool {
+pub(super) fn is_list(kind: &str) -> bool {
     kind.ends_with("List")
 }
 

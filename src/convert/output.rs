@@ -1,0 +1,4 @@
+//! The forms of the list: for people, and for programs.
+
+pub mod json;
+pub mod text;
