@@ -34,6 +34,7 @@ use write::Tree as Yaml;
 use crate::{
     check::{self, Settings, rule::Severity},
     manifests::{Body, File, tree::Tree},
+    names::RoleArn,
     role::{ROLE_ARN, ROLE_NAME},
     spc::Spec,
     yaml::Node,
@@ -99,6 +100,8 @@ pub struct Manifest {
     pub namespace: Option<String>,
     pub name: String,
     pub text: String,
+    /// Which object of the input it is of, if it is of one.
+    object: Option<usize>,
 }
 
 /// What became of one object.
@@ -160,10 +163,14 @@ struct Document<'i> {
 
 /// What conversions share.
 struct World<'a> {
+    /// Roles of the ServiceAccounts of the input.
+    roles: BTreeMap<Name, String>,
     options: &'a Options,
     settings: &'a Settings,
     stores: Vec<Store<'a>>,
     out: Vec<Manifest>,
+    /// Which object is converted now.
+    object: Option<usize>,
     taken: BTreeMap<(&'static str, Name), usize>,
     accounts: Accounts,
     /// Of each class the ServiceAccounts of the pods that mount it.
@@ -188,17 +195,21 @@ pub fn convert(inputs: &[Input], options: &Options, settings: &Settings) -> Conv
         is_store(&document.root).then(|| Store::read(family, &document.root, index))?
     });
     let mut world = World {
+        roles: documents.iter().filter_map(|document| role(&document.root)).collect(),
         options,
         settings,
         stores: stores.collect(),
         out: vec![],
+        object: None,
         taken: BTreeMap::new(),
         accounts: Accounts::default(),
         users: users(inputs),
     };
-    for (document, ledger) in documents.iter().zip(&mut ledgers) {
+    for (index, (document, ledger)) in documents.iter().zip(&mut ledgers).enumerate() {
+        world.object = Some(index);
         one(&document.root, &mut world, ledger);
     }
+    world.object = None;
     for (index, (document, ledger)) in documents.iter().zip(&mut ledgers).enumerate() {
         let root = &document.root;
         if is_store(root) && family(root).is_some() && metadata::read(root, ledger).is_some() {
@@ -224,6 +235,19 @@ pub fn convert(inputs: &[Input], options: &Options, settings: &Settings) -> Conv
         ledger.close(known_fields(&document.root));
     }
     let roles = world.accounts.roles(&known);
+    for manifest in &mut world.out {
+        let object =
+            manifest.object.and_then(|index| Some((documents.get(index)?, ledgers.get(index)?)));
+        if let Some((document, ledger)) = object {
+            let left = ledger.by_hand_count() + ledger.notes.len();
+            if left > 0 {
+                let title = title(&document.root);
+                let comment =
+                    format!("# Not complete: of {title}, {left} left for hand; see the list.\n");
+                manifest.text.insert_str(0, &comment);
+            }
+        }
+    }
     let objects = documents.iter().zip(ledgers).map(|(document, ledger)| Converted {
         file: document.file.to_owned(),
         line: document.line,
@@ -257,6 +281,14 @@ fn unreadable(tree: &Tree) -> impl Iterator<Item = Left> {
 
 fn kind(root: &Node) -> &str {
     root.get("kind").and_then(Node::text).unwrap_or_default()
+}
+
+/// Which role a ServiceAccount's annotation names by its ARN.
+fn role(root: &Node) -> Option<(Name, String)> {
+    let text = |key| store::texts(Some(root), &["metadata", key]).map(str::to_owned);
+    let role = store::texts(Some(root), &["metadata", "annotations", ROLE_ARN])?;
+    let role = RoleArn::parse(role).filter(|_| kind(root) == "ServiceAccount")?;
+    Some(((text("namespace"), text("name")?), role.as_str().to_owned()))
 }
 
 fn api_version(root: &Node) -> &str {
@@ -313,6 +345,11 @@ fn one<'a>(root: &'a Node, world: &mut World<'a>, ledger: &mut Ledger) {
             let tree = values::convert(root, ledger);
             world.add_values(&tree, root, ledger);
         }
+        ("", _) if values::is_of_ack(root) => ledger.refused(
+            root,
+            "are values of ack-secret-manager's chart: the controller's own, and not of what it reads",
+            "give command.region as --region; whose identity its secrets are read with, see the list of roles",
+        ),
         ("", _) => ledger.refused(root, "has no kind", "write apiVersion and kind"),
         ("PushSecret" | "ClusterPushSecret", _) => {
             ledger.refused(
@@ -365,7 +402,10 @@ impl<'a> World<'a> {
                 Some(_) => {
                     return Err(format!("another {kind} {} was made before", meta.full_name()));
                 }
-                None => made.push(Manifest { kind, namespace, name, text }),
+                None => {
+                    let object = self.object;
+                    made.push(Manifest { kind, namespace, name, text, object });
+                }
             }
         }
         let text: Vec<&str> = made.iter().map(|manifest| &*manifest.text).collect();
@@ -397,7 +437,8 @@ impl<'a> World<'a> {
             );
         }
         let (name, text) = ("values".to_owned(), tree.render());
-        self.put(Manifest { kind: "values", namespace: None, name, text });
+        let object = self.object;
+        self.put(Manifest { kind: "values", namespace: None, name, text, object });
     }
 
     /// Those of the pods that mount the class.

@@ -479,7 +479,7 @@ fn status_tells_whether_something_is_left() {
         (&["convert", "-"], partly, 1),
         (&["convert", "-"], "a: [", 1),
         (&["convert", "-"], "", 0),
-        (&["convert", "--secrets", "none", "-"], whole, 1),
+        (&["convert", "--secrets", "none", "-"], whole, 0),
         (&["convert"], "", 64),
         (&["convert", "--secrets", "some", "-"], "", 64),
         (&["convert", "--report", "xml", "-", "-"], "", 64),

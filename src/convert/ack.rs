@@ -67,7 +67,7 @@ pub(super) fn parts<'a>(
 ) -> Parts<'a> {
     let oos = texts(Some(spec), &["provider"]).is_some_and(|it| it.eq_ignore_ascii_case("oos"));
     let mut secret = SecretParts::default();
-    let mut wishes = Vec::new();
+    let (mut wishes, mut groups) = (Vec::new(), Vec::new());
     let mut refresh = None;
     for entry in spec.entries().unwrap_or_default() {
         let node = &entry.value;
@@ -86,22 +86,28 @@ pub(super) fn parts<'a>(
             "target" => external::target(node, &mut secret, ledger),
             "data" => {
                 for item in node.items().unwrap_or_default() {
-                    data(item, oos, &mut wishes, ledger);
+                    data(item, oos, &mut wishes, &mut groups, ledger);
                 }
             }
             "dataProcess" => {
                 for item in node.items().unwrap_or_default() {
-                    process(item, oos, &mut wishes, ledger);
+                    process(item, oos, &mut wishes, &mut groups, ledger);
                 }
             }
             _ => {}
         }
     }
-    Parts { root, family: Family::Ack, meta, refresh, wishes, secret }
+    Parts { root, family: Family::Ack, meta, refresh, wishes, groups, secret }
 }
 
 /// One secret: whole, or parts of it.
-fn data<'a>(item: &'a Node, oos: bool, wishes: &mut Vec<Wish<'a>>, ledger: &mut Ledger) {
+fn data<'a>(
+    item: &'a Node,
+    oos: bool,
+    wishes: &mut Vec<Wish<'a>>,
+    groups: &mut Vec<&'a Node>,
+    ledger: &mut Ledger,
+) {
     let mut object: Vec<(&'static str, Tree)> = Vec::new();
     let mut store = None;
     let mut add = |node: &Node, name: &'static str, ledger: &mut Ledger| {
@@ -170,6 +176,7 @@ fn data<'a>(item: &'a Node, oos: bool, wishes: &mut Vec<Wish<'a>>, ledger: &mut 
             ledger.by_hand(item, "what it makes there is not certain", "see its jmesPath");
         }
         Some(parts) => {
+            groups.push(item);
             if let Some(name) = name {
                 ledger.not_needed(name, "the keys are those of jmesPath");
             }
@@ -198,13 +205,19 @@ fn data<'a>(item: &'a Node, oos: bool, wishes: &mut Vec<Wish<'a>>, ledger: &mut 
 }
 
 /// All keys of a secret, whose names are in the cloud alone; or those that `jmesPath` names.
-fn process<'a>(item: &'a Node, oos: bool, wishes: &mut Vec<Wish<'a>>, ledger: &mut Ledger) {
+fn process<'a>(
+    item: &'a Node,
+    oos: bool,
+    wishes: &mut Vec<Wish<'a>>,
+    groups: &mut Vec<&'a Node>,
+    ledger: &mut Ledger,
+) {
     let extract = item.get("extract");
     let has_paths =
         extract.and_then(|all| all.get("jmesPath")?.items()).is_some_and(|all| !all.is_empty());
     match extract {
         Some(extract) if has_paths && item.get("replaceRule").is_none() => {
-            data(extract, oos, wishes, ledger);
+            data(extract, oos, wishes, groups, ledger);
         }
         _ => ledger.by_hand(
             item,

@@ -13,7 +13,7 @@ use super::{
     write::Tree,
 };
 use crate::{
-    spc::mode::Mode,
+    spc::{RequestedIdentity, mode::Mode},
     yaml::{Node, Value},
 };
 
@@ -173,22 +173,28 @@ pub(super) fn convert<'a>(root: &'a Node, world: &mut World<'a>, ledger: &mut Le
     if let Err(why) = world.add(vec![("SecretProviderClass", meta.clone(), accepted.tree)]) {
         return ledger.refused(root, &why, "correct it and convert again");
     }
-    let pod = matches!(
-        accepted.spec.identity,
-        crate::spc::RequestedIdentity::Default | crate::spc::RequestedIdentity::Mode(Mode::Pod)
-    );
-    if pod {
-        let role = accepted.spec.role.as_ref().map(|role| role.as_str().to_owned());
-        let needed = world.need_of_class(&meta, role.as_deref(), &accepted.spec, &region);
-        if let Err(other) = needed {
-            let role = role.unwrap_or_default();
-            ledger.note(
-                format!(
-                    "a ServiceAccount of its pods is to have role {other}, and it names {role}"
-                ),
-                "give one role the rights of both, or use two ServiceAccounts",
-            );
+    let role = accepted.spec.role.as_ref().map(|role| role.as_str().to_owned());
+    let needed = match accepted.spec.identity {
+        RequestedIdentity::Mode(Mode::Pod) => {
+            world.need_of_class(&meta, role.as_deref(), &accepted.spec, &region)
         }
+        RequestedIdentity::Default if foreign => {
+            world.need_of_class(&meta, role.as_deref(), &accepted.spec, &region)
+        }
+        // Whose role it was there is not known, and no ServiceAccount is given one unasked.
+        RequestedIdentity::Default => {
+            let class = meta.full_name();
+            world.accounts.need_of_pods(&class, role.as_deref(), &accepted.spec, &region);
+            Ok(())
+        }
+        _ => Ok(()),
+    };
+    if let Err(other) = needed {
+        let role = role.unwrap_or_default();
+        ledger.note(
+            format!("a ServiceAccount of its pods is to have role {other}, and it names {role}"),
+            "give one role the rights of both, or use two ServiceAccounts",
+        );
     }
 }
 

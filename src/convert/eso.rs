@@ -111,7 +111,7 @@ pub(super) fn parts<'a>(
             _ => {}
         }
     }
-    Parts { root, family: Family::Eso, meta, refresh, wishes, secret }
+    Parts { root, family: Family::Eso, meta, refresh, wishes, groups: vec![], secret }
 }
 
 fn reference(node: &Node) -> Option<Reference<'_>> {

@@ -21,6 +21,8 @@ pub(super) struct Parts<'a> {
     pub(super) meta: Meta,
     pub(super) refresh: Option<&'a Node>,
     pub(super) wishes: Vec<Wish<'a>>,
+    /// What has several wishes below it, and is in the output if one of them is.
+    pub(super) groups: Vec<&'a Node>,
     pub(super) secret: SecretParts<'a>,
 }
 
@@ -156,7 +158,7 @@ pub(super) fn finish<'a>(
     world: &mut World<'a>,
     ledger: &mut Ledger,
 ) {
-    let Parts { root, family, mut meta, refresh, mut wishes, secret } = parts;
+    let Parts { root, family, mut meta, refresh, mut wishes, groups, secret } = parts;
     let first = meta.namespace.clone().or_else(|| namespaces.first().cloned());
     let auth = stores(root, family, first.as_deref(), &mut wishes, world, ledger);
     let Some(auth) = auth else { return };
@@ -209,8 +211,11 @@ pub(super) fn finish<'a>(
             }
             _ => made = false,
         }
-        if !made {
-            for node in &secret.nodes {
+        for node in &secret.nodes {
+            if world.options.secrets == Secrets::None {
+                let why = "no Secret is made, as was asked for".to_owned();
+                ledger.taken_back(node, &Fate::NotNeeded(why));
+            } else if !made {
                 ledger.refused(
                     node,
                     "no Secret is made",
@@ -223,7 +228,22 @@ pub(super) fn finish<'a>(
             ledger.refused(root, &why, "correct it and convert again");
             return;
         }
-        let role = auth.role.and_then(Node::text);
+        for item in &groups {
+            let parts = item.get("jmesPath").and_then(Node::items).unwrap_or_default();
+            let is_left = |part: &Node| accepted.nodes.iter().any(|node| std::ptr::eq(*node, part));
+            if !parts.iter().any(is_left) {
+                ledger.refused(
+                    item,
+                    "none of its parts is left",
+                    "see its other fields in this list",
+                );
+            }
+        }
+        let borrowed = auth.account.and_then(|(name, namespace)| {
+            let key = (namespace?.to_owned(), name.to_owned());
+            world.roles.get(&(Some(key.0), key.1)).cloned()
+        });
+        let role = auth.role.and_then(Node::text).or(borrowed.as_deref());
         let own = auth.account.map(|(name, _)| name);
         let named = made && world.options.secrets == Secrets::Sync;
         let named_by_store = named && own == Some(&*account.1);

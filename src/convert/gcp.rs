@@ -79,11 +79,13 @@ fn object<'a>(item: &'a Node, parts: &mut Parts<'a>, ledger: &mut Ledger) {
     for entry in item.entries().unwrap_or_default() {
         let node = &entry.value;
         match (&*entry.key, node.text()) {
-            ("path", Some(path)) | ("fileName", Some(path)) if file.is_none() => {
+            ("fileName", _) if item.get("path").is_some() => {
+                ledger.not_needed(node, "path is what counts");
+            }
+            ("path" | "fileName", Some(path)) => {
                 ledger.carried(node, "objectAlias");
                 file = Some(path.to_owned());
             }
-            ("path" | "fileName", _) => ledger.by_hand(node, "is beside path", "keep one"),
             ("extractJSONKey" | "extractYAMLKey", Some(key)) if part.is_none() => {
                 let exact = template::property(key).unwrap_or_else(|| quoted_key(key));
                 match exact == key {

@@ -129,9 +129,14 @@ impl Ledger {
 
     /// What is carried or changed would be in an output that is not written.
     pub(super) fn refused(&mut self, node: &Node, why: &str, todo: &str) {
+        self.taken_back(node, &Fate::ByHand(why.to_owned(), todo.to_owned()));
+    }
+
+    /// Of what is in no output in the end.
+    pub(super) fn taken_back(&mut self, node: &Node, fate: &Fate) {
         for field in self.fields_below(node) {
             if matches!(field.fate, Fate::Carried(_) | Fate::Changed(..) | Fate::Open) {
-                field.fate = Fate::ByHand(why.to_owned(), todo.to_owned());
+                field.fate = fate.clone();
             }
         }
     }

@@ -56,8 +56,20 @@ pub(super) const KNOWN: &[&str] = &[
     "fullnameOverride",
 ];
 
+/// Keys that ack-secret-manager's chart has beside some of these.
+const OF_ACK: [&str; 4] = ["command", "crds", "env", "cleanupImage"];
+
 pub(super) fn is_values(root: &Node) -> bool {
-    root.entries().unwrap_or_default().iter().any(|entry| TOP.contains(&&*entry.key))
+    has_any(root, &TOP) && !has_any(root, &OF_ACK)
+}
+
+pub(super) fn is_of_ack(root: &Node) -> bool {
+    has_any(root, &["command", "crds"])
+        && has_any(root, &["rrsa", "envVarsFromSecret", "cleanupImage"])
+}
+
+fn has_any(root: &Node, keys: &[&str]) -> bool {
+    root.entries().unwrap_or_default().iter().any(|entry| keys.contains(&&*entry.key))
 }
 
 type Fields = Vec<(String, Tree)>;

@@ -12,7 +12,7 @@ use crate::{convert::Manifest, text::shown};
 /// Each with its path: kind, namespace and name.
 pub(super) fn of(manifests: &[Manifest], folder: &Path) -> Vec<(PathBuf, String)> {
     let mut taken = BTreeSet::new();
-    let file = |Manifest { kind, namespace, name, text }: &Manifest| {
+    let file = |Manifest { kind, namespace, name, text, .. }: &Manifest| {
         let parts = [Some(*kind), namespace.as_deref(), Some(&**name)];
         let joined = parts.into_iter().flatten().collect::<Vec<_>>().join("-").to_ascii_lowercase();
         // Names that Kubernetes would not take must not lead out of the folder.
