@@ -533,7 +533,7 @@ fn service_accounts(
         ];
         for entry in root.entries().unwrap_or_default() {
             if !matches!(&*entry.key, "apiVersion" | "kind" | "metadata" | "status") {
-                ledger.carried(&entry.value, entry.key.to_string());
+                ledger.carried_whole(&entry.value, entry.key.to_string());
                 fields.push((entry.key.to_string(), Yaml::of(&entry.value)));
             }
         }

@@ -152,14 +152,15 @@ fn data<'a>(
         object.push(("objectType", Tree::Text("oos".to_owned())));
     }
     let name = item.get("name");
-    let wish = |node: &'a Node, path: Option<String>, key: Option<&str>| Wish {
+    let wish = |node: &'a Node, path: Option<String>, key: Option<&'a Node>| Wish {
+        key,
         entry: Entry {
             node,
             object: object.clone(),
             path,
             file: None,
             shape: vec![],
-            keys: key.map(str::to_owned).into_iter().collect(),
+            keys: key.and_then(Node::text).map(str::to_owned).into_iter().collect(),
         },
         store,
         oos,
@@ -188,7 +189,7 @@ fn data<'a>(
                 };
                 ledger.carried(path, "jmesPath path");
                 ledger.carried(alias, "the Secret's key");
-                wishes.push(wish(part, path.text().map(str::to_owned), alias.text()));
+                wishes.push(wish(part, path.text().map(str::to_owned), Some(alias)));
             }
         }
         None => {
@@ -198,7 +199,8 @@ fn data<'a>(
             if let Some(parts) = item.get("jmesPath") {
                 ledger.not_needed(parts, "is empty");
             }
-            let key = texts(Some(item), &["name"]).or(texts(Some(item), &["key"]));
+            let filled = |key: &str| item.get(key).filter(|key| texts(Some(key), &[]).is_some());
+            let key = filled("name").or_else(|| filled("key"));
             wishes.push(wish(item, None, key));
         }
     }

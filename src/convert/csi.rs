@@ -211,7 +211,7 @@ fn secret_objects(
         for entry in secret.get("data").and_then(Node::items).unwrap_or_default() {
             match texts(Some(entry), &["objectName"]) {
                 Some(file) if files.contains(file.trim()) => {
-                    ledger.carried(entry, "secretObjects");
+                    ledger.carried_whole(entry, "secretObjects");
                     data.push(Tree::of(entry));
                 }
                 Some(_) => ledger.by_hand(
@@ -227,7 +227,7 @@ fn secret_objects(
             match &*entry.key {
                 "data" => fields.push(("data".to_owned(), Tree::List(std::mem::take(&mut data)))),
                 "secretName" | "type" | "labels" | "annotations" => {
-                    ledger.carried(&entry.value, "secretObjects");
+                    ledger.carried_whole(&entry.value, "secretObjects");
                     fields.push((entry.key.to_string(), Tree::of(&entry.value)));
                 }
                 _ => {}

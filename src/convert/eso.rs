@@ -246,7 +246,7 @@ fn data<'a>(
         shape,
         keys: key.and_then(Node::text).map(str::to_owned).into_iter().collect(),
     };
-    wishes.push(Wish { entry, store, oos: false });
+    wishes.push(Wish { entry, key, store, oos: false });
 }
 
 fn data_from(item: &Node, ledger: &mut Ledger) {

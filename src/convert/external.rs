@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::{
     Secrets, World,
     account::Name,
-    class::{Draft, Entry, Meta, Pairs, Parameter},
+    class::{Accepted, Draft, Entry, Meta, Pairs, Parameter},
     duration,
     ledger::{Fate, Ledger},
     store::{Auth, Family, Reference},
@@ -29,6 +29,8 @@ pub(super) struct Parts<'a> {
 #[derive(Clone)]
 pub(super) struct Wish<'a> {
     pub(super) entry: Entry<'a>,
+    /// The field that names the Secret's key.
+    pub(super) key: Option<&'a Node>,
     pub(super) store: Option<Reference<'a>>,
     pub(super) oos: bool,
 }
@@ -223,10 +225,13 @@ pub(super) fn finish<'a>(
                 );
             }
         }
-        group.insert(0, ("SecretProviderClass", meta.clone(), accepted.tree));
+        group.insert(0, ("SecretProviderClass", meta.clone(), accepted.tree.clone()));
         if let Err(why) = world.add(group) {
             ledger.refused(root, &why, "correct it and convert again");
             return;
+        }
+        for wish in &wishes {
+            key_field(wish, &accepted, made, ledger);
         }
         for item in &groups {
             let parts = item.get("jmesPath").and_then(Node::items).unwrap_or_default();
@@ -268,6 +273,20 @@ pub(super) fn finish<'a>(
                 auth.named |= named_by_store;
             }
         }
+    }
+}
+
+/// Whether the key's name is a key of the Secret or the file's name, or the file has another.
+fn key_field(wish: &Wish<'_>, accepted: &Accepted<'_>, made: bool, ledger: &mut Ledger) {
+    let (Some(node), Some(file)) = (wish.key, &wish.entry.file) else { return };
+    let written = accepted.nodes.iter().any(|written| std::ptr::eq(*written, wish.entry.node));
+    let text = node.text().unwrap_or_default();
+    let is_key = made && accepted.keys.iter().any(|(key, _)| key == text);
+    // Without a key of its own it has the secret's name, which is in the output as such.
+    let is_name =
+        wish.entry.object.iter().any(|(_, tree)| matches!(tree, Tree::Text(name) if name == text));
+    if written && !is_key && !is_name && file != text {
+        ledger.changed(node, "objectAlias", file.clone());
     }
 }
 

@@ -104,12 +104,29 @@ impl Ledger {
         self.fields.get_mut(range).into_iter().flatten()
     }
 
+    /// A text. What is none is not in the output.
     pub(super) fn carried(&mut self, node: &Node, to: impl Into<String>) {
+        self.text(node, Fate::Carried(to.into()));
+    }
+
+    /// With all that is in it.
+    pub(super) fn carried_whole(&mut self, node: &Node, to: impl Into<String>) {
         self.mark(node, &Fate::Carried(to.into()));
     }
 
     pub(super) fn changed(&mut self, node: &Node, to: impl Into<String>, how: impl Into<String>) {
-        self.mark(node, &Fate::Changed(to.into(), how.into()));
+        self.text(node, Fate::Changed(to.into(), how.into()));
+    }
+
+    fn text(&mut self, node: &Node, fate: Fate) {
+        match node.scalar() {
+            Some(_) => self.mark(node, &fate),
+            None => self.by_hand(
+                node,
+                "is a list or a mapping where a text belongs",
+                "correct it and convert again",
+            ),
+        }
     }
 
     pub(super) fn not_needed(&mut self, node: &Node, why: impl Into<String>) {

@@ -117,7 +117,7 @@ pub(super) fn convert(root: &Node, ledger: &mut Ledger) -> Tree {
 }
 
 fn same(entry: &Entry, fields: &mut Fields, ledger: &mut Ledger) {
-    ledger.carried(&entry.value, entry.key.to_string());
+    ledger.carried_whole(&entry.value, entry.key.to_string());
     fields.push((entry.key.to_string(), Tree::of(&entry.value)));
 }
 
@@ -149,7 +149,7 @@ fn linux(linux: &Node, fields: &mut Fields, ledger: &mut Ledger) {
 
 /// Merged with this chart's own maxSurge, maxUnavailable alone would be refused.
 fn strategy(node: &Node, ledger: &mut Ledger) -> Tree {
-    ledger.carried(node, "linux.updateStrategy");
+    ledger.carried_whole(node, "linux.updateStrategy");
     let mut tree = Tree::of(node);
     let rolling = node.get("rollingUpdate");
     let unavailable =
