@@ -24,12 +24,12 @@ use crate::{
     admin::DebugAccess,
     audit as record,
     cloud::trust,
+    freshness::Freshness,
     identity::api_server::{ACCOUNT_DIR, ApiServer},
     names::Region,
     policy::Policy,
     sandbox::{self, AllowedPaths},
     telemetry::log::LogFormat,
-    value_cache::Freshness,
 };
 pub use cloud::{Hosts, MetadataOptions};
 use flags::Flags;

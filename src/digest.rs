@@ -32,6 +32,13 @@ pub fn joined(first: &Digest, second: &Digest) -> Digest {
     bytes(digest)
 }
 
+/// SHA-256 of these bytes, as anyone calculates it.
+pub fn sha256(bytes: &[u8]) -> Digest {
+    let mut digest = Context::new(&SHA256);
+    digest.update(bytes);
+    self::bytes(digest)
+}
+
 fn bytes(digest: Context) -> Digest {
     let mut bytes = [0; 32];
     bytes.copy_from_slice(digest.finish().as_ref());

@@ -4,7 +4,6 @@
 pub mod api_server;
 pub mod kubernetes;
 mod modes;
-mod session_name;
 
 use std::time::Duration;
 
@@ -14,11 +13,11 @@ use crate::{
     names::RoleArn,
     policy::{ChosenBy, Decision, Policy, Share},
     request::{Mount, STS_AUDIENCE, caller::Via},
+    session_name::session_name,
     spc::mode::Mode,
 };
 use kubernetes::ServiceAccounts;
 use modes::Evidence;
-use session_name::session_name;
 
 /// A mount's one identity.
 #[derive(Debug)]

@@ -20,6 +20,7 @@ use crate::{
     endpoint::Endpoints,
     error::{Error, Errors, Reason},
     fetch::Fetcher,
+    freshness::Freshness,
     identity::kubernetes::ServiceAccounts,
     memory::Memory,
     offload::Offload,
@@ -29,7 +30,6 @@ use crate::{
     server::{AnswerRoom, Deadline, LARGEST_CALL, LeftUnread, RequestRoom},
     spc::object_cache::ObjectCache,
     turns::Turn,
-    value_cache::Freshness,
 };
 use observe::Observed;
 pub use observe::Observers;

@@ -57,6 +57,13 @@ impl Pod {
     }
 }
 
+impl Pod {
+    /// What its token says that it is of: `oidc:sub` in a trust policy.
+    pub fn subject(&self) -> String {
+        format!("system:serviceaccount:{}:{}", self.namespace, self.service_account)
+    }
+}
+
 impl fmt::Display for Pod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)

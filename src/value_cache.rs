@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use crate::{
     digest::{self, Digest},
     fair_cache::FairCache,
+    freshness::MANAGED_INTERVALS,
     login::{KeyedLogin, LoginKey},
     secret::Secret,
     spc::read::Read,
@@ -25,24 +26,6 @@ use crate::{
     telemetry::Metrics,
     value::Value,
 };
-
-/// How long values are believed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Freshness {
-    /// For a SecretProviderClass without `refreshInterval`; zero turns keeping off.
-    pub default: Duration,
-    /// The least that a SecretProviderClass can ask for.
-    pub least: Duration,
-    /// The most that it can ask for, and that any value is served from the cache.
-    pub most: Duration,
-}
-
-impl Freshness {
-    /// What holds for a mount.
-    pub fn of(self, asked: Option<Duration>) -> Duration {
-        asked.unwrap_or(self.default).max(self.least).min(self.most)
-    }
-}
 
 /// Why a value is served that is older than its interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,10 +59,6 @@ impl Key {
         Self { login: *login, owner: *owner, place }
     }
 }
-
-/// A value that rotates by itself is believed for this many intervals, but not past its rotation
-/// nor beyond the operator's limit.
-const MANAGED_INTERVALS: u32 = 6;
 
 /// For how long the next try of a mount may use what the last one read: a mount's time, and the
 /// 122 s within which kubelet comes back.

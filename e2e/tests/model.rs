@@ -29,11 +29,12 @@ use provider::{
     credentials::{Sessions, metadata::Metadata},
     endpoint::{Endpoints, Service},
     fetch::Fetcher,
+    freshness::Freshness,
     identity::kubernetes::ServiceAccounts,
     policy::Policy,
     spc::object_cache::ObjectCache,
     telemetry::Metrics,
-    value_cache::{Freshness, ValueCache},
+    value_cache::ValueCache,
 };
 use tokio::{
     runtime::{Builder, Handle},

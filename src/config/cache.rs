@@ -6,7 +6,7 @@ use super::{
     flag::{FRESHNESS, Flag, flag},
     settings::Settings,
 };
-use crate::{spc::parse_interval, value_cache::Freshness};
+use crate::{freshness::Freshness, spc::parse_interval};
 
 pub(super) const FLAGS: &[Flag] = &[
     flag(

@@ -34,27 +34,6 @@ fn pod(namespace: &str, service_account: &str, name: &str) -> Pod {
 }
 
 #[test]
-fn session_names_tell_the_pod_and_stay_apart() {
-    let session_name = |pod| session_name(&pod, false);
-    assert_eq!(session_name(pod("shop", "web", "web-1")), "shop@web@web-1");
-    assert_eq!(super::session_name(&pod("shop", "web", "web-1"), true), "shop@web");
-    assert_eq!(session_name(Pod::host("i".to_owned())), "host@i");
-    let long = |tail: &str| session_name(pod("shop", "web", &format!("{}{tail}", "x".repeat(80))));
-    let pod_of = |length: usize| pod("shop", "web", &"x".repeat(length));
-    assert_eq!(long("a").len(), 64);
-    assert_ne!(long("a"), long("b"));
-    assert!(long("a").starts_with("shop@web@xxx"));
-    let name = |pod: usize| session_name(pod_of(pod));
-    // As long as STS takes it, and one more.
-    assert_eq!(name(64 - 9), format!("shop@web@{}", "x".repeat(64 - 9)));
-    let cut = name(64 - 8);
-    assert!(cut.len() == 64 && cut.chars().nth(43) == Some('_'), "{cut}");
-    let odd = session_name(pod("shöp", "w b", "p"));
-    assert!(odd.chars().all(|c| c.is_ascii_alphanumeric() || "@.-_".contains(c)), "{odd}");
-    assert_ne!(odd, session_name(pod("shäp", "w b", "p")));
-}
-
-#[test]
 fn mode_names_round_trip() {
     for mode in Mode::ALL {
         assert_eq!(Mode::parse(mode.name()), Some(mode));

@@ -119,15 +119,6 @@ async fn managed_value_whose_rotation_date_has_passed_is_cached_for_the_interval
     assert!(text(&values, WEB, &late).is_none());
 }
 
-#[test]
-fn refresh_interval_is_held_within_the_operators_limits() {
-    let freshness = Freshness { default: MINUTE / 2, least: MINUTE, most: MINUTE * 10 };
-    assert_eq!(freshness.of(None), MINUTE, "the default too");
-    assert_eq!(freshness.of(Some(Duration::ZERO)), MINUTE);
-    assert_eq!(freshness.of(Some(MINUTE * 5)), MINUTE * 5);
-    assert_eq!(freshness.of(Some(MINUTE * 1440)), MINUTE * 10);
-}
-
 #[tokio::test(start_paused = true)]
 async fn what_is_kept_is_sealed_bounded_and_wiped() {
     let values = values(4096);

@@ -12,7 +12,7 @@ use crate::{
     login::Login,
     names::RoleArn,
     policy::Share,
-    request::{Pod, STS_AUDIENCE, TokenInput, caller::Via},
+    request::{STS_AUDIENCE, TokenInput, caller::Via},
     secret::Secret,
     spc::mode::Mode,
     text::quoted,
@@ -22,7 +22,7 @@ pub(super) async fn login(evidence: &Evidence<'_>) -> Result<Login, Errors> {
     let Evidence { mount, policy, service_accounts, session_name } = *evidence;
     let provider = policy.require(&policy.oidc_provider, Mode::Pod)?;
     let token = pod_token(&mount.token, mount.via)?;
-    let subject = subject(&mount.pod);
+    let subject = mount.pod.subject();
     let shared = policy.share == Share::ServiceAccount;
     if shared {
         check_subject(&token, &subject)?;
@@ -113,11 +113,6 @@ fn pod_token(input: &TokenInput, via: Via) -> Result<Arc<Secret<String>>, Error>
             _ => Ok(token.jwt.clone()),
         },
     }
-}
-
-/// What a pod's token says that it is of.
-fn subject(pod: &Pod) -> String {
-    format!("system:serviceaccount:{}:{}", pod.namespace, pod.service_account)
 }
 
 /// Only one pod's token of a ServiceAccount is held against STS, so the others' have at least to say
