@@ -291,7 +291,7 @@ WALKTHROUGHS = {
         "most": 2,
         "edits": [
             ("src/commands.rs", "pub mod audit;\n", "pub mod audit;\nmod greet;\n"),
-            ("src/commands.rs", "&[audit::AUDIT,", "&[greet::GREET, audit::AUDIT,"),
+            ("src/commands.rs", "    audit::AUDIT,\n", "    greet::GREET,\n    audit::AUDIT,\n"),
             ("src/commands/greet.rs", None, COMMAND),
         ],
     },

@@ -4,11 +4,11 @@
 pub mod finding;
 mod foreign;
 mod ignore;
-mod mount;
+pub(crate) mod mount;
 pub mod output;
 pub mod rule;
 mod rules;
-mod set;
+pub(crate) mod set;
 
 use std::{collections::BTreeSet, time::Duration};
 

@@ -3,9 +3,12 @@
 pub mod audit;
 mod check;
 mod convert;
+mod explain;
 mod explain_code;
 mod input;
 mod mount;
+mod policy;
+mod preview;
 mod process;
 pub mod serve;
 
@@ -24,6 +27,8 @@ const ALL: &[Subcommand] = &[
     audit::AUDIT,
     check::CHECK,
     convert::CONVERT,
+    explain::EXPLAIN,
+    policy::POLICY,
     explain_code::EXPLAIN_CODE,
     mount::MOUNT,
     mount::RUN_ON_CHANGE,

@@ -12,6 +12,7 @@ mod identity;
 mod log;
 mod operation;
 mod preset;
+pub(crate) mod preview;
 mod settings;
 pub mod sidecar;
 

@@ -24,6 +24,16 @@ impl Freshness {
 /// nor beyond the operator's limit.
 pub const MANAGED_INTERVALS: u32 = 6;
 
+/// All that the operator decides of how old a value may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Caching {
+    pub(crate) freshness: Freshness,
+    /// How old a value may be that is served while the cloud throttles.
+    pub(crate) throttled: Duration,
+    /// The same while it does not answer.
+    pub(crate) grace: Duration,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -49,3 +49,7 @@ pub const MOUNT_SECONDS: u64 = 110;
 
 /// Bytes of a Unix socket's path: `sun_path` has 108, the last of which ends it (unix(7)).
 pub const SOCKET_PATH: usize = 107;
+
+/// Characters of a custom policy, and how many of them a role can have (RAM, "Limitations").
+pub const RAM_POLICY: usize = 6144;
+pub const RAM_POLICIES: usize = 10;

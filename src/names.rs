@@ -124,6 +124,12 @@ impl RoleArn {
         }
     }
 
+    /// Its account and its name.
+    pub fn parts(&self) -> (&str, &str) {
+        let parts = self.0.strip_prefix("acs:ram::").and_then(|rest| rest.split_once(":role/"));
+        parts.unwrap_or_default()
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

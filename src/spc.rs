@@ -34,7 +34,7 @@ use objects::Object;
 use parameters::{Names, Parameters};
 
 /// What a SecretProviderClass asks for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Spec {
     /// Parameters `identity` and `usePodServiceAccountToken`.
     pub identity: RequestedIdentity,

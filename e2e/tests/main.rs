@@ -36,6 +36,7 @@ mod model;
 mod names;
 mod objects;
 mod official;
+mod policy;
 mod process;
 mod program;
 mod proxy;

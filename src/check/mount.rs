@@ -28,15 +28,15 @@ use crate::{
 
 /// What a mount of a class would do, before anybody is asked.
 #[derive(Debug)]
-pub(super) struct Verdict {
+pub(crate) struct Verdict {
     /// What it would mount, if its parameters are in order.
-    pub(super) spec: Option<Spec>,
-    pub(super) decision: Option<Decision>,
-    pub(super) errors: Option<Errors>,
+    pub(crate) spec: Option<Spec>,
+    pub(crate) decision: Option<Decision>,
+    pub(crate) errors: Option<Errors>,
 }
 
 /// `over`: attributes of a volume, which win.
-pub(super) fn verdict(
+pub(crate) fn verdict(
     class: &Class,
     over: &[Pair],
     settings: &Settings,
@@ -62,7 +62,7 @@ pub(super) fn verdict(
 }
 
 /// The attribute by which a volume names its class.
-pub(super) const CLASS_NAME: &str = "secretProviderClass";
+pub(crate) const CLASS_NAME: &str = "secretProviderClass";
 
 /// Where parameters are written, the strongest first.
 pub(super) struct Written<'a> {
@@ -179,7 +179,7 @@ impl<'a> Written<'a> {
 }
 
 /// Whether a class's parameters can be handed to a mount at all.
-pub(super) fn is_text(value: &Given) -> bool {
+pub(crate) fn is_text(value: &Given) -> bool {
     !matches!(value, Given::Other(..))
 }
 

@@ -20,30 +20,30 @@ use crate::{
 };
 
 /// `spec.provider` of our classes, which is the socket's name.
-pub(super) const PROVIDER: &str = "alibabacloud";
+pub(crate) const PROVIDER: &str = "alibabacloud";
 
-pub(super) struct Set<'a> {
-    pub(super) files: &'a [File],
-    pub(super) settings: &'a Settings,
-    pub(super) cache: ObjectCache,
-    pub(super) classes: Vec<KnownClass<'a>>,
+pub(crate) struct Set<'a> {
+    pub(crate) files: &'a [File],
+    pub(crate) settings: &'a Settings,
+    pub(crate) cache: ObjectCache,
+    pub(crate) classes: Vec<KnownClass<'a>>,
     by_name: BTreeMap<&'a str, Vec<usize>>,
 }
 
 /// A class with where it is.
-pub(super) struct KnownClass<'a> {
-    pub(super) given: Of<'a, Class>,
-    pub(super) is_ours: bool,
+pub(crate) struct KnownClass<'a> {
+    pub(crate) given: Of<'a, Class>,
+    pub(crate) is_ours: bool,
     /// `None` for other providers' classes, and where `objects` is no text.
-    pub(super) verdict: Option<Verdict>,
+    pub(crate) verdict: Option<Verdict>,
 }
 
 /// One part of a manifest, with all that it is part of.
-pub(super) struct Of<'a, T> {
-    pub(super) index: usize,
-    pub(super) file: &'a File,
-    pub(super) manifest: &'a Manifest,
-    pub(super) body: &'a T,
+pub(crate) struct Of<'a, T> {
+    pub(crate) index: usize,
+    pub(crate) file: &'a File,
+    pub(crate) manifest: &'a Manifest,
+    pub(crate) body: &'a T,
 }
 
 impl<T> Clone for Of<'_, T> {
@@ -55,43 +55,43 @@ impl<T> Clone for Of<'_, T> {
 impl<T> Copy for Of<'_, T> {}
 
 impl<'a, T> Of<'a, T> {
-    pub(super) fn with<U>(self, body: &'a U) -> Of<'a, U> {
+    pub(crate) fn with<U>(self, body: &'a U) -> Of<'a, U> {
         let Of { index, file, manifest, .. } = self;
         Of { index, file, manifest, body }
     }
 
-    pub(super) fn place(&self, at: Position) -> Place {
+    pub(crate) fn place(&self, at: Position) -> Place {
         Place { file: self.index, at, show: Show::Line }
     }
 
     /// Where only the name is to be seen.
-    pub(super) fn name_only(&self, at: Position) -> Place {
+    pub(crate) fn name_only(&self, at: Position) -> Place {
         Place { file: self.index, at, show: Show::Name }
     }
 
-    pub(super) fn at_name(&self) -> Place {
+    pub(crate) fn at_name(&self) -> Place {
         self.place(self.manifest.name_at())
     }
 
     /// `SecretProviderClass shop/checkout`.
-    pub(super) fn title(&self) -> String {
+    pub(crate) fn title(&self) -> String {
         format!("{} {}", self.manifest.kind.text, self.manifest.full_name())
     }
 
-    pub(super) fn found(&self, findings: &mut Vec<Finding>, finding: Finding) {
+    pub(crate) fn found(&self, findings: &mut Vec<Finding>, finding: Finding) {
         findings.push(Finding { object: self.title(), ..finding });
     }
 }
 
 impl Of<'_, Class> {
     /// Where what is missing among the parameters belongs.
-    pub(super) fn at_parameters(&self) -> Place {
+    pub(crate) fn at_parameters(&self) -> Place {
         self.body.parameters_at.map_or_else(|| self.at_name(), |at| self.place(at))
     }
 }
 
 impl<'a> Set<'a> {
-    pub(super) fn of(files: &'a [File], settings: &'a Settings) -> Self {
+    pub(crate) fn of(files: &'a [File], settings: &'a Settings) -> Self {
         let cache = ObjectCache::default();
         let classes = each(files).filter_map(|of| {
             let Body::Class(class) = of.body else { return None };
@@ -113,22 +113,22 @@ impl<'a> Set<'a> {
         Self { files, settings, cache, classes, by_name }
     }
 
-    pub(super) fn manifests(&self) -> impl Iterator<Item = Of<'a, Body>> {
+    pub(crate) fn manifests(&self) -> impl Iterator<Item = Of<'a, Body>> {
         each(self.files)
     }
 
-    pub(super) fn workloads(&self) -> impl Iterator<Item = Of<'a, Workload>> {
+    pub(crate) fn workloads(&self) -> impl Iterator<Item = Of<'a, Workload>> {
         self.manifests().filter_map(|of| match of.body {
             Body::Workload(workload) => Some(of.with(workload)),
             _ => None,
         })
     }
 
-    pub(super) fn volumes(&self) -> impl Iterator<Item = (Of<'a, Workload>, &'a Volume)> {
+    pub(crate) fn volumes(&self) -> impl Iterator<Item = (Of<'a, Workload>, &'a Volume)> {
         self.workloads().flat_map(|of| of.body.volumes.iter().map(move |volume| (of, volume)))
     }
 
-    pub(super) fn syncs(&self) -> impl Iterator<Item = Of<'a, SecretSync>> {
+    pub(crate) fn syncs(&self) -> impl Iterator<Item = Of<'a, SecretSync>> {
         self.manifests().filter_map(|of| match of.body {
             Body::Sync(sync) => Some(of.with(sync)),
             _ => None,
@@ -136,7 +136,7 @@ impl<'a> Set<'a> {
     }
 
     /// The class that a pod or SecretSync names.
-    pub(super) fn class(&self, name: &str, user: &Manifest) -> Named<'_, 'a> {
+    pub(crate) fn class(&self, name: &str, user: &Manifest) -> Named<'_, 'a> {
         let all = self.by_name.get(name).map(Vec::as_slice).unwrap_or_default();
         let mut known = all.iter().filter_map(|number| self.classes.get(*number));
         let beside = |class: &&KnownClass<'a>| {
@@ -151,7 +151,7 @@ impl<'a> Set<'a> {
 }
 
 /// Which class a name means.
-pub(super) enum Named<'s, 'a> {
+pub(crate) enum Named<'s, 'a> {
     Class(&'s KnownClass<'a>),
     /// There is one in another namespace alone.
     Elsewhere(&'s KnownClass<'a>),
@@ -159,7 +159,7 @@ pub(super) enum Named<'s, 'a> {
 }
 
 /// Whether two objects can be in one namespace: where none is written, `kubectl` decides it.
-pub(super) fn same_namespace(one: Option<&Text>, other: Option<&Text>) -> bool {
+pub(crate) fn same_namespace(one: Option<&Text>, other: Option<&Text>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => one.text == other.text,
         _ => true,

@@ -124,7 +124,7 @@ pub fn check(name: &str, input: impl BufRead) -> io::Result<(bool, String)> {
 }
 
 /// Each file after those rotated from it; one that is named beside its FILE is read once.
-fn in_order(given: &[PathBuf]) -> Vec<PathBuf> {
+pub(super) fn in_order(given: &[PathBuf]) -> Vec<PathBuf> {
     let older = |path: &PathBuf| {
         let numbered = (1..).map(|number| rotated(path, number));
         numbered.take_while(|path| path.exists()).collect::<Vec<_>>()

@@ -1,6 +1,6 @@
 //! `check`: what is wrong with manifests, before they are applied.
 
-mod settings;
+pub(super) mod settings;
 
 use std::{
     io::{IsTerminal, Write},
@@ -10,17 +10,11 @@ use std::{
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::{
-    NO_INPUT, Subcommand, USAGE, fail,
-    input::{self, Reader},
-};
-use crate::{
-    check::{
-        self, Report,
-        output::{Format, github, json, sarif, text},
-        rule::Severity,
-    },
-    manifests::File,
+use super::{NO_INPUT, Subcommand, USAGE, fail, input};
+use crate::check::{
+    self, Report,
+    output::{Format, github, json, sarif, text},
+    rule::Severity,
 };
 
 const ABOUT: &str = "\
@@ -93,7 +87,7 @@ fn run(matches: &ArgMatches) -> ExitCode {
         Err(what) => return fail(&what, USAGE),
     };
     let paths: Vec<PathBuf> = matches.get_many("file").into_iter().flatten().cloned().collect();
-    let files = match input::read(&paths, &Reader { read: File::read, unread: File::unread }) {
+    let files = match input::manifests(&paths) {
         Ok(files) => files,
         Err(what) => return fail(&what, NO_INPUT),
     };

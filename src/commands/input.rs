@@ -6,12 +6,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{manifests::MOST_BYTES, text::shown};
+use crate::{
+    manifests::{self, MOST_BYTES},
+    text::shown,
+};
 
 /// What becomes of a file's name and text, and of one that is no text.
 pub(super) struct Reader<T> {
     pub(super) read: fn(String, String) -> T,
     pub(super) unread: fn(String, &'static str) -> T,
+}
+
+/// Manifests of this provider's classes and of who uses them.
+pub(super) fn manifests(paths: &[PathBuf]) -> Result<Vec<manifests::File>, String> {
+    let (read_one, unread) = (manifests::File::read, manifests::File::unread);
+    read(paths, &Reader { read: read_one, unread })
 }
 
 /// All of them, or which of them cannot be read.

@@ -165,7 +165,7 @@ impl Settings<'_> {
             ecs_metadata,
             default,
             allowed,
-            share: self.parsed("share", &[], share, "pod or service-account").unwrap_or(Share::Pod),
+            share: self.share(),
             cross_account_roles: self.list(
                 "allowed-cross-account-roles",
                 |text| text.starts_with("acs:ram::").then(|| Glob::new(text)),
@@ -287,6 +287,10 @@ impl Settings<'_> {
             (_, made) => return made,
         }
         None
+    }
+
+    pub(super) fn share(&mut self) -> Share {
+        self.parsed("share", &[], share, "pod or service-account").unwrap_or(Share::Pod)
     }
 
     fn keys(&mut self) -> Option<Arc<Keys>> {

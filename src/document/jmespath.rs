@@ -52,6 +52,11 @@ impl Expression {
         Ok(Self { text: text.into(), ast })
     }
 
+    /// As its author wrote it.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
     /// About how many bytes it takes beside itself: dozens of times its text.
     pub fn memory(&self) -> usize {
         text(&self.text) + below(&self.ast)

@@ -10,7 +10,7 @@ use crate::{
     spc::mode::Mode,
 };
 
-pub(super) fn arguments() -> Vec<Arg> {
+pub(in crate::commands) fn arguments() -> Vec<Arg> {
     let operator = |name: &'static str, value: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name(value).help(help).help_heading("As the operator set")
     };
@@ -53,7 +53,7 @@ fn mode(text: &str) -> Result<Mode, String> {
     Mode::parse(text).ok_or_else(|| format!("must be one of {}", Mode::list()))
 }
 
-pub(super) fn of(matches: &ArgMatches) -> Result<Settings, String> {
+pub(in crate::commands) fn of(matches: &ArgMatches) -> Result<Settings, String> {
     let globs = |name: &str| {
         let texts = matches.get_many::<String>(name).into_iter().flatten();
         texts.map(|text| Glob::new(text)).collect::<Vec<_>>()
