@@ -71,7 +71,7 @@ pub(crate) struct Identity {
     pub(crate) why: &'static str,
     /// The role's ARN; `None` for keys and the instance's role.
     pub(crate) role: Option<String>,
-    /// What names the role, or why it is not known; or whose permissions are used.
+    /// By what the role is named, or why it is not known; or whose permissions are used.
     pub(crate) role_from: String,
     pub(crate) session: Option<String>,
 }
@@ -145,7 +145,8 @@ fn one(mount: &Mount, given: &Given, caching: &Caching) -> Explanation {
             },
             role: mount.role.as_ref().map(Role::arn),
             role_from: match &mount.role {
-                Some(role) => role.why.clone(),
+                Some(role) if role.is_named() => format!("by {}", role.why),
+                Some(role) => format!("not known: {}", role.why),
                 None => owner(mode).to_owned(),
             },
             session: mount.session.clone(),

@@ -88,7 +88,10 @@ fn command() -> Command {
             Arg::new("role")
                 .long("role")
                 .value_name("NAME|ARN")
-                .help("Which role's policies --check is about, where the manifests use several"),
+                .help(
+                    "Which role's policies --check is about, where the manifests use several; of access keys \
+                     and the instance's role, the identity",
+                ),
         )
         .arg(
             Arg::new("audit")
@@ -220,7 +223,9 @@ fn one<'a>(
     let list = || grants.keys().map(|title| format!("\n  {title}")).collect::<String>();
     let mut found = grants.iter().filter(|(title, grant)| {
         wanted.is_none_or(|wanted| {
-            *title == wanted || grant.role.as_ref().is_some_and(|role| role.name() == wanted)
+            let by_mode = || grant.modes.iter().any(|mode| mode.name() == wanted);
+            let named = grant.role.as_ref().map_or_else(by_mode, |role| role.name() == wanted);
+            named || *title == wanted
         })
     });
     match (found.next(), found.next(), wanted) {

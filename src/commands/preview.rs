@@ -71,8 +71,8 @@ pub(super) fn arguments() -> Vec<Arg> {
             "ARN,...",
             "Keys of your own that values are encrypted with: acs:kms:REGION:ACCOUNT:key/ID",
         )
+        .action(ArgAction::Append)
         .value_delimiter(',')
-        .num_args(1..)
         .value_parser(key),
     ];
     all.extend(settings::arguments());

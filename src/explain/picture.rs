@@ -1,6 +1,6 @@
 //! Picture: columns of boxes from pod to files, and lines between them, for whatever draws it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Explanation;
 
@@ -42,8 +42,9 @@ pub(super) struct Picture {
     /// In the order in which they are met.
     pub(super) boxes: Vec<Box>,
     numbers: BTreeMap<(Box, String), usize>,
-    /// By the numbers of boxes, each with what it says.
+    /// From box to box, by their numbers.
     pub(super) lines: Vec<(usize, usize)>,
+    drawn: BTreeSet<(usize, usize)>,
 }
 
 impl Picture {
@@ -120,7 +121,7 @@ impl Picture {
     }
 
     fn line(&mut self, from: usize, to: usize) {
-        if !self.lines.contains(&(from, to)) {
+        if self.drawn.insert((from, to)) {
             self.lines.push((from, to));
         }
     }

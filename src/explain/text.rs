@@ -13,8 +13,11 @@ pub(crate) fn render(all: &[Explanation], preview: &Preview) -> String {
         }
         one(explanation, &mut text);
     }
+    if all.is_empty() {
+        text.push_str("No mount of a SecretProviderClass of this provider is given.\n");
+    }
     let more = preview.unused.len() + preview.missing.len() + preview.refused.len();
-    if !all.is_empty() && more > 0 {
+    if more > 0 {
         text.push('\n');
     }
     for class in &preview.unused {
@@ -47,7 +50,7 @@ fn one(of: &Explanation, text: &mut String) {
     line("account", &format!("ServiceAccount {namespace}/{account}"));
     line("identity", &format!("{}, {}", of.identity.mode, of.identity.why));
     match &of.identity.role {
-        Some(role) => line("role", &format!("{role}, by {}", of.identity.role_from)),
+        Some(role) => line("role", &format!("{role}, {}", of.identity.role_from)),
         None => line("role", &format!("none; it reads as {}", of.identity.role_from)),
     }
     if let Some(session) = &of.identity.session {
@@ -69,7 +72,11 @@ fn one(of: &Explanation, text: &mut String) {
             (Some(role), false) => what.push(format!("as {role}")),
             (None, _) => {}
         }
-        text.push_str(&format!("    {} at {}: {}\n", call.operation, call.host, what.join(" ")));
+        let what = match what.is_empty() {
+            true => String::new(),
+            false => format!(": {}", what.join(" ")),
+        };
+        text.push_str(&format!("    {} at {}{what}\n", call.operation, call.host));
     }
     text.push_str("  permissions\n");
     let mut by_resource: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();

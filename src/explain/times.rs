@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     freshness::{Caching, MANAGED_INTERVALS},
     preview::Mount,
+    spc::{objects::Object, source::Source},
 };
 
 /// How often kubelet and the driver have a volume mounted again, together.
@@ -37,20 +38,23 @@ pub(super) fn freshness(mount: &Mount, caching: &Caching) -> Vec<String> {
             words(interval)
         ));
     }
-    if !interval.is_zero() {
+    let is_pinned = |object: &&Object| object.read.source.facts().version().is_some();
+    let rotates =
+        |object: &Object| matches!(object.read.source, Source::Kms(_)) && !is_pinned(&object);
+    if !interval.is_zero() && mount.spec.objects.iter().any(rotates) {
         let managed = interval.saturating_mul(MANAGED_INTERVALS).min(caching.freshness.most);
         told.push(format!(
             "a secret that rotates by itself: read again once it is {} old, or at its planned rotation",
             words(managed)
         ));
     }
-    let pinned = mount.spec.objects.iter().filter(|object| {
-        let facts = object.read.source.facts();
-        facts.version().is_some()
-    });
+    let pinned = mount.spec.objects.iter().filter(is_pinned);
     let pinned: Vec<&str> = pinned.map(|object| object.read.source.facts().name()).collect();
     if !pinned.is_empty() {
-        told.push(format!("of the version or label that the class names: {}", pinned.join(", ")));
+        told.push(format!(
+            "read at the version or label that the class names: {}",
+            pinned.join(", ")
+        ));
     }
     if mount.sub_path {
         told.push("a container mounts it by subPath: what that sees never changes".to_owned());
@@ -75,6 +79,7 @@ pub(super) fn outage(mount: &Mount, shared: bool, caching: &Caching) -> Vec<Stri
                 .to_owned()
         }
     });
+    let whom = if mount.sync { "the sync controller is" } else { "running pods are" };
     // Who wants no value kept is served a stale one in an outage alone.
     let throttled = if interval.is_zero() { Duration::ZERO } else { caching.throttled };
     let flag = match throttled >= caching.grace {
@@ -84,7 +89,7 @@ pub(super) fn outage(mount: &Mount, shared: bool, caching: &Caching) -> Vec<Stri
     told.push(match throttled.max(caching.grace) {
         Duration::ZERO => "while the cloud throttles: nothing stale is served".to_owned(),
         most => format!(
-            "while the cloud throttles: running pods are served values up to {} old ({flag})",
+            "while the cloud throttles: {whom} served values up to {} old ({flag})",
             words(most)
         ),
     });
@@ -94,7 +99,7 @@ pub(super) fn outage(mount: &Mount, shared: bool, caching: &Caching) -> Vec<Stri
                 .to_owned()
         }
         grace => format!(
-            "while it does not answer: running pods are served values up to {} old (--outage-grace)",
+            "while it does not answer: {whom} served values up to {} old (--outage-grace)",
             words(grace)
         ),
     });

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Assumed;
+use super::{Assumed, NAMESPACE};
 use crate::{
     check::set::{Of, Set},
     error::{Error, Reason},
@@ -54,6 +54,11 @@ impl Role {
         format!("acs:ram::{}:role/{}", self.account().unwrap_or(ACCOUNT), self.name())
     }
 
+    /// Whether its name is known.
+    pub(crate) fn is_named(&self) -> bool {
+        self.name.is_some()
+    }
+
     /// What of it is a placeholder.
     pub(crate) fn placeholders(&self) -> impl Iterator<Item = &str> {
         let account = self.account.is_none().then_some(ACCOUNT);
@@ -83,7 +88,8 @@ pub(super) fn of_pod(
     assumed: &Assumed,
 ) -> Result<Role, Error> {
     let beside = |of: &&Of<'_, ServiceAccount>| {
-        of.manifest.namespace.as_ref().is_none_or(|name| *name.text == *pod.namespace)
+        let namespace = of.manifest.namespace.as_ref();
+        pod.namespace == NAMESPACE || namespace.is_none_or(|name| *name.text == *pod.namespace)
     };
     let given = accounts.get(&*pod.service_account).and_then(|all| all.iter().find(beside));
     let pairs = given.into_iter().flat_map(|of| &of.body.annotations);
@@ -112,7 +118,10 @@ pub(super) fn of_pod(
                     "ServiceAccount {name} is not among these manifests, and parameter roleArn names no role"
                 ),
             };
-            let plain = |text: &str| text.to_ascii_uppercase().replace(['-', '.'], "_");
+            // A text for shells and Terraform, whatever the names hold.
+            let plain = |text: &str| {
+                text.to_ascii_uppercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_")
+            };
             let of = format!("{}_{}", plain(&pod.namespace), plain(&pod.service_account));
             let account = assumed.account.as_deref();
             Ok(Role::unnamed(account, format!("ROLE_OF_{of}"), why))

@@ -15,7 +15,10 @@ use super::{
 };
 use crate::{
     limits::{RAM_POLICIES, RAM_POLICY},
-    preview::{NAMESPACE, Preview, Refused, role::ACCOUNT},
+    preview::{
+        NAMESPACE, Preview, Refused,
+        role::{ACCOUNT, Role},
+    },
     spc::mode::Mode,
 };
 
@@ -75,11 +78,10 @@ impl<'a> Answer<'a> {
 impl Policies<'_> {
     /// Where it is in another account than the cluster.
     fn other_account<'s>(&'s self, answer: &Answer<'_>) -> Option<&'s str> {
-        let account = self.grant.role.as_ref().and_then(|role| role.account())?;
+        let account = self.grant.role.as_ref().and_then(Role::account)?;
         let mut own = answer.policies.iter().filter(|of| !of.grant.subjects.is_empty());
-        let elsewhere = |of: &Policies<'_>| {
-            of.grant.role.as_ref().and_then(|role| role.account()) != Some(account)
-        };
+        let elsewhere =
+            |of: &Policies<'_>| of.grant.role.as_ref().and_then(Role::account) != Some(account);
         (self.grant.subjects.is_empty() && own.any(elsewhere)).then_some(account)
     }
 }
@@ -173,6 +175,17 @@ fn notes(preview: &Preview, policies: &[Policies<'_>], given: &Given) -> Vec<Str
         if permissions.len() > RAM_POLICIES {
             notes.push(format!(
                 "{title}: a role has at most {RAM_POLICIES} custom policies unless RAM's quota is raised"
+            ));
+        }
+        let accounts =
+            (grant.role.as_ref().and_then(Role::account), given.assumed.account.as_deref());
+        if let (Some(role), Some(cluster)) = accounts
+            && role != cluster
+            && !grant.subjects.is_empty()
+        {
+            notes.push(format!(
+                "{title} is of account {role}, and the cluster's OIDC provider of account {cluster}: pods can \
+                 assume roles of the account that has the provider"
             ));
         }
         if trust.is_none() && grant.role.is_some() {

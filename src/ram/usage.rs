@@ -110,22 +110,25 @@ struct Asked {
 }
 
 pub(crate) fn judge(usage: &Usage, preview: &Preview, given: &Given) -> Judged {
-    let asked: Vec<Asked> = preview.mounts.iter().flat_map(|mount| asked(mount, given)).collect();
-    let mut all: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
-    let mut read = BTreeSet::new();
-    for one in &asked {
-        let key = (one.title.clone(), one.resource.clone());
-        if usage.reads.keys().any(|read| one.explains(read)) {
-            read.insert(key.clone());
-        }
-        all.entry(key).or_default().insert(one.why.clone());
+    let mut asked: BTreeMap<String, Vec<Asked>> = BTreeMap::new();
+    for one in preview.mounts.iter().flat_map(|mount| self::asked(mount, given)) {
+        asked.entry(one.service_account.clone()).or_default().push(one);
     }
-    let unexplained = usage
-        .reads
-        .iter()
-        .filter(|(read, _)| !asked.iter().any(|one| one.explains(read)))
-        .map(|(read, times)| (read.clone(), times.clone()));
-    let unexplained = unexplained.collect();
+    let key = |one: &Asked| (one.title.clone(), one.resource.clone());
+    let mut all: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+    for one in asked.values().flatten() {
+        all.entry(key(one)).or_default().insert(one.why.clone());
+    }
+    let mut read = BTreeSet::new();
+    let mut unexplained = Vec::new();
+    for (found, times) in &usage.reads {
+        let of = asked.get(&found.service_account).into_iter().flatten();
+        let explaining: Vec<_> = of.filter(|one| one.explains(found)).map(key).collect();
+        if explaining.is_empty() {
+            unexplained.push((found.clone(), times.clone()));
+        }
+        read.extend(explaining);
+    }
     all.retain(|key, _| !read.contains(key));
     Judged { unread: all, unexplained, read: read.len() }
 }
@@ -151,7 +154,6 @@ impl Asked {
     fn explains(&self, read: &Read) -> bool {
         let same = |mine: &str, theirs: &str| mine.is_empty() || mine == theirs;
         same(&self.namespace, &read.namespace)
-            && same(&self.service_account, &read.service_account)
             && (read.role.is_empty() || same(&self.role, &read.role))
             && (Glob::new(&self.resource).matches(&read.resource)
                 || Glob::new(&read.resource).matches(&self.resource))
