@@ -309,6 +309,67 @@ async fn explained_files_calls_and_sessions_are_those_of_a_mount() {
     assert!(compared >= 10, "{compared}");
 }
 
+/// Without the caller, which is a RAM user or an instance's role that manifests do not name.
+fn without_callers(calls: Calls) -> Vec<(String, String, Vec<String>)> {
+    let cloud = calls.into_iter().filter(|(operation, ..)| operation != "instance metadata");
+    cloud.map(|(operation, host, objects, _)| (operation, host, objects)).collect()
+}
+
+#[tokio::test]
+async fn explained_calls_of_identities_that_pods_share_are_those_of_a_mount() {
+    const ROLE: &str = "acs:ram::1234567890123456:role/provider";
+    const PARTNER: &str = "acs:ram::6543210987654321:role/partner";
+    let all = "pod,provider,ram-role,node-publish-secret,access-key,ecs-role";
+    let greeting = "- objectName: shared/greeting";
+    let partner = format!("- objectName: partner/secret\n  crossAccountRoleArn: {PARTNER}");
+    for (mode, objects, calls) in [
+        ("provider", greeting, 2),
+        ("ram-role", greeting, 2),
+        ("node-publish-secret", greeting, 1),
+        ("access-key", greeting, 1),
+        ("ecs-role", greeting, 1),
+        ("provider", &partner, 3),
+    ] {
+        let class = json!({
+            "apiVersion": "secrets-store.csi.x-k8s.io/v1",
+            "kind": "SecretProviderClass",
+            "metadata": { "name": "c", "namespace": "shop" },
+            "spec": {
+                "provider": "alibabacloud",
+                "parameters": { "identity": mode, "objects": objects },
+            },
+        });
+        let (identities, roles) = (
+            format!("--allowed-identities={all}"),
+            format!("--allowed-cross-account-roles={PARTNER}"),
+        );
+        let role = format!("--role-arn={ROLE}");
+        let arguments = [&*identities, &roles, &role, "--service-account=web", "-"];
+        let explanation = told("explain", &arguments, &class.to_string())["mounts"][0].take();
+        let world = Setup::default()
+            .own_token()
+            .flag("allowed-identities", all)
+            .flag("allowed-cross-account-roles", PARTNER)
+            .env("ALICLOUD_ROLE_ARN", ROLE)
+            .env("ACCESS_KEY_ID", "LTAI5tEXAMPLEKEYID000001")
+            .env("SECRET_ACCESS_KEY", "planted-access-key-secret-0001")
+            .start()
+            .await;
+        let pod = world
+            .pod("web", "web-1")
+            .parameter("identity", mode)
+            .objects(objects)
+            .secret("access_key", "LTAI5tEXAMPLEKEYID000002")
+            .secret("access_SECRET", "planted-access-key-secret-0002");
+        world.mount(&pod).await.unwrap();
+        let made = without_callers(made_calls(&world));
+        assert_eq!(without_callers(told_calls(&explanation)), made, "{mode}");
+        assert_eq!(made.len(), calls, "{mode}");
+        assert_eq!(explanation["identity"]["mode"], mode);
+        world.finish().await;
+    }
+}
+
 /// The role and policy that the README has its readers make.
 #[test]
 fn policies_of_the_readme_are_those_that_are_written() {

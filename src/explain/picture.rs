@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Explanation;
+use crate::spc::source::noun;
 
 /// From left to right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,11 +82,11 @@ impl Picture {
                 }
                 None => own_role,
             };
-            let kind = if file.object_type == "oos" { "OOS parameter" } else { "KMS secret" };
             let account =
                 file.role.as_deref().unwrap_or(role).split(':').nth(3).unwrap_or_default();
             let where_it_is = format!("{} {account}", file.host);
-            let secret = self.place(Column::Secret, &file.from, kind, &where_it_is);
+            let secret =
+                self.place(Column::Secret, &file.from, noun(file.object_type), &where_it_is);
             self.line(from, secret);
             // A secret may be in several pods' files.
             let mode = match (&file.jmes_path, several) {

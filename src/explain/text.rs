@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Explanation, File, Needed};
-use crate::preview::Preview;
+use crate::{preview::Preview, spc::source::noun};
 
 pub(crate) fn render(all: &[Explanation], preview: &Preview) -> String {
     let mut text = String::new();
@@ -101,11 +101,7 @@ fn one(of: &Explanation, text: &mut String) {
 
 /// Where a file's bytes come from.
 pub(super) fn from(file: &File) -> String {
-    let kind = match file.object_type {
-        "oos" => "OOS parameter",
-        _ => "KMS secret",
-    };
-    let mut text = format!("{kind} {}", file.from);
+    let mut text = format!("{} {}", noun(file.object_type), file.from);
     if let Some(version) = &file.version {
         text.push_str(&format!(", version {version}"));
     }

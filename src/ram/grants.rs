@@ -171,17 +171,14 @@ pub(crate) fn needs(mount: &Mount, given: &Given) -> Vec<Need> {
             push("sts:AssumeRole", other.to_string(), None);
         }
     }
-    // Parameters that are read together need this beside what reads one.
     for call in calls(mount, &given.assumed) {
-        if call.api != Some(Api::GetSecretParameters) {
-            continue;
-        }
-        for read in &call.reads {
+        let together = call.api.is_some_and(Api::is_batch);
+        for read in call.reads.iter().filter(|_| together) {
             let facts = read.source.facts();
-            let of = account_of(mount, read, given).unwrap_or("*");
-            let resource = read.resource(of);
+            let Some(action) = facts.batch().and_then(|batch| batch.action) else { continue };
+            let resource = read.resource(account_of(mount, read, given).unwrap_or("*"));
             needs.push(Need {
-                permission: Permission { action: "oos:GetSecretParameters".to_owned(), resource },
+                permission: Permission { action: action.to_owned(), resource },
                 role: read.cross_account_role.as_ref().map(Role::of),
                 why: format!("{} of SecretProviderClass {class}", facts.name()),
             });

@@ -73,6 +73,8 @@ pub struct Batch<'a> {
     pub region: Option<&'a Region>,
     /// How many sources it reads.
     pub most: usize,
+    /// The permission that it needs beside `actions`, on the source itself.
+    pub action: Option<&'static str>,
 }
 
 impl Source {
@@ -87,6 +89,13 @@ impl Source {
 /// Every value of `objectType`.
 pub fn object_types() -> Vec<&'static str> {
     TYPES.iter().map(|known| known.name).collect()
+}
+
+/// What a value of `objectType` stands for, without its article.
+pub fn noun(object_type: &str) -> &'static str {
+    let known = TYPES.iter().find(|known| known.name == object_type);
+    let noun = known.map_or("", |known| known.noun);
+    noun.split_once(' ').map_or(noun, |(_, noun)| noun)
 }
 
 /// What an object's fields name, and the host that has it.

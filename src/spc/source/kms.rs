@@ -74,7 +74,8 @@ impl Facts for SecretRef {
 
     /// An ARN is answered under a name that may be another's.
     fn batch(&self) -> Option<Batch<'_>> {
-        let batch = Batch { api: Api::BatchGetSecretValue, region: None, most: KMS_BATCH };
+        let api = Api::BatchGetSecretValue;
+        let batch = Batch { api, region: None, most: KMS_BATCH, action: None };
         (!self.is_arn()).then_some(batch)
     }
 

@@ -56,8 +56,12 @@ impl Facts for ParameterRef {
 
     /// The operation has no version.
     fn batch(&self) -> Option<Batch<'_>> {
-        let batch =
-            Batch { api: Api::GetSecretParameters, region: Some(&self.region), most: OOS_BATCH };
+        let batch = Batch {
+            api: Api::GetSecretParameters,
+            region: Some(&self.region),
+            most: OOS_BATCH,
+            action: Some("oos:GetSecretParameters"),
+        };
         self.version.is_none().then_some(batch)
     }
 
@@ -152,7 +156,12 @@ mod tests {
     fn parameter_is_read_with_others_of_its_region_unless_it_has_a_version() {
         let region = Region::parse("cn-beijing");
         let parameter = parameter(None);
-        let expected = Batch { api: Api::GetSecretParameters, region: region.as_ref(), most: 10 };
+        let expected = Batch {
+            api: Api::GetSecretParameters,
+            region: region.as_ref(),
+            most: 10,
+            action: Some("oos:GetSecretParameters"),
+        };
         assert_eq!(parameter.batch(), Some(expected));
         assert_eq!(self::parameter(Some(1)).batch(), None);
     }
