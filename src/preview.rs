@@ -15,7 +15,10 @@ use crate::{
         set::{KnownClass, Named, Of, Set},
     },
     error::Errors,
-    manifests::{File, Manifest, value::Pair},
+    manifests::{
+        File, Manifest,
+        value::{Pair, Text},
+    },
     policy::{Decision, Share},
     request::Pod,
     session_name::session_name,
@@ -116,9 +119,8 @@ pub(crate) fn preview(files: &[File], assumed: &Assumed) -> Preview {
     let volumes = set.volumes().filter_map(|(of, volume)| {
         let class = volume.class.as_ref()?;
         let name = of.manifest.name.as_ref().map(|name| &*name.text);
-        let sub_path = |of: &&crate::manifests::value::Text| {
-            volume.name.as_ref().is_some_and(|name| name.text == of.text)
-        };
+        let is_of_it =
+            |text: &Text| volume.name.as_ref().is_some_and(|name| name.text == text.text);
         let user = User {
             title: shown(&of.title()).into_owned(),
             manifest: of.manifest,
@@ -127,7 +129,7 @@ pub(crate) fn preview(files: &[File], assumed: &Assumed) -> Preview {
             service_account: named(of.body.service_account.as_ref().map(|name| &*name.text)),
             pod: name.filter(|_| &*of.manifest.kind.text == "Pod").unwrap_or(POD),
             sync: false,
-            sub_path: of.body.sub_paths.iter().any(|of| sub_path(&of)),
+            sub_path: of.body.sub_paths.iter().any(is_of_it),
         };
         Some((user, &*class.text))
     });
@@ -200,12 +202,18 @@ impl Preview {
         let overrides =
             |pair: &Pair| &*pair.name.text != CLASS_NAME && !pair.name.text.contains('/');
         let own;
+        if !user.attributes.iter().all(|pair| is_text(&pair.value)) {
+            let reasons =
+                vec!["volumeAttributes has a list or a mapping in place of a text".into()];
+            self.refused.push(Refused { subject: user.title.clone(), reasons });
+            return;
+        }
         let verdict = match user.attributes.iter().any(overrides) {
-            true if user.attributes.iter().all(|pair| is_text(&pair.value)) => {
+            true => {
                 own = verdict(body, user.attributes, set.settings, &set.cache);
                 Some(&own)
             }
-            _ => class.verdict.as_ref(),
+            false => class.verdict.as_ref(),
         };
         let Some(Verdict { spec: Some(spec), decision: Some(decision), errors: None }) = verdict
         else {
@@ -283,7 +291,8 @@ fn refused(subject: String, verdict: Option<&Verdict>) -> Option<Refused> {
 
 fn unreadable(files: &[File]) -> Vec<Refused> {
     let all = files.iter().flat_map(|file| file.unreadable.iter().map(move |what| (file, what)));
-    let refused = all.map(|(file, what)| Refused {
+    let ours = all.filter(|(_, what)| what.concerns_us);
+    let refused = ours.map(|(file, what)| Refused {
         subject: format!("{}:{}", shown(&file.source.name), what.at.line),
         reasons: vec![format!("cannot be read: {}", what.reason)],
     });

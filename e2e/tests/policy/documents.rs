@@ -197,3 +197,34 @@ fn outputs_in_the_documents_are_what_the_program_says() {
     }
     assert!(blocks >= 5, "{blocks}");
 }
+
+#[test]
+fn parameters_of_a_volume_and_secret_syncs_count() {
+    let manifests = "apiVersion: secrets-store.csi.x-k8s.io/v1\nkind: SecretProviderClass\n\
+         metadata: {name: c, namespace: shop}\nspec:\n  provider: alibabacloud\n  parameters:\n    \
+         roleArn: acs:ram::1234567890123456:role/web\n    objects: '- objectName: a'\n\
+         ---\napiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: shop}\nspec:\n  \
+         serviceAccountName: pod-account\n  volumes:\n    - name: v\n      csi:\n        \
+         driver: secrets-store.csi.k8s.io\n        readOnly: true\n        \
+         volumeAttributes: {secretProviderClass: c, region: REGION}\n\
+         ---\napiVersion: secret-sync.x-k8s.io/v1alpha1\nkind: SecretSync\n\
+         metadata: {name: s, namespace: shop}\nspec: {serviceAccountName: sync-account, \
+         secretProviderClassName: c}\n";
+    let told = |region: &str| {
+        let manifests = manifests.replace("REGION", region);
+        let (status, said, _) = run(&["policy", "--output=json", "-"], &manifests);
+        (status, serde_json::from_str::<Value>(&said).unwrap())
+    };
+    let (status, json) = told("cn-beijing");
+    assert_eq!(status, 0);
+    let role = &json["roles"][0];
+    let resources = &role["permission_policies"][0]["document"]["Statement"][0]["Resource"];
+    let of = |region: &str| format!("acs:kms:{region}:1234567890123456:secret/a");
+    assert_eq!(*resources, serde_json::json!([of("cn-beijing"), of("cn-hangzhou")]));
+    let subjects = &role["trust_policy"]["Statement"][0]["Condition"]["StringEquals"]["oidc:sub"];
+    let of = |account: &str| format!("system:serviceaccount:shop:{account}");
+    assert_eq!(*subjects, serde_json::json!([of("pod-account"), of("sync-account")]));
+
+    let (status, json) = told("[cn-beijing]");
+    assert_eq!((status, &json["refused"][0]["subject"]), (1, &serde_json::json!("Pod shop/p")));
+}
