@@ -540,3 +540,16 @@ fn a_dump_of_a_cluster_ends_soon() {
     assert_eq!(conversion.objects.len(), 2_000);
     assert_eq!(account(&input, &conversion), 2_000 * 8 - 2_000);
 }
+
+/// As many as one class may have are written, and each of the others is told.
+#[test]
+fn of_too_many_values_the_first_are_written_and_the_others_told() {
+    let entry = |number: usize| format!("  - {{key: web/plain-{number}, name: a{number}}}\n");
+    let entries: String = (0..600).map(entry).collect();
+    let head = "apiVersion: alibabacloud.com/v1alpha1\nkind: ExternalSecret\nmetadata: {name: e, namespace: shop}\n";
+    let (input, conversion) = converted(&format!("{head}spec:\n  data:\n{entries}"), Secrets::Sync);
+    account(&input, &conversion);
+    assert_passes_check(&conversion);
+    assert_eq!(conversion.manifests[0].text.matches("objectName").count(), 500);
+    assert_eq!(conversion.by_hand(), 100 * 2);
+}

@@ -6,9 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{ledger::Ledger, write::Tree};
 use crate::{
     endpoint::Endpoints,
-    error::Errors,
+    error::{Errors, Reason},
     secret::Secret,
-    spc::{Spec, file::FileMode, object_cache::ObjectCache, parameters::Parameters},
+    spc::{
+        Spec, file::FileMode, object_cache::ObjectCache, objects::MAX_OBJECTS,
+        parameters::Parameters,
+    },
     yaml::Node,
 };
 
@@ -148,12 +151,20 @@ impl<'a> Draft<'a> {
         let mut whole = parse(&self.parameters, &objects(&self.entries).0);
         if whole.is_err() && !self.entries.is_empty() {
             let all = std::mem::take(&mut self.entries);
+            let mut full: Option<Errors> = None;
             for entry in all {
                 let node = entry.node;
+                // Each more would be refused alike, after all were looked at once more.
+                if let Some(errors) = &full {
+                    refuse(ledger, node, errors);
+                    continue;
+                }
                 self.entries.push(entry);
                 if let Err(errors) = parse(&self.parameters, &objects(&self.entries).0) {
                     self.entries.pop();
                     refuse(ledger, node, &errors);
+                    let too_many = errors.iter().any(|error| error.reason == Reason::TooMany);
+                    full = Some(errors).filter(|_| too_many && self.entries.len() >= MAX_OBJECTS);
                 }
             }
             whole = parse(&self.parameters, &objects(&self.entries).0);
