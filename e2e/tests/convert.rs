@@ -77,7 +77,7 @@ fn manifests_become_what_their_files_say() {
 #[test]
 fn figures_of_the_cases_are_in_the_document() {
     let mut table = Table::new(
-        "# What became of the published examples\n\nManifests of the shapes and fields of all published examples of \
+        "# What became of the published examples\n\nManifests of the shapes and fields of published examples of \
          ack-secret-manager 0.6, of the External Secrets Operator's page about Alibaba Cloud and of the official \
          provider, its chart's values, and of other clouds' providers, as [convert](migrate.md) takes them. The \
          manifests, what is written and the whole list of each are in `e2e/convert`, a test makes this table.",
