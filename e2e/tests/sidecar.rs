@@ -448,8 +448,9 @@ async fn watch_signals_the_application_by_pid_file_and_by_name() {
         pod.objects("- objectName: web/plain");
         let (told, pid_file, name) =
             (pod.given("told"), pod.given("pid"), format!("app{}", std::process::id()));
+        // A shell cannot trap SIGHUP where it was ignored before, as under nohup.
         let script = format!(
-            "printf {name} > /proc/$$/comm; trap 'echo told >> {}' HUP; echo $$ > {}; while :; do sleep 0.05; done",
+            "printf {name} > /proc/$$/comm; trap 'echo told >> {}' USR1; echo $$ > {}; while :; do sleep 0.05; done",
             told.display(),
             pid_file.display()
         );
@@ -464,7 +465,7 @@ async fn watch_signals_the_application_by_pid_file_and_by_name() {
             true => format!("--on-change-process={name}"),
             false => format!("--on-change-pid-file={}", pid_file.display()),
         };
-        let watching = pod.watch(&["--refresh-interval=1s", "--on-change-signal=SIGHUP", &whom]);
+        let watching = pod.watch(&["--refresh-interval=1s", "--on-change-signal=SIGUSR1", &whom]);
         pod.until("web_plain", "planted-value-of-web-plain").await;
         pod.emulator.rotate_secret("web/plain", "planted-new-value").unwrap();
         eventually("signal", || told.exists()).await;
