@@ -242,6 +242,11 @@ WALKTHROUGHS = {
                 '            Mode::EcsRole => "ecs-role",\n            Mode::Nobody => "nobody",\n',
             ),
             (
+                "src/spc/mode.rs",
+                "            Mode::EcsRole => {\n",
+                "            Mode::Nobody => facts(LoginCall::None, RoleOwner::Nobody, \"nobody\"),\n            Mode::EcsRole => {\n",
+            ),
+            (
                 "src/policy.rs",
                 "            Mode::NodePublishSecret => &[],\n",
                 "            Mode::NodePublishSecret | Mode::Nobody => &[],\n",

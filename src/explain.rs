@@ -16,7 +16,7 @@ use crate::{
     freshness::Caching,
     policy::{ChosenBy, Share},
     preview::{Mount, Preview, calls::calls, role::Role},
-    ram::grants::{Given, Permission, needs, owner},
+    ram::grants::{Given, Permission, needs},
     spc::{
         mode::Mode,
         objects::{Encoding, Object},
@@ -122,7 +122,7 @@ pub(crate) fn explain(preview: &Preview, given: &Given, caching: &Caching) -> Ve
 fn one(mount: &Mount, given: &Given, caching: &Caching) -> Explanation {
     let mode = mount.decision.mode;
     let chosen_by = mount.decision.chosen_by;
-    let own = mount.role.as_ref().map_or_else(|| owner(mode).to_owned(), Role::arn);
+    let own = mount.role.as_ref().map_or_else(|| mode.facts().owner.to_owned(), Role::arn);
     let mut permissions: BTreeMap<(String, Permission), ()> = BTreeMap::new();
     for need in needs(mount, given) {
         let role = need.role.as_ref().map_or_else(|| own.clone(), Role::arn);
@@ -147,7 +147,7 @@ fn one(mount: &Mount, given: &Given, caching: &Caching) -> Explanation {
             role_from: match &mount.role {
                 Some(role) if role.is_named() => format!("by {}", role.why),
                 Some(role) => format!("not known: {}", role.why),
-                None => owner(mode).to_owned(),
+                None => mode.facts().owner.to_owned(),
             },
             session: mount.session.clone(),
         },

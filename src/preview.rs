@@ -22,7 +22,10 @@ use crate::{
     policy::{Decision, Share},
     request::Pod,
     session_name::session_name,
-    spc::{Spec, mode::Mode},
+    spc::{
+        Spec,
+        mode::{Mode, RoleOwner},
+    },
     text::shown,
 };
 
@@ -228,10 +231,10 @@ impl Preview {
         let namespace = namespace.unwrap_or_else(|| NAMESPACE.to_owned());
         let policy = &assumed.settings.policy;
         let pod = pod(&namespace, &account, user.pod);
-        let role = match decision.mode {
-            Mode::Pod => role::of_pod(&pod, spec.role.as_ref(), accounts, assumed).map(Some),
-            Mode::Provider | Mode::RamRole => Ok(Some(role::of_operator(policy.role.as_ref()))),
-            Mode::NodePublishSecret | Mode::AccessKey | Mode::EcsRole => Ok(None),
+        let role = match decision.mode.facts().role {
+            RoleOwner::Pod => role::of_pod(&pod, spec.role.as_ref(), accounts, assumed).map(Some),
+            RoleOwner::Operator => Ok(Some(role::of_operator(policy.role.as_ref()))),
+            RoleOwner::Nobody => Ok(None),
         };
         let role = match role {
             Ok(role) => role,

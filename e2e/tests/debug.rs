@@ -195,6 +195,7 @@ const HOLD_NONE: &[&str] = &[
     "LogLevel",
     "Malformed",
     "Malformed",
+    "ModeFacts",
     "NameError",
     "Outcome",
     "Place",

@@ -8,7 +8,7 @@ use crate::{
     endpoint::{Endpoint, Service},
     names::RoleArn,
     plan,
-    spc::{mode::Mode, read::Read, source::Batch},
+    spc::{mode::LoginCall, read::Read, source::Batch},
 };
 
 /// A login, or one read of values.
@@ -28,14 +28,14 @@ pub(crate) fn calls<'a>(mount: &'a Mount, assumed: &Assumed) -> Vec<Call<'a>> {
     let sts = endpoints.of(Service::Sts, &endpoints.region);
     let login = |api, role| Call { api, host: sts.host().to_owned(), role, reads: vec![] };
     let mut calls = Vec::new();
-    match mount.decision.mode {
-        Mode::Pod | Mode::Provider => calls.push(login(Some(Api::AssumeRoleWithOidc), None)),
-        Mode::RamRole => calls.push(login(Some(Api::AssumeRole), None)),
-        Mode::EcsRole => {
+    match mount.decision.mode.facts().login {
+        LoginCall::WithToken => calls.push(login(Some(Api::AssumeRoleWithOidc), None)),
+        LoginCall::WithKeys => calls.push(login(Some(Api::AssumeRole), None)),
+        LoginCall::Metadata => {
             let host = METADATA.to_owned();
             calls.push(Call { api: None, host, role: None, reads: vec![] });
         }
-        Mode::NodePublishSecret | Mode::AccessKey => {}
+        LoginCall::None => {}
     }
     let reads = reads(mount);
     // Each object may name another role. Without one of its own, none but these is got.

@@ -54,7 +54,7 @@ impl Grant {
     pub(crate) fn title(&self) -> String {
         match (&self.role, self.modes.first()) {
             (Some(role), _) => role.arn(),
-            (None, Some(mode)) => owner(*mode).to_owned(),
+            (None, Some(mode)) => mode.facts().owner.to_owned(),
             (None, None) => String::new(),
         }
     }
@@ -75,17 +75,6 @@ impl Grant {
         self.role.is_some()
             && self.modes.iter().all(|mode| *mode == Mode::Pod)
             && !(self.subjects.is_empty() && self.principals.is_empty())
-    }
-}
-
-/// Whose permissions an identity without a role's ARN uses.
-pub(crate) fn owner(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Pod => "the pod's role",
-        Mode::Provider | Mode::RamRole => "the provider's role",
-        Mode::NodePublishSecret => "the RAM user whose access key the pod's volume brings",
-        Mode::AccessKey => "the RAM user whose access key the operator set",
-        Mode::EcsRole => "the RAM role of the nodes' instances",
     }
 }
 
@@ -113,7 +102,7 @@ pub(crate) fn grants(preview: &Preview, given: &Given) -> BTreeMap<String, Grant
 }
 
 fn grant(grants: &mut BTreeMap<String, Grant>, role: Option<Role>, mode: Mode) -> &mut Grant {
-    let title = role.as_ref().map_or_else(|| owner(mode).to_owned(), Role::arn);
+    let title = role.as_ref().map_or_else(|| mode.facts().owner.to_owned(), Role::arn);
     let grant = grants.entry(title).or_insert_with(|| Grant {
         role,
         modes: BTreeSet::new(),

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     document::{CLUSTER, Document, ISSUER, permission_policies, trust_policy},
-    grants::{Given, Grant, KEY, owner},
+    grants::{Given, Grant, KEY},
 };
 use crate::{
     limits::{RAM_POLICIES, RAM_POLICY},
@@ -206,7 +206,7 @@ fn notes(preview: &Preview, policies: &[Policies<'_>], given: &Given) -> Vec<Str
         .flat_map(|of| of.grant.modes.iter().copied())
         .collect();
     for mode in others {
-        let owner = owner(mode);
+        let owner = mode.facts().owner;
         notes.push(format!(
             "identity {mode}: the policy is for {owner}, which manifests do not name"
         ));
