@@ -28,6 +28,11 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 /// Addresses for hosts that name resolution here does not know.
 pub type FixedAddresses = Vec<(Glob, SocketAddr)>;
 
+/// The address that the operator gave for a host.
+pub fn fixed_address(fixed: &FixedAddresses, host: &str) -> Option<SocketAddr> {
+    fixed.iter().find(|(glob, _)| glob.matches(host)).map(|(_, address)| *address)
+}
+
 /// How a request reaches its host. A simulated cloud has a way of its own.
 pub trait Transport: fmt::Debug + Send + Sync {
     /// One attempt, without a time limit of its own.

@@ -8,35 +8,16 @@ mod pictures;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    io::Write,
-    process::{Output, Stdio},
 };
 
 use serde_json::{Value, json};
 
 use crate::{
     architecture::root,
+    check::run,
     driver::Volume,
-    program::program,
     world::{Setup, World},
 };
-
-/// What the program says, and its exit status.
-fn run(arguments: &[&str], input: &str) -> (i32, String, String) {
-    let mut child = program()
-        .args(arguments)
-        .current_dir(root())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // Who needs no input may be gone already.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (status.code().unwrap(), text(stdout), text(stderr))
-}
 
 /// The same as JSON; it must have gone well.
 fn told(command: &str, arguments: &[&str], input: &str) -> Value {

@@ -37,8 +37,8 @@ impl Options {
     pub fn is_proxied(&self, endpoint: &Endpoint) -> bool {
         let host = endpoint.host();
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-        let fixed = self.resolve.iter().any(|(glob, _)| glob.matches(name));
-        !fixed && self.proxy.as_ref().is_some_and(|proxy| proxy.is_for(host))
+        http::fixed_address(&self.resolve, name).is_none()
+            && self.proxy.as_ref().is_some_and(|proxy| proxy.is_for(host))
     }
 }
 

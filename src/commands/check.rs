@@ -4,11 +4,10 @@ pub(super) mod settings;
 
 use std::{
     io::{IsTerminal, Write},
-    path::PathBuf,
     process::ExitCode,
 };
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command};
 
 use super::{NO_INPUT, Subcommand, USAGE, fail, input};
 use crate::check::{
@@ -46,14 +45,7 @@ fn command() -> Command {
         .long_about(ABOUT)
         .after_help(AFTER)
         .max_term_width(100)
-        .arg(
-            Arg::new("file")
-                .value_name("FILE")
-                .required(true)
-                .action(ArgAction::Append)
-                .value_parser(clap::value_parser!(PathBuf))
-                .help("Files and folders with manifests; - is standard input"),
-        )
+        .arg(input::argument())
         .arg(
             Arg::new("output")
                 .long("output")
@@ -86,7 +78,7 @@ fn run(matches: &ArgMatches) -> ExitCode {
         Ok(settings) => settings,
         Err(what) => return fail(&what, USAGE),
     };
-    let paths: Vec<PathBuf> = matches.get_many("file").into_iter().flatten().cloned().collect();
+    let paths = input::paths(matches);
     let files = match input::manifests(&paths) {
         Ok(files) => files,
         Err(what) => return fail(&what, NO_INPUT),

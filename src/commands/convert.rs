@@ -61,14 +61,7 @@ fn command() -> Command {
         .long_about(ABOUT)
         .after_help(AFTER)
         .max_term_width(100)
-        .arg(
-            Arg::new("file")
-                .value_name("FILE")
-                .required(true)
-                .action(ArgAction::Append)
-                .value_parser(clap::value_parser!(PathBuf))
-                .help("Files and folders with manifests; - is standard input"),
-        )
+        .arg(input::argument())
         .arg(
             Arg::new("secrets")
                 .long("secrets")
@@ -138,7 +131,7 @@ fn run(matches: &ArgMatches) -> ExitCode {
         region: region.map(ToString::to_string),
         service_account: matches.get_one::<String>("service-account").cloned(),
     };
-    let paths: Vec<PathBuf> = matches.get_many("file").into_iter().flatten().cloned().collect();
+    let paths = input::paths(matches);
     let reader = Reader { read: Input::read, unread: Input::unread };
     let inputs = match input::read(&paths, &reader) {
         Ok(inputs) => inputs,

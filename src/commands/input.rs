@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use clap::{Arg, ArgAction, ArgMatches};
+
 use crate::{
     manifests::{self, MOST_BYTES},
     text::shown,
@@ -15,6 +17,20 @@ use crate::{
 pub(super) struct Reader<T> {
     pub(super) read: fn(String, String) -> T,
     pub(super) unread: fn(String, &'static str) -> T,
+}
+
+/// The files of a command's line.
+pub(super) fn argument() -> Arg {
+    Arg::new("file")
+        .value_name("FILE")
+        .required(true)
+        .action(ArgAction::Append)
+        .value_parser(clap::value_parser!(PathBuf))
+        .help("Files and folders with manifests; - is standard input")
+}
+
+pub(super) fn paths(matches: &ArgMatches) -> Vec<PathBuf> {
+    matches.get_many("file").into_iter().flatten().cloned().collect()
 }
 
 /// Manifests of this provider's classes and of who uses them.

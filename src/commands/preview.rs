@@ -1,8 +1,6 @@
 //! What `policy` and `explain` have in common: their files, and what the operator and the author say beside
 //! these.
 
-use std::path::PathBuf;
-
 use clap::{Arg, ArgAction, ArgMatches};
 
 use super::{check::settings, input};
@@ -20,12 +18,7 @@ pub(super) fn arguments() -> Vec<Arg> {
         Arg::new(name).long(name).value_name(value).help(help).help_heading(BESIDE)
     };
     let mut all = vec![
-        Arg::new("file")
-            .value_name("FILE")
-            .required(true)
-            .action(ArgAction::Append)
-            .value_parser(clap::value_parser!(PathBuf))
-            .help("Files and folders with manifests; - is standard input"),
+        input::argument(),
         beside("namespace", "NAME", "Namespace of manifests that name none").value_parser(name),
         beside(
             "service-account",
@@ -156,7 +149,7 @@ pub(super) fn read(matches: &ArgMatches) -> Result<Input, Cannot> {
         cluster: own("cluster-id"),
         issuer: own("oidc-issuer"),
     };
-    let paths: Vec<PathBuf> = matches.get_many("file").into_iter().flatten().cloned().collect();
+    let paths = input::paths(matches);
     let files = input::manifests(&paths).map_err(Cannot::Read)?;
     Ok(Input { files, given })
 }

@@ -5,7 +5,7 @@ use super::{
     class::{Entry, Parameter},
     ledger::Ledger,
     official,
-    parts::{Parts, field, items},
+    parts::{Parts, each_item, field},
     write::Tree,
 };
 use crate::yaml::{self, Node};
@@ -15,16 +15,7 @@ pub(super) fn read<'a>(given: &'a [yaml::Entry], parts: &mut Parts<'a>, ledger: 
         let node = &entry.value;
         match &*entry.key {
             "objects" => {
-                for item in items(node) {
-                    object(item, parts, ledger);
-                }
-                if node.scalar().is_some() {
-                    ledger.by_hand(
-                        node,
-                        "is no list of objects that can be read",
-                        "correct the YAML in it",
-                    );
-                }
+                each_item(node, ledger, |item, ledger| object(item, parts, ledger));
             }
             "pathTranslation" => {
                 ledger.carried(node, "pathTranslation");

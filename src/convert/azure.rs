@@ -3,7 +3,7 @@
 use super::{
     class::{Entry, Parameter},
     ledger::Ledger,
-    parts::{Parts, field, items},
+    parts::{Parts, each_item, field},
     write::Tree,
 };
 use crate::yaml;
@@ -16,16 +16,7 @@ pub(super) fn read<'a>(given: &'a [yaml::Entry], parts: &mut Parts<'a>, ledger: 
         let is_true = node.text().is_some_and(|text| text.eq_ignore_ascii_case("true"));
         match &*entry.key {
             "objects" => {
-                for item in items(node) {
-                    object(item, parts, ledger);
-                }
-                if node.scalar().is_some() {
-                    ledger.by_hand(
-                        node,
-                        "is no list of objects that can be read",
-                        "correct the YAML in it",
-                    );
-                }
+                each_item(node, ledger, |item, ledger| object(item, parts, ledger));
             }
             "keyvaultName" | "cloudName" | "cloudEnvFileName" | "subscriptionId"
             | "resourceGroup" => {

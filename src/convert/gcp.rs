@@ -3,7 +3,7 @@
 use super::{
     class::{Entry, Parameter},
     ledger::Ledger,
-    parts::{Parts, items},
+    parts::{Parts, each_item},
     template,
     vault::{directories, quoted_key},
     write::Tree,
@@ -15,16 +15,7 @@ pub(super) fn read<'a>(given: &'a [yaml::Entry], parts: &mut Parts<'a>, ledger: 
         let node = &entry.value;
         match &*entry.key {
             "secrets" => {
-                for item in items(node) {
-                    object(item, parts, ledger);
-                }
-                if node.scalar().is_some() {
-                    ledger.by_hand(
-                        node,
-                        "is no list of objects that can be read",
-                        "correct the YAML in it",
-                    );
-                }
+                each_item(node, ledger, |item, ledger| object(item, parts, ledger));
             }
             "auth" => {
                 let identity = match node.text() {

@@ -3,7 +3,7 @@
 use super::{
     class::{Entry, Parameter},
     ledger::Ledger,
-    parts::{Parts, items},
+    parts::{Parts, each_item},
     write::Tree,
 };
 use crate::{
@@ -20,16 +20,7 @@ pub(super) fn read<'a>(given: &'a [yaml::Entry], parts: &mut Parts<'a>, ledger: 
         let name = PARAMETERS.iter().find(|name| **name == &*entry.key).copied();
         match (&*entry.key, name) {
             ("objects", _) => {
-                for item in items(node) {
-                    object(item, parts, ledger);
-                }
-                if node.scalar().is_some() {
-                    ledger.by_hand(
-                        node,
-                        "is no list of objects that can be read",
-                        "correct the YAML in it",
-                    );
-                }
+                each_item(node, ledger, |item, ledger| object(item, parts, ledger));
             }
             (_, Some(_)) if node.text().is_none_or(str::is_empty) => {
                 ledger.not_needed(node, "is empty");

@@ -14,10 +14,19 @@ pub(super) struct Parts<'a> {
     pub(super) entries: Vec<Entry<'a>>,
 }
 
-/// Objects of a list, or of Azure's `array`.
-pub(super) fn items(node: &Node) -> &[Node] {
+/// Reads each object of a list, or of Azure's `array`.
+pub(super) fn each_item<'a>(
+    node: &'a Node,
+    ledger: &mut Ledger,
+    mut read: impl FnMut(&'a Node, &mut Ledger),
+) {
     let list = node.get("array").unwrap_or(node);
-    list.items().unwrap_or_default()
+    for item in list.items().unwrap_or_default() {
+        read(item, ledger);
+    }
+    if node.scalar().is_some() {
+        ledger.by_hand(node, "is no list of objects that can be read", "correct the YAML in it");
+    }
 }
 
 /// A field that is carried as it is, if it is given.

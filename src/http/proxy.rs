@@ -27,7 +27,7 @@ use hyper_util::{
 use tokio::net::TcpStream;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{FixedAddresses, resolver::Resolver};
+use super::{FixedAddresses, fixed_address, resolver::Resolver};
 use crate::endpoint::is_inside_vpc;
 
 /// The operator's proxy, and which hosts are reached without it.
@@ -148,9 +148,10 @@ impl Tcp {
 
     fn proxy_of(&self, uri: &Uri) -> Option<Intercept> {
         let proxy = self.proxy.as_ref()?;
-        let host = uri.host().unwrap_or_default();
-        let fixed = self.fixed.iter().any(|(glob, _)| glob.matches(host));
-        if fixed { None } else { proxy.of(uri) }
+        match fixed_address(&self.fixed, uri.host().unwrap_or_default()) {
+            Some(_) => None,
+            None => proxy.of(uri),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use hyper_util::client::legacy::connect::dns::Name;
 use super::{
     FixedAddresses,
     dns::{Dns, NameError},
+    fixed_address,
 };
 
 #[derive(Clone, Debug)]
@@ -36,8 +37,7 @@ impl tower::Service<Name> for Resolver {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let fixed = self.fixed.iter().find(|(glob, _)| glob.matches(name.as_str()));
-        let fixed = fixed.map(|(_, address)| vec![*address]);
+        let fixed = fixed_address(&self.fixed, name.as_str()).map(|address| vec![address]);
         let dns = self.dns.clone();
         Box::pin(async move {
             if let Some(fixed) = fixed {
