@@ -160,8 +160,12 @@ fn forms(parameters: &Parameters) -> Vec<String> {
         "metadata": { "name": "c", "namespace": "shop" },
         "spec": { "provider": "alibabacloud", "parameters": parameters },
     });
-    // As docs/check.md says, `check` reads JSON as YAML, which has no such character without an escape.
-    let json = |text: String| text.replace('\u{7f}', "\\u007f");
+    // As docs/check.md says, `check` reads JSON as YAML, which has no such characters without an escape.
+    let escaped = |c: char| match c {
+        '\u{7f}'..='\u{9f}' => format!("\\u{:04x}", u32::from(c)),
+        other => other.to_string(),
+    };
+    let json = |text: String| text.chars().map(escaped).collect::<String>();
     let yaml = serde_yaml_ng::to_string(&class).unwrap();
     let mut forms = vec![json(class.to_string()), json(format!("{class:#}")), yaml];
     forms.push(forms[2].replace('\n', "\r\n"));
