@@ -93,6 +93,13 @@ pub struct AdminState {
     pub debug: Option<Debugged>,
 }
 
+impl AdminState {
+    /// What `/readyz` would answer with now: why no mounts should come here.
+    pub async fn unready(&self) -> Vec<String> {
+        Served::of(self.clone()).unready().await
+    }
+}
+
 impl fmt::Debug for AdminState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AdminState")
@@ -209,6 +216,20 @@ struct Served {
 }
 
 impl Served {
+    fn of(state: AdminState) -> Self {
+        let check = state.socket_path.clone().map(Check::new).map(Arc::new);
+        Self { state, check }
+    }
+
+    async fn unready(&self) -> Vec<String> {
+        let mut reasons = self.state.readiness.reasons();
+        reasons.extend(self.live().await.err());
+        if self.state.draining.is_cancelled() {
+            reasons.push("draining: the provider is shutting down".to_owned());
+        }
+        reasons
+    }
+
     async fn live(&self) -> Result<(), String> {
         match &self.check {
             Some(check) => check.outcome().await,
@@ -218,13 +239,12 @@ impl Served {
 }
 
 fn routes(state: AdminState) -> Router {
-    let check = state.socket_path.clone().map(Check::new).map(Arc::new);
     // The configured path is compared and not registered: the router panics on a bad pattern.
     Router::new()
         .route(READY_PATH, get(readyz))
         .route(METRICS_PATH, get(metrics_or_not_found))
         .fallback(healthz_or_not_found)
-        .with_state(Served { state, check })
+        .with_state(Served::of(state))
 }
 
 async fn healthz_or_not_found(State(served): State<Served>, request: Request) -> Response {
@@ -241,12 +261,7 @@ async fn healthz_or_not_found(State(served): State<Served>, request: Request) ->
 }
 
 async fn readyz(State(served): State<Served>) -> Response {
-    let state = &served.state;
-    let mut reasons = state.readiness.reasons();
-    reasons.extend(served.live().await.err());
-    if state.draining.is_cancelled() {
-        reasons.push("draining: the provider is shutting down".to_owned());
-    }
+    let reasons = served.unready().await;
     if reasons.is_empty() {
         return "ready".into_response();
     }

@@ -21,6 +21,7 @@ use crate::{
     readiness::Readiness,
     server::{self, Socket},
     spc::object_cache::ObjectCache,
+    startup_taint::StartupTaint,
     telemetry::{Metrics, log::LogLevel},
     value_cache::ValueCache,
 };
@@ -43,6 +44,7 @@ pub struct App {
     debug: Option<DebugAccess>,
     log_level: Option<LogLevel>,
     drain: Duration,
+    startup_taint: Option<StartupTaint>,
 }
 
 impl App {
@@ -61,6 +63,7 @@ impl App {
             debug: config.debug,
             log_level: None,
             drain: config.drain_timeout,
+            startup_taint: config.startup_taint,
         })
     }
 
@@ -103,13 +106,21 @@ impl App {
                 .then(|| -> MetricsText { Arc::new(move || metrics.text()) }),
             debug,
         };
+        let untaint = self.startup_taint.map(|taint| {
+            let state = state.clone();
+            let unready = move || {
+                let state = state.clone();
+                async move { state.unready().await }
+            };
+            AbortOnDropHandle::new(tokio::spawn(taint.remove(unready)))
+        });
         // Probes are answered until the last mount has been.
         let drained = CancellationToken::new();
         let admin = tokio::spawn(self.admin.serve(state, drained.clone()));
         let sweep = sweep(self.provider.fetcher.clone());
         let audit = self.provider.observers.audit.clone();
         let served = server::serve(self.socket, self.provider, shutdown, self.drain).await;
-        drop(sweep);
+        drop((sweep, untaint));
         audit.end().await;
         drained.cancel();
         let _ = admin.await;

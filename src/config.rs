@@ -15,8 +15,9 @@ mod preset;
 pub(crate) mod preview;
 mod settings;
 pub mod sidecar;
+mod startup_taint;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use hyper::header::HeaderValue;
 use tracing_subscriber::filter::Targets;
@@ -30,6 +31,7 @@ use crate::{
     names::Region,
     policy::Policy,
     sandbox::{self, AllowedPaths},
+    startup_taint::StartupTaint,
     telemetry::log::LogFormat,
 };
 pub use cloud::{Hosts, MetadataOptions};
@@ -50,6 +52,8 @@ pub struct Config {
     /// Who is served `/debug` beside it; `None`: nobody.
     pub debug: Option<DebugAccess>,
     pub drain_timeout: Duration,
+    /// What is removed from the node once mounts can be served, if anything is.
+    pub startup_taint: Option<StartupTaint>,
 }
 
 /// What mounts need, whoever asks for them.
@@ -62,7 +66,7 @@ pub struct Engine {
     pub policy: Policy,
     pub metadata: MetadataOptions,
     /// Where ServiceAccounts are looked up, unless nobody wants that.
-    pub api_server: Option<ApiServer>,
+    pub api_server: Option<Arc<ApiServer>>,
     pub kms_calls: usize,
     pub oos_calls: usize,
     /// What calls to the cloud say of who sends them, if the operator has words of his own for it.
@@ -117,9 +121,17 @@ impl Settings<'_> {
         if sound {
             self.check_default(&policy);
         }
-        let api_server = self.api_server(&policy);
+        let lookup = self.service_account_lookup();
+        let taint = self.startup_taint();
+        let off = match (lookup, &taint) {
+            (true, _) => Some("--service-account-lookup=false"),
+            (false, Some(_)) => Some("leave --remove-startup-taint out"),
+            (false, None) => None,
+        };
+        let api_server = self.api_server(off).map(Arc::new);
+        self.check_own_token(&policy, lookup, taint.is_some());
         let provider_volume = self.provider_volume();
-        let engine = self.engine(policy, api_server);
+        let engine = self.engine(policy, api_server.clone().filter(|_| lookup));
         let mut reach = self.reach(&engine.audit, &engine.policy);
         reach.write.insert(0, provider_volume.clone());
         reach.read.insert(0, ACCOUNT_DIR.into());
@@ -132,10 +144,13 @@ impl Settings<'_> {
             serve_metrics: self.serve_metrics(),
             debug: self.debug(),
             drain_timeout: self.drain_timeout(),
+            startup_taint: api_server
+                .zip(taint)
+                .map(|(api, wanted)| StartupTaint::new(api, wanted.node, wanted.key)),
         }
     }
 
-    fn engine(&mut self, policy: Policy, api_server: Option<ApiServer>) -> Engine {
+    fn engine(&mut self, policy: Policy, api_server: Option<Arc<ApiServer>>) -> Engine {
         let audit = self.audit();
         let freshness = self.freshness();
         Engine {

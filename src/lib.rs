@@ -54,6 +54,7 @@ pub mod session_name;
 pub mod sidecar;
 pub mod singleflight;
 pub mod spc;
+pub mod startup_taint;
 pub mod sync;
 pub mod telemetry;
 pub mod text;

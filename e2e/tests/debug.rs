@@ -203,6 +203,7 @@ const HOLD_NONE: &[&str] = &[
     "Priority",
     "ProxyError",
     "Refused",
+    "Removal",
     "Report",
     "RequestRoom",
     "Stale",
@@ -237,6 +238,7 @@ const HOLD_NONE: &[&str] = &[
     "Queued",
     "Records",
     "ServeError",
+    "StartupTaint",
     "Unusable",
     // By hand: which flags are given, and not what they are set to.
     "Flags",

@@ -49,6 +49,7 @@ mod sessions;
 mod sharing;
 mod sidecar;
 mod starts;
+mod startup_taint;
 mod storm;
 mod table;
 mod tasks;

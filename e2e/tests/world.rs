@@ -13,7 +13,7 @@ use std::{
 
 use aho_corasick::AhoCorasick;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use emulator::{Config as CloudConfig, Emulator, RequestRecord};
+use emulator::{Config as CloudConfig, Emulator, Fault, RequestRecord, Taint};
 use provider::{
     cloud::sign::hex,
     config::{Config, flags::Flags},
@@ -45,6 +45,8 @@ pub struct Setup {
     cloud: Vec<(&'static str, &'static str)>,
     proxied: Option<&'static str>,
     http_proxy: bool,
+    node: Option<(String, Vec<Taint>)>,
+    faults: Vec<Fault>,
 }
 
 impl Setup {
@@ -92,6 +94,19 @@ impl Setup {
         self
     }
 
+    /// The node that the provider runs on, with its taints from before the start.
+    pub fn node(self, name: &str, taints: &[(&str, &str)]) -> Self {
+        let own = |(key, effect): &(&str, &str)| ((*key).to_owned(), (*effect).to_owned());
+        let node = Some((name.to_owned(), taints.iter().map(own).collect()));
+        Self { node, ..self }.env("NODE_NAME", name)
+    }
+
+    /// Something that goes wrong from before the start.
+    pub fn fault(mut self, fault: Fault) -> Self {
+        self.faults.push(fault);
+        self
+    }
+
     /// Trust for KMS instances as it is built in.
     pub fn built_in_instance_ca(mut self) -> Self {
         self.public_ca_for_instances = true;
@@ -122,6 +137,12 @@ impl World {
     async fn start_with(setup: Setup) -> Self {
         let directory = TempDir::new().unwrap();
         let emulator = cloud(&setup.cloud).await;
+        if let Some((name, taints)) = &setup.node {
+            emulator.set_taints(name, taints.clone());
+        }
+        for fault in &setup.faults {
+            emulator.add_fault(fault.clone());
+        }
         let proxy = match setup.proxied {
             Some("metadata") => Some(Proxy::to(emulator.metadata_addr()).await),
             Some(_) => Some(Proxy::to(emulator.https_addr()).await),

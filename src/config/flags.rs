@@ -4,7 +4,9 @@
 use clap::{Arg, ArgMatches, Command};
 
 pub use super::flag::Flags;
-use super::{audit, cache, cloud, driver, flag::Flag, identity, log, operation, preset};
+use super::{
+    audit, cache, cloud, driver, flag::Flag, identity, log, operation, preset, startup_taint,
+};
 use crate::spc::mode::Mode;
 
 impl Flags {
@@ -31,12 +33,13 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// In the order of the help.
-const PARTS: [&[Flag]; 8] = [
+const PARTS: [&[Flag]; 9] = [
     preset::FLAGS,
     driver::FLAGS,
     identity::FLAGS,
     cloud::FLAGS,
     operation::FLAGS,
+    startup_taint::FLAGS,
     cache::FLAGS,
     audit::FLAGS,
     log::FLAGS,

@@ -182,9 +182,13 @@ impl Settings<'_> {
         (policy, sound)
     }
 
-    /// Where ServiceAccounts are looked up, which pod identity needs unless that is off.
-    pub(super) fn api_server(&mut self, policy: &Policy) -> Option<ApiServer> {
-        let on = self.flag("service-account-lookup").unwrap_or(true);
+    /// Which pod identity needs, unless every role is named by `roleArn`.
+    pub(super) fn service_account_lookup(&mut self) -> bool {
+        self.flag("service-account-lookup").unwrap_or(true)
+    }
+
+    /// The API server. `off`: how not to need it; `None` where nothing does.
+    pub(super) fn api_server(&mut self, off: Option<&str>) -> Option<ApiServer> {
         let given = self.parsed(
             "kubernetes-api",
             &[],
@@ -194,28 +198,42 @@ impl Settings<'_> {
         // Kubernetes sets both in every pod.
         let host = self.env(&["KUBERNETES_SERVICE_HOST"]);
         let port = self.env(&["KUBERNETES_SERVICE_PORT"]);
-        if !on || self.is_given("kubernetes-api") {
-            return given.filter(|_| on);
+        let off = off?;
+        if self.is_given("kubernetes-api") {
+            return given;
         }
         let own = ApiServer::in_cluster(
             host.as_deref().unwrap_or("kubernetes.default.svc"),
             port.as_deref().unwrap_or("443"),
         );
         if own.is_none() {
-            self.wrong(
+            self.wrong(format!(
                 "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not a host and a port: \
-                 set --kubernetes-api, or --service-account-lookup=false",
-            );
+                 set --kubernetes-api, or {off}"
+            ));
         }
-        self.check_own_token(policy);
         own
     }
 
-    /// Without it no look-up succeeds, and pod identity serves nobody.
-    fn check_own_token(&mut self, policy: &Policy) {
+    /// Without it the cluster's API server answers nothing: no look-up succeeds, so that pod identity serves
+    /// nobody, and no taint is removed.
+    pub(super) fn check_own_token(&mut self, policy: &Policy, lookup: bool, taint: bool) {
+        if self.is_given("kubernetes-api") {
+            return;
+        }
         let token = Path::new(ACCOUNT_DIR).join("token");
+        let Some(what) = unreadable(&token) else { return };
+        if taint {
+            self.wrong(format!(
+                "--remove-startup-taint changes the node with the provider's own token, and {} {what}: mount it \
+                 (automountServiceAccountToken: true in the provider's pod)",
+                token.display()
+            ));
+        }
         let usable = policy.allowed.contains(&Mode::Pod) && policy.lacks(Mode::Pod).is_empty();
-        let Some(what) = unreadable(&token).filter(|_| usable) else { return };
+        if !lookup || !usable {
+            return;
+        }
         let why = format!(
             "identity pod looks up ServiceAccounts with the provider's own token, and {} {what}: \
              mount it (automountServiceAccountToken: true in the provider's pod), or set \

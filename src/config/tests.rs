@@ -520,6 +520,45 @@ fn kubernetes_variables_that_are_no_address_are_refused() {
     with(&[], &environment).unwrap();
 }
 
+#[test]
+fn startup_taint_needs_a_key_of_others_and_the_name_of_the_node() {
+    const KEY: &str = "--remove-startup-taint=secrets-store.csi.k8s.io/agent-not-ready";
+    let node = [("NODE_NAME", "cn-hangzhou.10.0.1.17")];
+    assert!(with(&[], &node).unwrap().startup_taint.is_none());
+    let taint = |more: &[&str]| with(&[&[KEY], more].concat(), &node).unwrap().startup_taint;
+    let shown = format!("{:?}", taint(&[]).unwrap());
+    assert!(shown.contains("cn-hangzhou.10.0.1.17"), "{shown}");
+    assert!(shown.contains("\"secrets-store.csi.k8s.io/agent-not-ready\""), "{shown}");
+    assert!(taint(&["--service-account-lookup=false"]).is_some());
+
+    for wrong in ["", "Node 1", "a/b", "..", "node_1"] {
+        let said = mistake(&[KEY], &[("NODE_NAME", wrong)]);
+        assert!(said.contains("needs the variable NODE_NAME"), "{said}");
+    }
+    let long = "k".repeat(64);
+    for wrong in ["a b", "a/", "/a", "a/b/c", "A/b", "a=b", &*long] {
+        let said = mistake(&[&format!("--remove-startup-taint={wrong}")], &node);
+        assert!(said.ends_with("is not the key of a taint"), "{said}");
+    }
+    for wrong in ["node.kubernetes.io/not-ready", "node-role.kubernetes.io/control-plane"] {
+        let said = mistake(&[&format!("--remove-startup-taint={wrong}")], &node);
+        assert!(said.contains("Kubernetes' own taint"), "{said}");
+    }
+}
+
+#[test]
+fn startup_taint_needs_the_provider_s_own_token() {
+    let environment = [("NODE_NAME", "a"), ("KUBERNETES_SERVICE_HOST", "10.0.0.1")];
+    let arguments =
+        ["--kubernetes-api=", "--service-account-lookup=false", "--remove-startup-taint=a"];
+    let said = mistake(&arguments, &environment);
+    assert!(
+        said.starts_with("--remove-startup-taint changes the node with the provider's own token"),
+        "{said}"
+    );
+    with(&arguments[..2], &environment).unwrap();
+}
+
 // Hosts.
 
 #[test]

@@ -1,4 +1,6 @@
-//! The one question to the Kubernetes API: a ServiceAccount's annotations.
+//! The Kubernetes API, as far as a provider asks it: a ServiceAccount's annotations, a node's taints.
+
+mod node;
 
 use std::{
     collections::BTreeMap,
@@ -6,13 +8,16 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
-    Request,
-    header::{ACCEPT, AUTHORIZATION, HeaderValue},
+    Method, Request,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue},
 };
 use rustls::RootCertStore;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
+
+pub use node::Removal;
 
 use crate::{
     endpoint::is_authority,
@@ -33,7 +38,7 @@ pub struct ApiServer {
     client: Mutex<Option<Arc<Client>>>,
 }
 
-/// Why there are no annotations.
+/// Why there is not what was asked for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Refused {
     /// The API server said so itself.
@@ -48,6 +53,31 @@ pub enum Refused {
     Untrusted,
     /// It was not asked.
     Unasked(&'static str),
+}
+
+impl Refused {
+    /// As messages say it of what was asked for, at the API server's `address`.
+    pub fn why(&self, address: &str) -> String {
+        match self {
+            Self::Absent => "it does not exist".to_owned(),
+            Self::Status(status) => format!("the API server at {address} answered HTTP {status}"),
+            Self::Foreign(status) => {
+                format!("what answers at {address} is not the API server (HTTP {status})")
+            }
+            Self::Unanswered(what) | Self::Unasked(what) => {
+                format!("the API server at {address}: {what}")
+            }
+            Self::Untrusted => {
+                format!("the API server at {address}: its certificate is not the cluster's")
+            }
+        }
+    }
+}
+
+/// What is asked for; with a JSON patch, what is changed.
+struct Question<'a> {
+    url: &'a str,
+    patch: Option<Bytes>,
 }
 
 /// Why there is no answer, and whether asking again can help.
@@ -88,24 +118,12 @@ impl ApiServer {
     ) -> Result<BTreeMap<String, String>, Refused> {
         let url = format!("{}/api/v1/namespaces/{namespace}/serviceaccounts/{name}", self.url);
         // Its cache answers, and etcd is not read. One that was just made may not be there yet.
-        let mut answer = self.insist(&format!("{url}?resourceVersion=0")).await?;
+        let mut answer = self.get(&format!("{url}?resourceVersion=0")).await?;
         if answer.status == 404 {
-            answer = self.insist(&url).await?;
+            answer = self.get(&url).await?;
         }
-        let (status, body) = (answer.status, answer.body.expose());
-        if status == 200 {
-            return serde_json::from_slice::<ServiceAccount>(body)
-                .map(|account| account.metadata.annotations.unwrap_or_default())
-                .map_err(|_| Refused::Foreign(status));
-        }
-        let said = serde_json::from_slice::<Status>(body);
-        let own = said.is_ok_and(|said| said.kind == "Status" && said.code == status);
-        Err(match (own, status) {
-            (true, 404) => Refused::Absent,
-            // A load balancer in front of it says that it is away.
-            (false, status) if !is_transient(status) => Refused::Foreign(status),
-            _ => Refused::Status(status),
-        })
+        let account: ServiceAccount = object(&answer)?;
+        Ok(account.metadata.annotations.unwrap_or_default())
     }
 
     /// Host and port.
@@ -113,9 +131,13 @@ impl ApiServer {
         self.url.split_once("://").map_or(&self.url, |(_, address)| address)
     }
 
-    async fn insist(&self, url: &str) -> Result<Answer, Refused> {
+    async fn get(&self, url: &str) -> Result<Answer, Refused> {
+        self.insist(&Question { url, patch: None }).await
+    }
+
+    async fn insist(&self, question: &Question<'_>) -> Result<Answer, Refused> {
         let answer = retry_nearby(
-            || self.ask(url),
+            || self.ask(question),
             |answer| match answer {
                 Ok(answer) => is_transient(answer.status),
                 Err(failed) => matches!(failed, Failed::Passing(_)),
@@ -128,8 +150,15 @@ impl ApiServer {
         })
     }
 
-    async fn ask(&self, url: &str) -> Result<Answer, Failed> {
-        let request = Request::get(url).header(ACCEPT, "application/json").body(Full::default());
+    async fn ask(&self, question: &Question<'_>) -> Result<Answer, Failed> {
+        let request = Request::builder().uri(question.url).header(ACCEPT, "application/json");
+        let request = match &question.patch {
+            None => request.body(Full::default()),
+            Some(patch) => request
+                .method(Method::PATCH)
+                .header(CONTENT_TYPE, "application/json-patch+json")
+                .body(Full::new(patch.clone())),
+        };
         let mut request = request.map_err(|_| Failed::Lasting("its address is not one"))?;
         if let Some(token) = self.token().await? {
             request.headers_mut().insert(AUTHORIZATION, token);
@@ -179,6 +208,22 @@ impl ApiServer {
             Client::plain_too(roots).map_err(|_| Failed::Lasting("TLS cannot be set up"))?;
         Ok(kept.insert(Arc::new(client)).clone())
     }
+}
+
+/// The object that was asked for, or why the answer is none.
+fn object<T: DeserializeOwned>(answer: &Answer) -> Result<T, Refused> {
+    let (status, body) = (answer.status, answer.body.expose());
+    if status == 200 {
+        return serde_json::from_slice(body).map_err(|_| Refused::Foreign(status));
+    }
+    let said = serde_json::from_slice::<Status>(body);
+    let own = said.is_ok_and(|said| said.kind == "Status" && said.code == status);
+    Err(match (own, status) {
+        (true, 404) => Refused::Absent,
+        // A load balancer in front of it says that it is away.
+        (false, status) if !is_transient(status) => Refused::Foreign(status),
+        _ => Refused::Status(status),
+    })
 }
 
 /// How the API server words each refusal.

@@ -70,8 +70,8 @@ pub struct ServiceAccounts {
 
 impl ServiceAccounts {
     /// `None` where the operator turned look-ups off: roles come from `roleArn` alone.
-    pub fn new(api: Option<ApiServer>) -> Self {
-        Self { api: api.map(Arc::new), cache: Arc::new(new_cache()), in_flight: Arc::default() }
+    pub fn new(api: Option<Arc<ApiServer>>) -> Self {
+        Self { api, cache: Arc::new(new_cache()), in_flight: Arc::default() }
     }
 
     /// The one role that annotations and parameter name. Two that differ are an error.
@@ -101,7 +101,9 @@ impl ServiceAccounts {
                 if let Some(known) = fresh(&cache, &asked) {
                     return leader.complete(Ok(known));
                 }
-                let late = || Err(away(&api, &asked, "no answer in time"));
+                let late = || {
+                    Err(unknown(&asked, &Refused::Unanswered("no answer in time"), api.address()))
+                };
                 let found = timeout(TIMEOUT, look_up(&api, &asked)).await;
                 leader.complete(keep(&cache, &asked, found.unwrap_or_else(|_| late())));
             });
@@ -169,48 +171,38 @@ async fn look_up(api: &ApiServer, name: &Name) -> Found {
     let (namespace, account) = name;
     match api.service_account(namespace, account).await {
         Ok(annotations) => Ok(Annotations::of(annotations)),
-        Err(Refused::Absent) => {
-            let error = failed(name, "it does not exist");
-            Err(Unknown { error: Box::new(error), gone: true })
-        }
-        Err(Refused::Status(403)) => Err(failed(name, "the look-up is forbidden").hint(
-            "the provider's ClusterRole must allow get on serviceaccounts, or turn look-ups off \
-             with --service-account-lookup=false",
-        )
-        .into()),
-        Err(Refused::Status(status)) => {
-            let error = failed(name, &format!("the API server at {} answered HTTP {status}", api.address()));
-            Err(match is_transient(status) {
-                true => passing(error.hint("the mount is tried again")),
-                false => error.into(),
-            })
-        }
-        Err(Refused::Foreign(status)) => Err(passing(
-            failed(name, &format!("what answers at {} is not the API server (HTTP {status})", api.address()))
-                .hint(
-                    "a proxy or gateway on the way must let the call through, or correct \
-                     --kubernetes-api; the mount is tried again",
-                ),
-        )),
-        Err(Refused::Unanswered(what)) => Err(away(api, name, what)),
-        Err(Refused::Untrusted) => {
-            let what = format!("the API server at {}: its certificate is not the cluster's", api.address());
-            Err(failed(name, &what)
-                .hint("check what answers at this address; the mount is tried again")
-                .into())
-        }
-        Err(Refused::Unasked(what)) => {
-            Err(failed(name, &format!("the API server at {}: {what}", api.address()))
-                .hint("run in a cluster with a ServiceAccount token, or give --kubernetes-api")
-                .into())
-        }
+        Err(refused) => Err(unknown(name, &refused, api.address())),
     }
 }
 
-fn away(api: &ApiServer, name: &Name, why: &str) -> Unknown {
-    passing(failed(name, &format!("the API server at {}: {why}", api.address())).hint(
-        "NetworkPolicies and firewalls must let the provider reach it; the mount is tried again",
-    ))
+fn unknown(name: &Name, refused: &Refused, address: &str) -> Unknown {
+    let error = failed(name, &refused.why(address));
+    match refused {
+        Refused::Absent => Unknown { error: Box::new(error), gone: true },
+        Refused::Status(403) => failed(name, "the look-up is forbidden")
+            .hint(
+                "the provider's ClusterRole must allow get on serviceaccounts, or turn look-ups off \
+                 with --service-account-lookup=false",
+            )
+            .into(),
+        Refused::Status(status) if is_transient(*status) => {
+            passing(error.hint("the mount is tried again"))
+        }
+        Refused::Status(_) => error.into(),
+        Refused::Foreign(_) => passing(error.hint(
+            "a proxy or gateway on the way must let the call through, or correct --kubernetes-api; the mount \
+             is tried again",
+        )),
+        Refused::Unanswered(_) => passing(error.hint(
+            "NetworkPolicies and firewalls must let the provider reach it; the mount is tried again",
+        )),
+        Refused::Untrusted => {
+            error.hint("check what answers at this address; the mount is tried again").into()
+        }
+        Refused::Unasked(_) => error
+            .hint("run in a cluster with a ServiceAccount token, or give --kubernetes-api")
+            .into(),
+    }
 }
 
 /// Nobody has to change anything, unless it lasts.

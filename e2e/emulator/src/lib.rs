@@ -19,5 +19,6 @@ pub use state::error::VaultError;
 pub use state::faults::{Fault, FaultEffect};
 pub use state::journal::{PrincipalRecord, RequestRecord};
 pub use state::jwt::KeyError;
+pub use state::nodes::Taint;
 pub use state::policy::{Document, Effect, OneOrMany, Operator, Principals, Statement};
 pub use state::{config, stdout};

@@ -12,6 +12,7 @@ pub(crate) mod journal;
 pub(crate) mod jwt;
 pub(crate) mod key_cache;
 pub(crate) mod node;
+pub(crate) mod nodes;
 pub(crate) mod pod_token;
 pub(crate) mod policy;
 pub(crate) mod random;

@@ -34,7 +34,7 @@ async fn answering(status: u16, annotations: &[(&str, &str)]) -> (Fake, ServiceA
         _ => refusal(status),
     };
     let fake = Fake::answering(status, &body).await;
-    let accounts = ServiceAccounts::new(Some(fake.api()));
+    let accounts = ServiceAccounts::new(Some(fake.api().into()));
     (fake, accounts)
 }
 
@@ -138,7 +138,7 @@ async fn a_look_up_that_failed_says_whether_it_passes() {
     assert!(error.hint.ends_with(fix), "{error}");
     for (status, body) in [(200, "[]"), (403, "<html>"), (404, "<html>"), (302, "")] {
         let fake = Fake::answering(status, body).await;
-        let error = role(&ServiceAccounts::new(Some(fake.api())), None).await.unwrap_err();
+        let error = role(&ServiceAccounts::new(Some(fake.api().into())), None).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Internal, "{error}");
         assert!(error.message.contains("is not the API server"), "{error}");
         assert!(error.hint.contains("proxy") && error.hint.ends_with(fix), "{error}");
@@ -210,7 +210,7 @@ async fn only_the_api_servers_own_404_ends_what_was_last_read() {
         (200, "x".repeat((1 << 20) + 1), true),
     ] {
         let fake = Fake::answering(status, &body).await;
-        let accounts = ServiceAccounts::new(Some(fake.api()));
+        let accounts = ServiceAccounts::new(Some(fake.api().into()));
         keep(&accounts.cache, &name("web"), Ok(found(WEB))).unwrap();
         let (namespace, account) = name("web");
         lock(&accounts.cache).get(&namespace, &account).unwrap().fresh_until = Instant::now();
@@ -224,7 +224,7 @@ async fn only_the_api_servers_own_404_ends_what_was_last_read() {
 async fn last_annotations_serve_soon_where_the_api_server_hangs() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
-    let accounts = ServiceAccounts::new(ApiServer::at(&url));
+    let accounts = ServiceAccounts::new(ApiServer::at(&url).map(Arc::new));
     keep(&accounts.cache, &name("web"), Ok(found(WEB))).unwrap();
     advance(ROLE_TTL).await;
     let started = Instant::now();

@@ -21,6 +21,7 @@ use crate::state::cloud::{Cloud, CloudError};
 use crate::state::config::{self, Config};
 use crate::state::journal::RequestRecord;
 use crate::state::jwt::TokenIssuer;
+use crate::state::nodes::Taint;
 use crate::state::pod_token::TokenFor;
 
 /// A running stand-in for Alibaba Cloud; dropping it stops it.
@@ -160,6 +161,16 @@ impl Emulator {
         let token = self.cloud.issuer.sign(claims).unwrap_or_default();
         self.cloud.remember(&token);
         token
+    }
+
+    /// A node of the cluster that has these taints, each a key and an effect.
+    pub fn set_taints(&self, node: &str, taints: Vec<Taint>) {
+        self.cloud.nodes.set(node, taints);
+    }
+
+    /// `None` where there is no such node.
+    pub fn taints(&self, node: &str) -> Option<Vec<Taint>> {
+        self.cloud.nodes.taints(node)
     }
 
     pub fn requests(&self) -> Vec<RequestRecord> {

@@ -51,9 +51,10 @@ async fn kubernetes(cloud: &Cloud, link: &Link, request: Request<Incoming>) -> R
     let route = Route::parse(&method, &path);
     let record = received(route.record(), &request);
     let plan = kubernetes::plan(cloud, &record);
+    let content_type = header(&request, "content-type").unwrap_or_default().to_owned();
     let body = body_of(request).await;
     carry_out(cloud, link, record, plan, "", async |_: &str| {
-        (None, kubernetes::answer(cloud, &route, &body))
+        (None, kubernetes::answer(cloud, &route, &content_type, &body))
     })
     .await
 }

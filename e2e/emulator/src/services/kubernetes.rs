@@ -11,6 +11,7 @@ use crate::state::cloud::Cloud;
 use crate::state::config::ServiceAccount;
 use crate::state::faults::{Plan, Subject};
 use crate::state::journal::RequestRecord;
+use crate::state::nodes::{self, Unpatched};
 use crate::state::pod_token::TokenFor;
 
 /// What is asked for.
@@ -18,6 +19,8 @@ use crate::state::pod_token::TokenFor;
 pub(crate) enum Route<'a> {
     GetServiceAccount { namespace: &'a str, name: &'a str },
     CreateToken { namespace: &'a str, name: &'a str },
+    GetNode { name: &'a str },
+    PatchNode { name: &'a str },
     Jwks,
     Discovery,
     Unknown,
@@ -33,6 +36,8 @@ impl<'a> Route<'a> {
             ("POST", ["api", "v1", "namespaces", namespace, "serviceaccounts", name, "token"]) => {
                 Self::CreateToken { namespace, name }
             }
+            ("GET", ["api", "v1", "nodes", name]) => Self::GetNode { name },
+            ("PATCH", ["api", "v1", "nodes", name]) => Self::PatchNode { name },
             ("GET", ["openid", "v1", "jwks"]) => Self::Jwks,
             ("GET", [".well-known", "openid-configuration"]) => Self::Discovery,
             _ => Self::Unknown,
@@ -47,6 +52,8 @@ impl<'a> Route<'a> {
             Self::CreateToken { namespace, name } => {
                 ("CreateToken", vec![format!("{namespace}/{name}")])
             }
+            Self::GetNode { name } => ("GetNode", vec![(*name).to_owned()]),
+            Self::PatchNode { name } => ("PatchNode", vec![(*name).to_owned()]),
             Self::Jwks => ("Jwks", Vec::new()),
             Self::Discovery => ("Discovery", Vec::new()),
             Self::Unknown => ("Unknown", Vec::new()),
@@ -75,7 +82,7 @@ pub(crate) fn plan(cloud: &Cloud, record: &RequestRecord) -> Plan {
     })
 }
 
-pub(crate) fn answer(cloud: &Cloud, route: &Route<'_>, body: &Bytes) -> Answer {
+pub(crate) fn answer(cloud: &Cloud, route: &Route<'_>, content_type: &str, body: &Bytes) -> Answer {
     let settings = &cloud.config.kubernetes;
     match route {
         Route::GetServiceAccount { name, .. } if settings.forbid_service_accounts => {
@@ -94,6 +101,20 @@ pub(crate) fn answer(cloud: &Cloud, route: &Route<'_>, body: &Bytes) -> Answer {
             Some(_) => create_token(cloud, namespace, name, body),
             None => not_found(name),
         },
+        Route::GetNode { name } => node(cloud, name),
+        Route::PatchNode { .. } if content_type != "application/json-patch+json" => {
+            status(415, "UnsupportedMediaType", "only JSON patches are known here", None)
+        }
+        Route::PatchNode { name } => match cloud.nodes.patch(name, body) {
+            Ok(()) => node(cloud, name),
+            Err(Unpatched::NoNode) => not_found(name),
+            Err(Unpatched::Malformed) => status(400, "BadRequest", "this is no patch", None),
+            // So says the API server.
+            Err(Unpatched::DoesNotFit) => {
+                let message = "the server rejected our request due to an error in our request";
+                status(422, "Invalid", message, None)
+            }
+        },
         Route::Jwks => Answer::json(200, "", &json!(cloud.issuer.jwks())),
         Route::Discovery => {
             let issuer = &settings.issuer;
@@ -110,6 +131,15 @@ pub(crate) fn answer(cloud: &Cloud, route: &Route<'_>, body: &Bytes) -> Answer {
             status(404, "NotFound", "the server could not find the requested resource", None)
         }
     }
+}
+
+fn node(cloud: &Cloud, name: &str) -> Answer {
+    let Some(taints) = cloud.nodes.taints(name) else { return not_found(name) };
+    let mut node = nodes::document(&taints);
+    node["apiVersion"] = json!("v1");
+    node["kind"] = json!("Node");
+    node["metadata"] = json!({ "name": name });
+    Answer::json(200, "", &node)
 }
 
 fn service_account(account: &ServiceAccount) -> Value {

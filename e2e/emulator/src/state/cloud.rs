@@ -13,6 +13,7 @@ use crate::state::journal::Journal;
 use crate::state::jwt::{KeyError, TokenIssuer};
 use crate::state::key_cache::KeyCache;
 use crate::state::node::Node;
+use crate::state::nodes::Nodes;
 use crate::state::sessions::{Nonces, Session, Sessions};
 use crate::state::sync::lock;
 use crate::state::vault::Vault;
@@ -29,6 +30,7 @@ pub(crate) struct Cloud {
     pub(crate) issuer: TokenIssuer,
     pub(crate) keys: KeyCache,
     pub(crate) node: Node,
+    pub(crate) nodes: Nodes,
     pub(crate) faults: Faults,
     pub(crate) journal: Journal,
     pub(crate) handshakes: AtomicU64,
@@ -62,6 +64,7 @@ impl Cloud {
             issuer,
             keys: KeyCache::default(),
             node: Node::default(),
+            nodes: Nodes::default(),
             faults: Faults::default(),
             journal: Journal::default(),
             handshakes: AtomicU64::new(0),
