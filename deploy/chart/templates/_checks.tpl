@@ -125,6 +125,9 @@
 {{- end }}
 {{- end }}
 {{- end }}
+{{- if regexMatch "^node(-role|\\.cloudprovider)?\\.kubernetes\\.io/" ($v.startupTaint.key | default "") }}
+  - startupTaint.key is {{ $v.startupTaint.key }}, Kubernetes' own taint, which a provider must not remove
+{{- end }}
 {{- if and $v.proxy.url $v.proxy.secret }}
   - proxy.url and proxy.secret: keep one
 {{- end }}

@@ -99,6 +99,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   "cluster-id" $v.rrsa.clusterId
   "oidc-token-file" (ternary "/var/run/secrets/rrsa/token" "" $v.rrsa.enable)
   "service-account-lookup" (ternary "" "false" $v.serviceAccountLookup)
+  "remove-startup-taint" (ternary $v.startupTaint.key "" $v.startupTaint.remove)
   "region" $v.regionId
   "public-endpoints" $v.endpoints.public
   "sts-endpoint" $v.endpoints.sts
@@ -133,6 +134,22 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- include "provider.flags" . }}
 {{- range .Values.extraArgs }}
 - {{ . | quote }}
+{{- end }}
+{{- end }}
+
+{{/* Whether anything is asked of the API server. */}}
+{{- define "provider.asksApiServer" -}}
+{{- if or .Values.serviceAccountLookup .Values.startupTaint.remove }}yes{{ end }}
+{{- end }}
+
+{{/* A pod that is to remove a taint has to start in spite of it. */}}
+{{- define "provider.tolerations" -}}
+{{- $all := .Values.linux.tolerations | default list }}
+{{- if .Values.startupTaint.remove }}
+{{- $all = append $all (dict "key" .Values.startupTaint.key "operator" "Exists") }}
+{{- end }}
+{{- with $all }}
+{{- toYaml . }}
 {{- end }}
 {{- end }}
 

@@ -14,6 +14,24 @@ It needs the Secrets Store CSI Driver, from the driver's own chart with this pro
 These values of the official chart do nothing here; remove them:
 {{ $dead }}
 {{- end }}
+{{- $folder := .Values.linux.providersDir }}
+{{- $before := $folder }}
+{{- if .Release.IsUpgrade }}
+{{- range dig "spec" "template" "spec" "volumes" list (lookup "apps/v1" "DaemonSet" .Release.Namespace (include "provider.fullname" .)) }}
+{{- if eq .name "providers" }}
+{{- $before = .hostPath.path }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- /* The driver's own defaults. */}}
+{{- if not (has $folder (list "/var/run/secrets-store-csi-providers" "/etc/kubernetes/secrets-store-csi-providers")) }}
+
+The driver must look for providers in {{ $folder }}: add it to linux.additionalProvidersDirs of the driver's chart.
+{{- end }}
+{{- if ne $folder $before }}
+
+The folder for sockets was {{ $before }}. A driver that called the provider there goes on doing so, and all mounts fail, until it is restarted: kubectl rollout restart daemonset -n NAMESPACE DRIVER
+{{- end }}
 {{- if not (contains "/" .Values.linux.image.repository) }}
 
 linux.image.repository names no registry: nodes that do not hold the image already cannot pull it.

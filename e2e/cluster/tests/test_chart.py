@@ -73,6 +73,7 @@ def of(texts=(), values=()):
         (IDS, ["commonLabels.team=a", "linux.labels.team=b"], "linux.labels: team is in commonLabels already"),
         (IDS, ["linux.podLabels.app=x", "compatibility.selector=official"], "linux.podLabels: app is what compatibility.selector selects by"),
         (IDS, ["extraEnv[0].name=NODE_NAME"], "extraEnv: NODE_NAME is set by the chart already"),
+        (IDS, ["startupTaint.key=node.kubernetes.io/not-ready"], "startupTaint.key is node.kubernetes.io/not-ready, Kubernetes' own taint"),
         (IDS, ["linux.securityContext.runAsUser=7"], "linux.securityContext.runAsUser: set linux.runAsUser"),
         (IDS, ["linux.podSecurityContext.runAsNonRoot=true"], "linux.podSecurityContext.runAsNonRoot: set linux.runAsUser"),
         (IDS, ["linux.hostNetwork=true"], "two pods cannot have one port of a node"),

@@ -183,6 +183,17 @@ OPTIONS = {
             "PrometheusRule spec.groups.0.rules.0.expr": f'up{{job="default/x-{PROVIDER}"}} == 0',
         },
     ),
+    "startupTaint": (
+        {"startupTaint": {"remove": True, "key": "example.com/wait"}, "serviceAccountLookup": False, **linux(tolerations=[])},
+        {
+            f"{MAIN}.args.14": "--remove-startup-taint=example.com/wait",
+            f"{POD}.tolerations": [{"key": "example.com/wait", "operator": "Exists"}],
+            # Which the look-up of ServiceAccounts does not need.
+            "ClusterRole rules": [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "patch"]}],
+            f"{MAIN}.volumeMounts.1.name": "kube-api-access",
+            "NetworkPolicy spec.egress.1.ports.1.port": 6443,
+        },
+    ),
 }
 
 
@@ -331,6 +342,13 @@ def test_a_tag_of_another_version_is_told_of():
 def test_pods_may_have_labels_that_the_chart_sets_on_objects_alone():
     given = linux(podLabels={"app.kubernetes.io/version": "mine"})
     assert at(objects(given), "DaemonSet spec.template.metadata.labels")["app.kubernetes.io/version"] == "mine"
+
+
+def test_folder_that_the_driver_does_not_know_by_itself_is_told_of():
+    told = "must look for providers in /providers: add it to linux.additionalProvidersDirs"
+    assert told in notes(linux(providersDir="/providers"))
+    for known in ({}, OPTIONS["linux.providersDir"][0]):
+        assert "additionalProvidersDirs" not in notes(known)
 
 
 def test_open_port_of_the_node_is_told_of():

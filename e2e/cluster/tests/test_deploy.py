@@ -11,9 +11,10 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from conftest import App
 from test_chart_options import BASE, OPTIONS, merged, rendered
 
-from cluster import images, parts, workloads
+from cluster import images, node, parts, workloads
 from cluster.cluster import ACCOUNT, CLUSTER_ID, DEPLOY, PROVIDER
 
 CHART = DEPLOY / "chart"
@@ -88,7 +89,7 @@ def test_the_image_is_one_program_and_ca_roots(cluster, tell):
 
 
 def test_nodes_of_both_architectures_get_a_provider_and_others_none(provider):
-    def node(name, arch):
+    def made(name, arch):
         labels = {"kubernetes.io/arch": arch, "kubernetes.io/os": "linux", "kubernetes.io/hostname": name}
         room = {"cpu": "1", "memory": "1Gi", "pods": "9"}
         about = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}}
@@ -100,7 +101,7 @@ def test_nodes_of_both_architectures_get_a_provider_and_others_none(provider):
 
     here = nodes()
     # Nobody runs them: what counts is where the pods are sent.
-    provider.apply(node("other", "s390x"), node("yitian", "arm64"))
+    provider.apply(made("other", "s390x"), made("yitian", "arm64"))
     try:
         provider.wait_for(lambda: nodes() == {*here, "yitian"}, 60, "a pod for the node with an ARM processor")
         wanted = provider.get("daemonset", PROVIDER, "kube-system")["status"]["desiredNumberScheduled"]
@@ -110,6 +111,57 @@ def test_nodes_of_both_architectures_get_a_provider_and_others_none(provider):
         left = ["-n", "kube-system", "--field-selector=spec.nodeName=yitian"]
         provider.kubectl("delete", "pods", *left, "--force", "--grace-period=0")
         provider.wait_for(lambda: not provider.kubectl("get", "pods", *left, "-o", "name"), 60, "the end of its pods")
+
+
+def test_startup_taint_goes_once_the_provider_serves_and_the_policy_lets_it_do_nothing_else(cloud, namespace, tell):
+    key, stays = "secrets-store.csi.k8s.io/agent-not-ready", "example.com/stays"
+    account, app = f"system:serviceaccount:kube-system:{PROVIDER}", App(cloud, namespace)
+    cloud.remove_double()
+    cloud.uninstall_provider()
+    cloud.install_driver()
+
+    def taints():
+        return [taint["key"] for taint in cloud.get("node", node.NODE)["spec"].get("taints", [])]
+
+    def refused(*change):
+        """What the API server says to the provider's ServiceAccount, with the token of its pod or without one."""
+        said = cloud.run(*map(str, change), check=False, network_only=True)
+        assert said.returncode, change
+        return said.stderr
+
+    policy = (DEPLOY / "startup-taint-policy.yaml").read_text()
+    cloud.apply(policy)
+    cloud.kubectl("taint", "node", node.NODE, f"{key}=:NoSchedule", f"{stays}=:PreferNoSchedule", f"{key}=:NoExecute")
+    try:
+        app.secrets("shop", "- objectName: app/key\n  objectAlias: key\n")
+        cloud.apply(app.pod("early", "shop"))
+        cloud.install_provider({"startupTaint": {"remove": True}})
+        cloud.wait_for(lambda: taints() == [stays], 30, "the end of the taint")
+        assert "the startup taint is removed" in cloud.provider_logs()
+        # A pod that waited for it.
+        cloud.wait_ready("early", app.namespace)
+
+        kubectl = parts.binary("kubernetes", "kubectl")
+        untaint = json.dumps({"spec": {"taints": None}})
+        label = json.dumps({"metadata": {"labels": {"a": "b"}}})
+        # Whoever is no pod of a node.
+        said = refused(kubectl, f"--as={account}", "patch", "node", node.NODE, "-p", label)
+        assert "no node but that of its own pod" in said, said
+        [pod] = cloud.get("pods", namespace="kube-system", selector=f"app.kubernetes.io/name={PROVIDER}")
+        bound = ["--bound-object-kind=Pod", f"--bound-object-name={pod['metadata']['name']}", f"--bound-object-uid={pod['metadata']['uid']}"]
+        token = cloud.kubectl("create", "token", PROVIDER, "-n", "kube-system", *bound).strip()
+        config = json.loads(cloud.kubeconfig.read_text())
+        config["users"][0]["user"] = {"token": token}
+        own = cloud.state / "provider.kubeconfig"
+        own.write_text(json.dumps(config))
+        for change, message in ((label, "changes nothing of a node but its taints"), (untaint, "takes the startup taint away and no other")):
+            said = refused(kubectl, f"--kubeconfig={own}", "patch", "node", node.NODE, "-p", change)
+            assert message in said, said
+            tell(said.strip())
+        assert taints() == [stays]
+    finally:
+        cloud.kubectl("taint", "node", node.NODE, f"{key}-", f"{stays}-", check=False)
+        cloud.kubectl("delete", "-f", "-", input=policy)
 
 
 def test_provider_runs_as_another_user_where_the_socket_folder_is_that_users(provider, app):

@@ -7,7 +7,8 @@ import subprocess
 import pytest
 from conftest import APP_ROLE
 
-from cluster import workloads
+from cluster import parts, workloads
+from cluster.cluster import DRIVER_RELEASE, PROVIDER
 
 OBJECTS = """
 - objectName: app/db
@@ -124,3 +125,37 @@ def test_no_secret_byte_is_in_etcd_or_on_the_nodes_disk(provider, app, tell, tmp
     mounts = provider.run("cat", "/proc/mounts").stdout
     uid = provider.get("pod", "scanned", app.namespace)["metadata"]["uid"]
     assert f"tmpfs /var/lib/kubelet/pods/{uid}/volumes/kubernetes.io~csi/secrets/mount tmpfs" in mounts
+
+
+def test_socket_in_another_folder_is_found_once_the_driver_is_restarted(provider, app, tell):
+    """In one that the driver looks into by itself, and in one that is added to the driver's."""
+    app.secrets("shop", "- objectName: app/key\n  objectAlias: key\n")
+    app.start("before", "shop")
+    driver = ["daemonset", "-n", "kube-system", "-l", "app=secrets-store-csi-driver"]
+    additional, own = "/etc/kubernetes/secrets-store-csi-providers", "/opt/providers"
+    try:
+        provider.install_provider({"linux": {"providersDir": additional}})
+        noted = provider.helm("get", "notes", PROVIDER, "--namespace", "kube-system")
+        assert "until it is restarted: kubectl rollout restart daemonset" in noted and additional not in noted, noted
+        provider.apply(app.pod("additional", "shop"))
+        message = provider.wait_for(lambda: next(iter(app.failures("additional")), None), 60, "a mount that fails")
+        tell(f"before the driver is restarted: {message}")
+        # It keeps the path for as long as it runs.
+        assert "secrets-store-csi-providers/alibabacloud.sock" in message and additional not in message
+        provider.kubectl("rollout", "restart", *driver)
+        provider.kubectl("rollout", "status", *driver, "--timeout=120s")
+        provider.wait_ready("additional", app.namespace, 150)
+        assert app.read("additional", "key") == app.read("before", "key")
+
+        provider.install_provider({"linux": {"providersDir": own}})
+        noted = provider.helm("get", "notes", PROVIDER, "--namespace", "kube-system")
+        assert f"must look for providers in {own}" in noted and f"was {additional}" in noted, noted
+        folders = ["--reuse-values", "--set", f"linux.additionalProvidersDirs={{{additional},{own}}}"]
+        provider.helm("upgrade", DRIVER_RELEASE, parts.chart("1.6.0"), "--namespace", "kube-system", "--no-hooks", *folders)
+        provider.kubectl("rollout", "status", *driver, "--timeout=120s")
+        app.start("own", "shop")
+        assert app.read("own", "key") == app.read("before", "key")
+    finally:
+        # The next test has another driver.
+        provider.uninstall_driver()
+        provider.uninstall_provider()
