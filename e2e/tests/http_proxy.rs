@@ -33,7 +33,11 @@ struct State {
 
 impl HttpProxy {
     pub async fn to(hosts: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::at("127.0.0.1", hosts).await
+    }
+
+    pub async fn at(address: &str, hosts: SocketAddr) -> Self {
+        let listener = TcpListener::bind((address, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let state = Arc::new(Mutex::new(State { hosts, refusal: None, requests: Vec::new() }));
         let shared = state.clone();
@@ -53,7 +57,7 @@ impl HttpProxy {
         self.state.lock().unwrap().hosts = hosts;
     }
 
-    fn requests(&self) -> Vec<(String, String)> {
+    pub fn requests(&self) -> Vec<(String, String)> {
         self.state.lock().unwrap().requests.clone()
     }
 }

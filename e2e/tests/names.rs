@@ -22,6 +22,7 @@ use tokio::{
 
 use crate::{
     driver::Driver,
+    http_proxy::HttpProxy,
     process::pod,
     program::{Process, StandardError, program},
     world::OIDC_PROVIDER,
@@ -324,6 +325,48 @@ async fn program_serves_where_there_is_ipv6_alone() {
     running.mount(&emulator).await;
     let hosts: Vec<_> = emulator.requests().into_iter().map(|request| request.host).collect();
     assert!(hosts.contains(&"[::1]:443".to_owned()), "{hosts:?}");
+    running.ended().await;
+}
+
+/// As in a cluster without IPv4: a link-local name server, and no instance metadata. The cloud's names have A
+/// records all the same, as its own name servers give them, or have not.
+#[tokio::test]
+async fn program_mounts_by_ipv6_alone_whatever_ipv4_addresses_the_names_have() {
+    let network = "ip -4 address flush dev lo; ip address add fd00::1/128 dev lo nodad; \
+                   ip address add fe80::53/64 dev lo nodad";
+    let name = "program_mounts_by_ipv6_alone_whatever_ipv4_addresses_the_names_have";
+    if !inside(name, "nameserver fe80::53%lo\n", network) {
+        return;
+    }
+    assert!(TcpStream::connect("127.0.0.1:53").await.is_err(), "there is IPv4");
+    let emulator = cloud_at("fd00::1").await;
+    let at = "[fe80::53%1]:53".parse().unwrap();
+    let server = NameServer::start(at, |_| Reply::Refused).await.unwrap();
+    let kubernetes = format!("--kubernetes-api=http://{}", emulator.kubernetes_addr());
+    let flags = ["--region=cn-hangzhou".to_owned(), kubernetes];
+    for given in [vec!["fd00::1"], vec!["198.51.100.1", "127.0.0.1", "fd00::1"]] {
+        let told = given.clone();
+        server.change(move |_| addresses(&told));
+        let mut running = Running::start(&emulator, &flags);
+        let took = running.mount(&emulator).await;
+        assert!(took < Duration::from_secs(2), "{given:?} {took:?}");
+        assert_eq!(status("fd00::1", "/readyz").await, 200);
+        running.ended().await;
+    }
+    assert!(emulator.requests().iter().all(|request| request.service != "metadata"));
+
+    // The proxy looks the names up by itself.
+    server.change(|_| Reply::NxDomain);
+    let proxy = HttpProxy::at("fd00::1", emulator.https_addr()).await;
+    let through = format!("--https-proxy=http://{}", proxy.address);
+    let public = "--public-endpoints".to_owned();
+    let mut running = Running::start(&emulator, &[&flags[..], &[through, public]].concat());
+    running.mount(&emulator).await;
+    let lines: Vec<_> = proxy.requests().into_iter().map(|(line, _)| line).collect();
+    assert!(
+        !lines.is_empty() && lines.iter().all(|line| line.starts_with("CONNECT ")),
+        "{lines:?}"
+    );
     running.ended().await;
 }
 
