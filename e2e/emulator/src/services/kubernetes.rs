@@ -135,10 +135,12 @@ pub(crate) fn answer(cloud: &Cloud, route: &Route<'_>, content_type: &str, body:
 
 fn node(cloud: &Cloud, name: &str) -> Answer {
     let Some(taints) = cloud.nodes.taints(name) else { return not_found(name) };
-    let mut node = nodes::document(&taints);
-    node["apiVersion"] = json!("v1");
-    node["kind"] = json!("Node");
-    node["metadata"] = json!({ "name": name });
+    let node = json!({
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": { "name": name },
+        "spec": nodes::spec(&taints),
+    });
     Answer::json(200, "", &node)
 }
 

@@ -50,7 +50,8 @@ impl Nodes {
         for operation in operations {
             match operation {
                 Operation::Test { path, value } => {
-                    let found = document(&patched).pointer(&path).cloned();
+                    let node = json!({ "spec": spec(&patched) });
+                    let found = node.pointer(&path).cloned();
                     if found != Some(value) {
                         return Err(Unpatched::DoesNotFit);
                     }
@@ -67,12 +68,12 @@ impl Nodes {
     }
 }
 
-/// The part of a node that is known here.
-pub(crate) fn document(taints: &[Taint]) -> Value {
+/// As a node has them.
+pub(crate) fn spec(taints: &[Taint]) -> Value {
     let taints: Vec<_> =
         taints.iter().map(|(key, effect)| json!({ "key": key, "effect": effect })).collect();
     match taints.is_empty() {
-        true => json!({ "spec": {} }),
-        false => json!({ "spec": { "taints": taints } }),
+        true => json!({}),
+        false => json!({ "taints": taints }),
     }
 }
