@@ -1,13 +1,14 @@
 //! Sidecar: mounts into a folder of its own pod, without a driver: once, or again and again. Each time goes
 //! through the steps of any mount; here are only the class and the token, which are read anew, and the files.
 
+mod dry_run;
 mod folder;
 pub mod hook;
 mod pod;
 
 use std::{
     fs::File,
-    io::{self, Read},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -21,7 +22,7 @@ use crate::{
     app,
     config::{
         Engine, Process,
-        sidecar::{Sidecar, Watch},
+        sidecar::{Goal, Sidecar, Watch},
     },
     error::ErrorKind,
     mount::{Mounted, NotMounted, OwnMount, Provider},
@@ -88,8 +89,16 @@ impl From<NotMounted> for Ended {
 pub struct Prepared {
     engine: Engine,
     source: Source,
-    folder: Folder,
-    watch: Option<Watching>,
+    task: Task,
+}
+
+/// What is done.
+#[derive(Debug)]
+enum Task {
+    /// Files may be written beside what is told.
+    Tell(Option<Folder>),
+    Once(Folder),
+    Watch(Folder, Watching),
 }
 
 /// What each round reads.
@@ -109,52 +118,87 @@ struct Watching {
 impl Prepared {
     /// With what the process is to be started with.
     pub fn new(sidecar: Sidecar) -> Result<(Process, Self), Ended> {
-        let folder =
-            Folder::open(&sidecar.into).map_err(|what| Ended::new(EndReason::Folder, what))?;
-        if !folder.is_in_memory() && !sidecar.allow_disk {
-            let what = format!(
-                "{} is on a disk, which keeps values after they are deleted: use an emptyDir with \
-                 medium: Memory, or a tmpfs; --allow-disk writes there all the same",
-                sidecar.into.display()
-            );
-            return Err(Ended::new(EndReason::Folder, what));
-        }
-        let pod = OwnPod::new(sidecar.engine.policy.token_file.clone());
-        let start = |mut watch: Watch| {
-            let on_change = watch.on_change.take().map(OnChange::start).transpose()?;
+        let Sidecar { engine, process, manifest, class, goal, allow_disk, watch, .. } = sidecar;
+        let open = |into: PathBuf| open(&into, allow_disk);
+        let start = |mut watch: Watch| -> Result<Watching, Ended> {
+            let on_change = watch.on_change.take().map(OnChange::start).transpose();
+            let on_change = on_change.map_err(|what| Ended::new(EndReason::Start, what))?;
             Ok(Watching { watch, on_change })
         };
-        let watch = sidecar.watch.map(start).transpose();
-        let prepared = Self {
-            watch: watch.map_err(|what: String| Ended::new(EndReason::Start, what))?,
-            engine: sidecar.engine,
-            source: Source { manifest: sidecar.manifest, class: sidecar.class, pod },
-            folder,
+        let task = match (goal, watch) {
+            (Goal::DryRun(into), _) => Task::Tell(into.map(open).transpose()?),
+            (Goal::Files(into), None) => Task::Once(open(into)?),
+            (Goal::Files(into), Some(watch)) => Task::Watch(open(into)?, start(watch)?),
         };
-        Ok((sidecar.process, prepared))
+        let pod = OwnPod::new(engine.policy.token_file.clone());
+        Ok((process, Self { engine, source: Source { manifest, class, pod }, task }))
     }
 
     /// Until the files are there; with `--watch`, until `shutdown`.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Ended> {
-        if !self.folder.is_in_memory() {
+        if let Task::Tell(Some(folder)) | Task::Once(folder) | Task::Watch(folder, _) = &self.task
+            && !folder.is_in_memory()
+        {
             tracing::warn!("values are written to a disk, which keeps them (--allow-disk)");
         }
         let starting = |what| Ended::new(EndReason::Start, what);
         let (provider, _) = app::provider(self.engine).await.map_err(starting)?;
         let audit = provider.observers.audit.clone();
-        let mount = Mounter { provider, source: self.source, folder: self.folder };
-        let ended = match self.watch {
-            None => tokio::select! {
-                round = mount.round() => round.map(drop),
-                () = shutdown.cancelled() => {
-                    Err(Ended::new(EndReason::Interrupted, "a signal came before the files were there"))
-                }
-            },
-            Some(watching) => mount.watch(watching, shutdown).await,
+        let source = self.source;
+        let ended = match self.task {
+            Task::Tell(folder) => before(&shutdown, tell(&provider, &source, folder)).await,
+            Task::Once(folder) => {
+                let mount = Mounter { provider, source, folder };
+                before(&shutdown, async { mount.round().await.map(drop) }).await
+            }
+            Task::Watch(folder, watching) => {
+                Mounter { provider, source, folder }.watch(watching, shutdown).await
+            }
         };
         audit.end().await;
         ended
     }
+}
+
+fn open(into: &Path, allow_disk: bool) -> Result<Folder, Ended> {
+    let folder = Folder::open(into).map_err(|what| Ended::new(EndReason::Folder, what))?;
+    if folder.is_in_memory() || allow_disk {
+        return Ok(folder);
+    }
+    let what = format!(
+        "{} is on a disk, which keeps values after they are deleted: use an emptyDir with medium: Memory, or a \
+         tmpfs; --allow-disk writes there all the same",
+        into.display()
+    );
+    Err(Ended::new(EndReason::Folder, what))
+}
+
+async fn before(
+    shutdown: &CancellationToken,
+    work: impl Future<Output = Result<(), Ended>>,
+) -> Result<(), Ended> {
+    tokio::select! {
+        ended = work => ended,
+        () = shutdown.cancelled() => {
+            Err(Ended::new(EndReason::Interrupted, "a signal came before the files were there"))
+        }
+    }
+}
+
+/// What a mount would write, on standard output. Files are nobody else's to read, whatever the class says: who
+/// tries it is not the application.
+async fn tell(provider: &Provider, source: &Source, folder: Option<Folder>) -> Result<(), Ended> {
+    let path = folder.as_ref().map(|folder| folder.path().display().to_string());
+    let (class, mut mounted) = source.mount(provider, path.as_deref().unwrap_or("dry-run")).await?;
+    let told = dry_run::report(&class.name, &mounted, path.as_deref());
+    if let (Some(folder), Some(private)) = (folder, FileMode::from_bits(0o600)) {
+        mounted.files.iter_mut().for_each(|file| file.mode = private);
+        let written = folder.write(&mounted.files);
+        written.map_err(|what| Ended::new(EndReason::Folder, what))?;
+    }
+    // A reader who goes away has heard enough.
+    let _ = io::stdout().write_all(told.as_bytes());
+    Ok(())
 }
 
 /// A provider, and whom it mounts for.
@@ -182,19 +226,9 @@ const FIRST_RETRY: Duration = Duration::from_secs(5);
 
 impl Mounter {
     async fn round(&self) -> Result<Round, Ended> {
-        let manifest = self.source.read()?;
-        let class = self.source.class(&manifest)?;
-        if class.has_secret_objects {
-            tracing::warn!("the class's secretObjects are left out: only the driver makes Secrets");
-        }
-        let (pod, token) = self.source.pod.read();
         let target_path = self.folder.path().display().to_string();
-        let wanted = OwnMount { class: &class, pod, token, target_path: &target_path };
-        let Mounted { mut files, stale, interval, left_out } =
-            self.provider.mount_own(wanted).await?;
-        if files.is_empty() {
-            files.extend(nothing(left_out));
-        }
+        let (_, mounted) = self.source.mount(&self.provider, &target_path).await?;
+        let Mounted { files, stale, interval, .. } = mounted;
         let written = self.folder.write(&files);
         let written = written.map_err(|what| Ended::new(EndReason::Folder, what))?;
         if written != Written::Same {
@@ -285,6 +319,25 @@ fn spread(pause: Duration) -> Duration {
 }
 
 impl Source {
+    async fn mount(
+        &self,
+        provider: &Provider,
+        target_path: &str,
+    ) -> Result<(Class, Mounted), Ended> {
+        let manifest = self.read()?;
+        let class = self.class(&manifest)?;
+        if class.has_secret_objects {
+            tracing::warn!("the class's secretObjects are left out: only the driver makes Secrets");
+        }
+        let (pod, token) = self.pod.read();
+        let wanted = OwnMount { class: &class, pod, token, target_path };
+        let mut mounted = provider.mount_own(wanted).await?;
+        if mounted.files.is_empty() {
+            mounted.files.extend(nothing(mounted.left_out));
+        }
+        Ok((class, mounted))
+    }
+
     fn read(&self) -> Result<String, Ended> {
         read(&self.manifest).map_err(|error| {
             let what = format!("{} cannot be read: {}", self.manifest.display(), error.kind());

@@ -245,6 +245,7 @@ const HOLD_NONE: &[&str] = &[
     // No command takes a key or a token: those come from the environment and from files.
     "Asked",
     "Arguments",
+    "Goal",
     "Hook",
     "Invocation",
     "Sidecar",

@@ -1,5 +1,6 @@
 //! `mount`: the program in a pod of its own accord, without a driver, as an init container and as a sidecar.
 
+mod dry_run;
 mod examples;
 
 use std::{
@@ -78,7 +79,10 @@ impl Pod {
 
     /// With the variables of ACK's pod-identity webhook.
     fn command(&self) -> Command {
-        let mut command = self.host();
+        self.with_webhook(self.host())
+    }
+
+    fn with_webhook(&self, mut command: Command) -> Command {
         command
             .env("ALIBABA_CLOUD_ROLE_ARN", ROLE)
             .env("ALIBABA_CLOUD_OIDC_PROVIDER_ARN", OIDC_PROVIDER)
@@ -88,12 +92,17 @@ impl Pod {
 
     /// Without them.
     fn host(&self) -> Command {
+        let mut command = self.without_folder();
+        command.arg(format!("--into={}", self.volume.path().display()));
+        command
+    }
+
+    fn without_folder(&self) -> Command {
         let mut command = program();
         command
             .arg("mount")
             .args(["--region=cn-hangzhou", "--sandbox=require", "--log-level=trace"])
             .arg(format!("--file={}", self.given("spc.yaml").display()))
-            .arg(format!("--into={}", self.volume.path().display()))
             .arg(format!("--audit={}", self.given("audit.log").display()))
             .arg(format!("--termination-log={}", self.given("termination-log").display()))
             .arg(format!("--ca-file={}", self.given("ca.pem").display()))

@@ -35,6 +35,8 @@ Examples:
   A native sidecar, with a probe and a signal to the application:
     mount --region=cn-hangzhou --file=/etc/class/spc.yaml --into=/secrets --watch \\
       --healthz-port=8989 --on-change-signal=HUP --on-change-process=nginx
+  What it would write for which identity, without a value:
+    mount --region=cn-hangzhou --file=spc.yaml --dry-run
   A service on an ECS instance, with the instance's role:
     mount --file=/etc/shop/spc.yaml --into=/run/shop --watch --default-identity=ecs-role \\
       --on-change-exec systemctl reload shop

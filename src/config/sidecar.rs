@@ -42,6 +42,13 @@ const OWN: &[Flag] = &[
     ),
     flag(
         FILES,
+        "dry-run",
+        "BOOL",
+        "Read the values, and print the path, mode, size and version of each file and as whom it was read, \
+         but no value. DIR need not be given; if it is, it gets the files, each with mode 0600 [default: false]",
+    ),
+    flag(
+        FILES,
         "watch",
         "BOOL",
         "Go on after the first time, and keep the files fresh (--refresh-interval) until SIGTERM \
@@ -160,11 +167,20 @@ pub struct Sidecar {
     pub manifest: PathBuf,
     /// Which class of it; `None`: the only one.
     pub class: Option<String>,
-    pub into: PathBuf,
+    pub goal: Goal,
     pub allow_disk: bool,
     pub termination_log: Option<PathBuf>,
     /// `None`: once.
     pub watch: Option<Watch>,
+}
+
+/// What comes of the values.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// Files in this folder.
+    Files(PathBuf),
+    /// A report, and files that nobody else can read where there is a folder.
+    DryRun(Option<PathBuf>),
 }
 
 #[derive(Debug)]
@@ -249,10 +265,17 @@ impl Settings<'_> {
         policy.allowed = Mode::ALL.into();
         policy.cross_account_roles = vec![Glob::new("*")];
         let engine = self.engine(policy, None);
-        let (manifest, into) = (self.needed("file"), self.needed("into"));
+        let manifest = self.needed("file");
+        let goal = self.goal();
         let watch = self.watch(run);
+        if watch.is_some() && matches!(goal, Some(Goal::DryRun(_))) {
+            self.wrong("--dry-run and --watch: give one");
+        }
         let mut reach = self.reach(&engine.audit, &engine.policy);
-        reach.tree.extend(into.clone());
+        reach.tree.extend(match &goal {
+            Some(Goal::Files(into) | Goal::DryRun(Some(into))) => Some(into.clone()),
+            Some(Goal::DryRun(None)) | None => None,
+        });
         // kubelet replaces a key of a ConfigMap by changing what the folder around it leads to.
         reach.read.extend(manifest.as_deref().and_then(Path::parent).map(PathBuf::from));
         signals(watch.as_ref(), &mut reach);
@@ -265,8 +288,16 @@ impl Settings<'_> {
             termination_log: self.termination_log(),
             watch,
             manifest: manifest?,
-            into: into?,
+            goal: goal?,
         })
+    }
+
+    fn goal(&mut self) -> Option<Goal> {
+        if !self.flag("dry-run").unwrap_or_default() {
+            return self.needed("into").map(Goal::Files);
+        }
+        let into = self.is_given("into").then(|| self.needed("into"));
+        Some(Goal::DryRun(into.flatten()))
     }
 
     /// What is given for it has to make sense without it, too.

@@ -269,7 +269,7 @@ pub(super) fn cluster_external_secret<'a>(
                 }
             }
             "rotationInterval" | "refreshTime" | "refreshInterval" => {
-                ledger.not_needed(node, "there are no namespaces to look for: each is written");
+                ledger.not_needed(node, "nothing here looks for namespaces again and again");
             }
             "namespaces" => listed(node, ledger),
             "conditions" => {

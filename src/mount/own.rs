@@ -1,7 +1,7 @@
 //! Mounts of the program's own pod: what a class asks for, without a driver. The steps, the time that they
 //! have and what is told of them are those of any mount.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -10,6 +10,7 @@ use super::{Provider, in_time, observe::Observed, trace::Trace};
 use crate::{
     error::{ErrorKind, Errors},
     fetch::Origin,
+    identity::Identity,
     project::{OutFile, Projection},
     request::{self, Pod, TokenInput, caller::Caller},
     spc::class::Class,
@@ -35,6 +36,8 @@ pub struct Mounted {
     pub stale: bool,
     /// The cache TTL of its values.
     pub interval: Duration,
+    /// As whom they were read.
+    pub identity: Option<Arc<Identity>>,
 }
 
 /// Why nothing was mounted.
@@ -66,8 +69,9 @@ impl Provider {
             Ok((Projection { files, left_out }, interval)) => {
                 let stale =
                     matches!(observed.trace.from, Some(Origin::Grace(_) | Origin::Stale(_)));
+                let identity = observed.trace.identity.clone();
                 observed.mounted(files.len());
-                Ok(Mounted { files, left_out, stale, interval })
+                Ok(Mounted { files, left_out, stale, interval, identity })
             }
             Err(errors) => {
                 let kind = errors.kind();

@@ -39,6 +39,20 @@ fn file_and_folder_have_to_be_given() {
 }
 
 #[test]
+fn dry_run_needs_no_folder_and_is_done_once() {
+    let dry =
+        |more: &[&str]| with(&[&["--dry-run"], more].concat(), &[]).map(|sidecar| sidecar.goal);
+    assert_eq!(dry(&[]), Ok(Goal::DryRun(Some("/secrets".into()))));
+    let command = arguments(Command::new("mount"));
+    let given = ["mount", RIGHT[0], RIGHT[2], "--dry-run"];
+    let given = Arguments::of(&command.try_get_matches_from(given).unwrap());
+    let sidecar = Sidecar::parse(&given, &[]).unwrap();
+    assert_eq!((sidecar.goal, &*sidecar.process.reach.tree), (Goal::DryRun(None), &[][..]));
+    assert_eq!(mistake(&["--dry-run", "--watch"]), "--dry-run and --watch: give one");
+    assert_eq!(with(&["--dry-run=false"], &[]).unwrap().goal, Goal::Files("/secrets".into()));
+}
+
+#[test]
 fn every_flag_but_the_program_is_a_variable_too() {
     let environment =
         [("ALIBABACLOUD_PROVIDER_WATCH", "true"), ("ALIBABACLOUD_PROVIDER_NAME", "web")];
