@@ -65,5 +65,6 @@ fn key(text: &str) -> Result<String, String> {
 /// A DNS subdomain, which the name of a node is, and the prefix of a key.
 fn is_node_name(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b);
-    (1..=253).contains(&text.len()) && text.bytes().all(plain) && !text.contains("..")
+    let edges = ["-", "."].iter().any(|edge| text.starts_with(edge) || text.ends_with(edge));
+    (1..=253).contains(&text.len()) && text.bytes().all(plain) && !text.contains("..") && !edges
 }

@@ -531,7 +531,7 @@ fn startup_taint_needs_a_key_of_others_and_the_name_of_the_node() {
     assert!(shown.contains("\"secrets-store.csi.k8s.io/agent-not-ready\""), "{shown}");
     assert!(taint(&["--service-account-lookup=false"]).is_some());
 
-    for wrong in ["", "Node 1", "a/b", "..", "node_1"] {
+    for wrong in ["", "Node 1", "a/b", "..", ".", "-a", "node_1"] {
         let said = mistake(&[KEY], &[("NODE_NAME", wrong)]);
         assert!(said.contains("needs the variable NODE_NAME"), "{said}");
     }
