@@ -4,7 +4,7 @@
 //! be reached is restarted. Every connection serves one request within a bounded time, and who makes
 //! too many displaces his own: no client can keep a probe out.
 
-mod check;
+pub(crate) mod check;
 mod debug;
 mod peers;
 

@@ -11,6 +11,7 @@ pub mod trust;
 
 mod cause;
 mod failure;
+mod probe;
 mod reach;
 
 use std::{borrow::Cow, collections::BTreeMap, fmt, ops::ControlFlow, sync::Arc, time::Duration};
@@ -28,6 +29,7 @@ use zeroize::Zeroizing;
 
 pub use cause::Cause;
 pub use failure::Failure;
+pub(crate) use probe::Probe;
 
 use crate::{
     api::Api,
@@ -303,8 +305,11 @@ fn note(call: &Call<'_>, failure: &Failure) {
 
 /// Every attempt has a nonce, a date and so a signature of its own.
 fn request(call: &Call<'_>, agent: &HeaderValue) -> Option<Request<Full<Bytes>>> {
+    request_once(call, agent, &nonce()?)
+}
+
+fn request_once(call: &Call<'_>, agent: &HeaderValue, nonce: &str) -> Option<Request<Full<Bytes>>> {
     let host = call.endpoint.host();
-    let nonce = nonce()?;
     let date = format!("{:.0}", jiff::Timestamp::now());
     let query = sign::canonical_query(call.query.iter().copied());
     let body = call.form.as_ref().map_or("", |form| form.expose().as_str());
@@ -317,7 +322,7 @@ fn request(call: &Call<'_>, agent: &HeaderValue) -> Option<Request<Full<Bytes>>>
         ("x-acs-action", call.api.name()),
         ("x-acs-version", call.api.version()),
         ("x-acs-date", &date),
-        ("x-acs-signature-nonce", &nonce),
+        ("x-acs-signature-nonce", nonce),
         ("x-acs-content-sha256", &body_sha256),
     ];
     if call.form.is_some() {

@@ -3,6 +3,7 @@
 pub mod audit;
 mod check;
 mod convert;
+mod doctor;
 mod explain;
 mod explain_code;
 mod input;
@@ -27,6 +28,7 @@ const ALL: &[Subcommand] = &[
     audit::AUDIT,
     check::CHECK,
     convert::CONVERT,
+    doctor::DOCTOR,
     explain::EXPLAIN,
     policy::POLICY,
     explain_code::EXPLAIN_CODE,

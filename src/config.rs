@@ -4,6 +4,7 @@
 mod audit;
 mod cache;
 mod cloud;
+pub(crate) mod doctor;
 mod driver;
 mod environment;
 mod flag;

@@ -7,7 +7,7 @@ mod aws;
 mod azure;
 mod class;
 mod csi;
-mod duration;
+pub(crate) mod duration;
 mod eso;
 mod external;
 mod gcp;

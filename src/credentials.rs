@@ -36,6 +36,8 @@ pub struct Session {
     renew_at: Instant,
     /// When to stop using it, a little before the cloud does.
     ends_at: Instant,
+    /// The cloud's id of the request that made it; empty where it has none.
+    pub request_id: Box<str>,
 }
 
 /// Either a session or keys that need none.
@@ -371,6 +373,7 @@ impl Session {
             keys,
             renew_at: now + lifetime.saturating_sub(margin),
             ends_at: now + lifetime.saturating_sub(last),
+            request_id: Box::default(),
         }
     }
 }

@@ -4,6 +4,7 @@
 mod client;
 mod connector;
 pub mod dns;
+mod handshake;
 mod proxy;
 mod resolver;
 mod tls;
@@ -17,6 +18,7 @@ use hyper::{HeaderMap, Request};
 
 pub use client::Client;
 pub use dns::NameError;
+pub(crate) use handshake::handshake;
 pub use proxy::{Proxy, ProxyError};
 pub use tls::{Untrusted, certificates, trust};
 

@@ -18,6 +18,7 @@ pub mod config;
 pub mod convert;
 pub mod credentials;
 pub mod digest;
+pub(crate) mod doctor;
 pub mod document;
 pub mod endpoint;
 pub mod error;

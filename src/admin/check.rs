@@ -52,7 +52,7 @@ impl Check {
             let (socket, last) = (self.socket.clone(), self.last.clone());
             // By itself: a probe that goes away takes no other's answer with it.
             tokio::spawn(async move {
-                let outcome = version(&socket).await;
+                let outcome = version(&socket).await.map(drop);
                 *lock(&last) = Some((Instant::now(), outcome.clone()));
                 leader.complete(outcome);
             });
@@ -64,8 +64,8 @@ impl Check {
     }
 }
 
-/// Over a connection of its own.
-async fn version(path: &Path) -> Outcome {
+/// Name and version of the program that answers, over a connection of its own.
+pub(crate) async fn version(path: &Path) -> Result<(String, String), String> {
     let call = async {
         let socket = path.to_owned();
         let connector = tower::service_fn(move |_: Uri| {
@@ -80,7 +80,10 @@ async fn version(path: &Path) -> Outcome {
         CsiDriverProviderClient::new(channel)
             .version(request)
             .await
-            .map(drop)
+            .map(|answer| {
+                let answer = answer.into_inner();
+                (answer.runtime_name, answer.runtime_version)
+            })
             .map_err(|status| format!("Version answered {}: {}", status.code(), status.message()))
     };
     time::timeout(TIMEOUT, call).await.unwrap_or_else(|_elapsed| {

@@ -333,6 +333,15 @@ fn is_old_instance(code: Option<&str>, answer: &Answer) -> bool {
     matches!(code, None | Some("MissingParameter")) && says(b"MissingParameter") && says(b"x-kms-")
 }
 
+/// Code and request id of an answer, whoever gave it.
+pub(super) fn named(answer: &Answer) -> (Option<String>, Option<String>) {
+    let body: Refusal = serde_json::from_slice(answer.body.expose()).unwrap_or_default();
+    let header_id = answer.headers.get("x-acs-request-id").and_then(|id| id.to_str().ok());
+    let own = |text: Option<&str>| text.and_then(identifier).map(str::to_owned);
+    let id = body.request_id.as_deref().or(body.lower_request_id.as_deref()).or(header_id);
+    (own(body.code.as_deref().or(body.lower_code.as_deref())), own(id))
+}
+
 /// How the services count their requests.
 fn is_uuid(id: &str) -> bool {
     let lengths = id.split('-').map(str::len);

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How hosts are found and trusted, beyond the defaults.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// PEM certificates trusted beside the system's.
     pub ca_pem: Option<Vec<u8>>,
@@ -33,6 +33,24 @@ pub struct Options {
 }
 
 impl Options {
+    /// What hosts of this trust are held to.
+    pub(crate) fn roots(&self, trust: Trust) -> Result<RootCertStore, String> {
+        let mut roots = RootCertStore::empty();
+        match trust {
+            Trust::System => {
+                if let Some(pem) = &self.ca_pem {
+                    http::trust(&mut roots, pem)?;
+                }
+                add_system(&mut roots);
+            }
+            Trust::KmsInstance => match &self.kms_ca_pem {
+                Some(pem) => http::trust(&mut roots, pem)?,
+                None => add_built_in(&mut roots)?,
+            },
+        }
+        Ok(roots)
+    }
+
     /// Whether a host is called through the proxy.
     pub fn is_proxied(&self, endpoint: &Endpoint) -> bool {
         let host = endpoint.host();
@@ -65,8 +83,7 @@ impl Clients {
             let (resolve, proxy) = (resolve.clone(), proxy.clone());
             Later::new(move || {
                 let mut roots = operators;
-                // Honours SSL_CERT_FILE and SSL_CERT_DIR. The operator's file may be all there is.
-                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+                add_system(&mut roots);
                 Client::secure(roots, resolve, proxy)
             })
         };
@@ -77,9 +94,7 @@ impl Clients {
         let kms_instance = Later::new(move || {
             let mut roots = operators;
             if kms_ca_pem.is_none() {
-                for pem in KMS_INSTANCE_CA {
-                    http::trust(&mut roots, pem.as_bytes())?;
-                }
+                add_built_in(&mut roots)?;
             }
             Client::secure(roots, resolve, proxy)
         });
@@ -102,6 +117,15 @@ impl Clients {
             Trust::KmsInstance => &*self.kms_instance,
         }
     }
+}
+
+/// Honours SSL_CERT_FILE and SSL_CERT_DIR. The operator's file may be all there is.
+fn add_system(roots: &mut RootCertStore) {
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+}
+
+fn add_built_in(roots: &mut RootCertStore) -> Result<(), String> {
+    KMS_INSTANCE_CA.iter().try_for_each(|pem| http::trust(roots, pem.as_bytes()))
 }
 
 const NO_ROOTS: &str = "no root certificates are found, so no host can be trusted: give a CA bundle with \

@@ -45,7 +45,7 @@ const PARTS: [&[Flag]; 9] = [
     log::FLAGS,
 ];
 
-fn flags() -> impl Iterator<Item = &'static Flag> {
+pub(super) fn flags() -> impl Iterator<Item = &'static Flag> {
     PARTS.into_iter().flatten()
 }
 

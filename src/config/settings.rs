@@ -1,6 +1,9 @@
 //! Reads one setting at a time, from wherever it is given, and remembers what was wrong with it.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::flag::{self, Flags};
 use crate::http;
@@ -12,6 +15,8 @@ pub(super) struct Settings<'a> {
     warnings: Vec<String>,
     /// The variables that were asked for, whether they are set or not.
     pub(super) known: BTreeSet<String>,
+    /// What was given for each flag that was asked for, and where.
+    pub(super) resolved: BTreeMap<String, (String, String)>,
     /// In place of the usual ones.
     pub(super) defaults: &'static [(&'static str, &'static str)],
 }
@@ -24,8 +29,8 @@ struct Given {
 
 impl<'a> Settings<'a> {
     pub(super) fn new(flags: &'a Flags, environment: &'a [(String, String)]) -> Self {
-        let (mistakes, warnings, known) = Default::default();
-        Self { flags, environment, mistakes, warnings, known, defaults: &[] }
+        let (mistakes, warnings, known, resolved) = Default::default();
+        Self { flags, environment, mistakes, warnings, known, resolved, defaults: &[] }
     }
 
     pub(super) fn mistakes(self) -> Vec<String> {
@@ -160,6 +165,17 @@ impl<'a> Settings<'a> {
 
     /// From the flag, else its own variable, else the official names.
     fn given(&mut self, flag: &str, official: &[&str]) -> Option<Given> {
+        let given = self.look_up(flag, official)?;
+        // Never what may hold a password.
+        let text = match given.text.contains('@') && given.text.contains("://") {
+            true => "[a URL with a password]".to_owned(),
+            false => given.text.clone(),
+        };
+        self.resolved.insert(flag.to_owned(), (given.name.clone(), text));
+        Some(given)
+    }
+
+    fn look_up(&mut self, flag: &str, official: &[&str]) -> Option<Given> {
         let own = flag::variable(flag);
         self.known.extend(official.iter().copied().map(str::to_owned));
         if let Some(text) = self.flags.get(flag).filter(|text| !text.is_empty()) {

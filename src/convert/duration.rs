@@ -2,6 +2,11 @@
 
 /// `None` where it is none, or no number of whole seconds.
 pub(super) fn seconds(text: &str) -> Option<u64> {
+    milliseconds(text).filter(|ms| ms.is_multiple_of(1000)).map(|ms| ms / 1000)
+}
+
+/// `None` where it is none, or has parts below a millisecond.
+pub(crate) fn milliseconds(text: &str) -> Option<u64> {
     if text == "0" {
         return Some(0);
     }
@@ -13,14 +18,14 @@ pub(super) fn seconds(text: &str) -> Option<u64> {
         let letters = after.bytes().take_while(u8::is_ascii_alphabetic).count();
         let (unit, next) = after.split_at_checked(letters)?;
         let number: u64 = number.parse().ok()?;
-        let seconds = match unit {
-            "h" => number.checked_mul(3600)?,
-            "m" => number.checked_mul(60)?,
-            "s" => number,
-            "ms" if number.is_multiple_of(1000) => number / 1000,
+        let each = match unit {
+            "h" => 3_600_000,
+            "m" => 60_000,
+            "s" => 1000,
+            "ms" => 1,
             _ => return None,
         };
-        total = total.checked_add(seconds)?;
+        total = total.checked_add(number.checked_mul(each)?)?;
         rest = next;
     }
     (!text.is_empty()).then_some(total)

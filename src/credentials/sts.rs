@@ -15,6 +15,7 @@ use crate::{
     login::Caller,
     names::{OidcProviderArn, RoleArn},
     secret::Secret,
+    text::identifier,
 };
 
 pub(super) struct WithOidc<'a> {
@@ -135,7 +136,10 @@ async fn session(
     let body = cloud.call(call, deadline).await?;
     serde_json::from_slice::<Answer>(body.expose())
         .ok()
-        .and_then(|answer| answer.credentials.session(asked))
+        .and_then(|Answer { credentials, request_id }| {
+            let id = request_id.as_deref().and_then(identifier).unwrap_or_default();
+            Some(Session { request_id: id.into(), ..credentials.session(asked)? })
+        })
         .ok_or_else(|| Failure::new(call.api, call.endpoint, Cause::Garbled))
 }
 
@@ -158,6 +162,7 @@ fn form(fields: &[(&str, &str)]) -> Secret<String> {
 #[serde(rename_all = "PascalCase")]
 struct Answer {
     credentials: RawSession,
+    request_id: Option<String>,
 }
 
 #[derive(Deserialize)]

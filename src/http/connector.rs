@@ -65,11 +65,7 @@ impl Connector {
         proxy: Option<Arc<Proxy>>,
         plain_too: bool,
     ) -> Self {
-        let mut tcp = HttpConnector::new_with_resolver(Resolver::new(resolve.clone()));
-        tcp.enforce_http(false);
-        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        tcp.set_nodelay(true);
-        let tcp = Tcp::new(tcp, resolve, proxy);
+        let tcp = tcp(resolve, proxy);
         let builder = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls);
         let builder = if plain_too { builder.https_or_http() } else { builder.https_only() };
         let https = builder.enable_all_versions().wrap_connector(tcp);
@@ -154,6 +150,15 @@ impl Connector {
         *last = Some((seen, Instant::now()));
         made.map_err(NotConnected)
     }
+}
+
+/// How every connection begins.
+pub(super) fn tcp(resolve: Arc<FixedAddresses>, proxy: Option<Arc<Proxy>>) -> Tcp {
+    let mut tcp = HttpConnector::new_with_resolver(Resolver::new(resolve.clone()));
+    tcp.enforce_http(false);
+    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    tcp.set_nodelay(true);
+    Tcp::new(tcp, resolve, proxy)
 }
 
 impl tower::Service<Uri> for Connector {

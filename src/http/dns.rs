@@ -7,6 +7,7 @@
 mod config;
 pub mod message;
 mod query;
+mod survey;
 
 use std::{
     net::IpAddr,
@@ -27,6 +28,7 @@ use crate::{
 use config::{Conf, Hosts, Watched};
 use message::{Family, Records};
 use query::Preferred;
+pub(crate) use survey::{Asked, Survey, survey};
 
 /// The longest that a look-up takes, which is what a connection may take too.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);

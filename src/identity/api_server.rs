@@ -126,6 +126,12 @@ impl ApiServer {
         Ok(account.metadata.annotations.unwrap_or_default())
     }
 
+    /// Any object, by its path, as JSON, with the HTTP status of the answer.
+    pub(crate) async fn get(&self, path: &str) -> Result<(u16, Secret<Vec<u8>>), Refused> {
+        let answer = self.insist(&[&self.url, path].concat()).await?;
+        Ok((answer.status, answer.body))
+    }
+
     /// Host and port.
     pub fn address(&self) -> &str {
         self.url.split_once("://").map_or(&self.url, |(_, address)| address)

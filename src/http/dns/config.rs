@@ -100,6 +100,11 @@ pub(super) struct Conf {
 }
 
 impl Conf {
+    /// One server alone, without a search list.
+    pub(super) fn only(server: SocketAddr, tcp_only: bool) -> Self {
+        Self { servers: vec![server], tcp_only, ..Self::default() }
+    }
+
     /// Unknown lines are skipped, as C libraries do.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let mut conf = Self::default();
