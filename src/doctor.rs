@@ -8,3 +8,6 @@ pub(crate) mod checks;
 pub(crate) mod facts;
 pub(crate) mod line;
 pub(crate) mod output;
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,7 @@ mod check;
 mod convert;
 mod debug;
 mod debug_endpoints;
+mod doctor;
 mod faults;
 mod grpc_go;
 mod hostile;

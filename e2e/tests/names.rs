@@ -379,3 +379,46 @@ async fn status(address: &str, path: &str) -> u16 {
     stream.read_to_string(&mut answer).await.unwrap();
     answer.split(' ').nth(1).unwrap().parse().unwrap()
 }
+
+/// A healthy name whose AAAA nobody answers, and one that is not there.
+#[tokio::test]
+async fn doctor_says_what_each_name_server_says_of_a_and_aaaa() {
+    if !inside("doctor_says_what_each_name_server_says_of_a_and_aaaa", CLUSTER, "") {
+        return;
+    }
+    let emulator = cloud_at("127.0.0.1").await;
+    let server = name_server().await;
+    server.change(|asked| match (&*asked.name, asked.v6) {
+        ("sts-vpc.cn-hangzhou.aliyuncs.com", true) => Reply::Drop,
+        ("kms-vpc.cn-hangzhou.aliyuncs.com", _) => Reply::NxDomain,
+        (_, true) => addresses(&[]),
+        (_, false) => addresses(&["127.0.0.1"]),
+    });
+    let directory = TempDir::new().unwrap();
+    let ca = directory.path().join("ca.pem");
+    std::fs::write(&ca, emulator.ca_pem()).unwrap();
+    let output = tokio::task::spawn_blocking(move || {
+        let flags = ["--region=cn-hangzhou", "--service-account-lookup=false", "--timeout=5"];
+        let metadata = "--metadata-endpoint=127.0.0.1:1";
+        let ca = format!("--ca-file={}", ca.display());
+        program().arg("doctor").args(flags).args([metadata, &ca]).output().unwrap()
+    });
+    let output = output.await.unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let of = |host: &str| {
+        let line = said.lines().position(|line| line.contains(&format!("{host}: ")));
+        said.lines().skip(line.unwrap()).take(3).collect::<Vec<_>>().join("\n")
+    };
+    let sts = of("names            STS sts-vpc.cn-hangzhou.aliyuncs.com");
+    assert!(
+        sts.starts_with("warn") && sts.contains("127.0.0.1:53 gives no answer for AAAA"),
+        "{sts}"
+    );
+    assert!(sts.contains("A: 127.0.0.1 in ") && sts.contains("AAAA: no answer in "), "{sts}");
+    let kms = of("names            KMS kms-vpc.cn-hangzhou.aliyuncs.com");
+    assert!(kms.starts_with("broken") && kms.contains("does not exist"), "{kms}");
+    assert!(kms.contains("fix: check the region") && kms.contains("--public-endpoints"), "{kms}");
+    let oos = of("names            OOS oos-vpc.cn-hangzhou.aliyuncs.com");
+    assert!(oos.starts_with("ok") && oos.contains("AAAA: none in "), "{oos}");
+    assert_eq!(output.status.code(), Some(1));
+}

@@ -124,6 +124,7 @@ pub struct World {
     pub admin: SocketAddr,
     pub proxy: Option<Proxy>,
     pub http_proxy: Option<HttpProxy>,
+    arguments: Vec<String>,
     directory: TempDir,
     serving: Serving,
     heard: Mutex<Vec<String>>,
@@ -161,14 +162,22 @@ impl World {
                 arguments.push(format!("--https-proxy={url}"));
             }
         }
-        let (serving, admin) = Serving::start(arguments, &setup).await;
+        let (serving, admin) = Serving::start(arguments.clone(), &setup).await;
         let driver = Driver::connect(&socket(directory.path())).await.unwrap();
         let heard = Mutex::default();
-        Self { emulator, driver, admin, proxy, http_proxy, directory, serving, heard }
+        Self { emulator, driver, admin, proxy, http_proxy, arguments, directory, serving, heard }
     }
 
     pub fn socket(&self) -> PathBuf {
         socket(self.directory.path())
+    }
+
+    /// The flags of its provider, but for where its admin port turned out to be.
+    pub fn flags(&self) -> Vec<String> {
+        let mut flags = self.arguments[1..].to_vec();
+        flags.retain(|flag| !flag.starts_with("--healthz-port="));
+        flags.push(format!("--healthz-port={}", self.admin.port()));
+        flags
     }
 
     /// A place of this world's own on the disk.

@@ -72,7 +72,7 @@ impl Fact {
             Self::OidcInvalid => about(
                 "oidc-token-invalid",
                 "Is a token that is none refused with 401 AuthenticationFail.OIDCToken.*?",
-                "AssumeRoleWithOIDC with the text no.such.token",
+                "AssumeRoleWithOIDC with a text in place of the token",
             ),
             Self::TokenMalformed => about(
                 "security-token-malformed",

@@ -14,7 +14,7 @@ use crate::{
 };
 
 use super::{
-    hosts::{ANSWER, Learned, Reach, exists, unsigned},
+    hosts::{Learned, Reach, exists, unsigned},
     identity::{LoggedIn, is_oidc},
 };
 
@@ -146,7 +146,7 @@ impl Trial<'_> {
             return Tried::not(fact, "there is no randomness");
         }
         let nonce = sign::hex(&random);
-        if self.reach.cloud.probe_as(&call, Some(&nonce), ANSWER).await.is_err() {
+        if self.reach.cloud.probe_as(&call, Some(&nonce), self.reach.bounds.call).await.is_err() {
             return Tried::not(fact, "the first of the two questions was not answered");
         }
         self.ask(fact, &call, Some(&nonce)).await
@@ -206,8 +206,8 @@ impl Trial<'_> {
     async fn ask(&self, fact: Fact, call: &Call<'_>, nonce: Option<&str>) -> Tried {
         let cloud = &self.reach.cloud;
         let asked = match nonce {
-            Some(_) => cloud.probe_as(call, nonce, ANSWER).await,
-            None => cloud.probe(call, ANSWER).await,
+            Some(_) => cloud.probe_as(call, nonce, self.reach.bounds.call).await,
+            None => cloud.probe(call, self.reach.bounds.call).await,
         };
         match asked {
             Ok(probe) => {
@@ -228,7 +228,7 @@ impl Trial<'_> {
 
     async fn host(&self, fact: Fact, service: &str) -> Tried {
         let host = format!("{service}-vpc.{}.aliyuncs.com", self.endpoints.region);
-        match exists(&self.reach.trust, &host).await {
+        match exists(&self.reach.trust, &host, self.reach.bounds).await {
             Ok(there) => {
                 let (word, verdict) = match there {
                     true => ("exists", Verdict::Holds),

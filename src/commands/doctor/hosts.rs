@@ -24,10 +24,24 @@ use crate::{
     login::Caller,
 };
 
-/// Of one question to one name server.
-const NAMES: Duration = Duration::from_secs(3);
-const CONNECTION: Duration = Duration::from_secs(8);
-pub(super) const ANSWER: Duration = Duration::from_secs(8);
+/// How long each may take: what hangs must leave time for what comes after it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// One question to one name server.
+    pub(super) name: Duration,
+    /// A connection, and an answer.
+    pub(super) call: Duration,
+    /// A login, with all that is asked again meanwhile.
+    pub(super) login: Duration,
+}
+
+impl Bounds {
+    /// Three of them, one after the other, end within all the time.
+    pub(super) fn within(all: Duration) -> Self {
+        let most = |seconds| Duration::from_secs(seconds).min(all / 4);
+        Self { name: most(3), call: most(8), login: most(12) }
+    }
+}
 
 /// A host, and what for.
 #[derive(Clone, Debug)]
@@ -43,6 +57,7 @@ pub(super) struct Host {
 pub(super) struct Reach {
     pub(super) cloud: Arc<Cloud>,
     pub(super) trust: trust::Options,
+    pub(super) bounds: Bounds,
 }
 
 /// What was learned of a host beside its lines.
@@ -89,7 +104,7 @@ impl Reach {
         {
             Way::Proxy(proxy.address().to_owned())
         } else {
-            way(dns::survey(name, NAMES).await)
+            way(dns::survey(name, self.bounds.name).await)
         };
         names::judge(authority, &way).took(started.elapsed())
     }
@@ -111,7 +126,7 @@ impl Reach {
         };
         let resolve = Arc::new(self.trust.resolve.clone());
         let proxy = self.trust.proxy.clone();
-        let shaken = http::handshake(name, roots, resolve, proxy, CONNECTION).await;
+        let shaken = http::handshake(name, roots, resolve, proxy, self.bounds.call).await;
         let shaken = match shaken {
             Ok(shaken) => shaken,
             Err(broken) => {
@@ -150,7 +165,7 @@ impl Reach {
             Service::Kms | Service::Oos => vec![],
         };
         let call = unsigned(api, &host.endpoint, query);
-        let probe = match self.cloud.probe(&call, ANSWER).await {
+        let probe = match self.cloud.probe(&call, self.bounds.call).await {
             Ok(probe) => probe,
             Err(failure) => {
                 let (what, fix) = of_failure(&failure);
@@ -166,7 +181,8 @@ impl Reach {
 
 impl Host {
     /// What no mount needs does not break any.
-    fn weighed(&self, line: Line) -> Line {
+    fn weighed(&self, mut line: Line) -> Line {
+        line.subject = format!("{} {}", self.service.name(), line.subject);
         match line.outcome {
             Outcome::Broken if !self.needed => {
                 let line = Line { outcome: Outcome::Warn, ..line };
@@ -257,11 +273,15 @@ fn distrust(why: Untrusted) -> Distrust {
 }
 
 /// Whether the region has this host, by DNS.
-pub(super) async fn exists(trust: &trust::Options, host: &str) -> Result<bool, String> {
+pub(super) async fn exists(
+    trust: &trust::Options,
+    host: &str,
+    bounds: Bounds,
+) -> Result<bool, String> {
     if http::fixed_address(&trust.resolve, host).is_some() {
         return Err("--resolve names its address, so that DNS is not asked".to_owned());
     }
-    match way(dns::survey(host, NAMES).await) {
+    match way(dns::survey(host, bounds.name).await) {
         Way::Servers(servers) if servers.is_empty() => {
             Err("no name server is configured".to_owned())
         }

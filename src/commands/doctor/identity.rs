@@ -1,13 +1,13 @@
 //! Identity: the token, the login that is made of it, and what it may read.
 
-use std::{fs, path::Path, sync::Arc, time::Duration};
+use std::{fs, path::Path, sync::Arc};
 
 use futures::{StreamExt as _, stream};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
-use super::hosts::{ANSWER, unsigned};
+use super::hosts::{Bounds, Reach, unsigned};
 use crate::{
-    cloud::{Call, Cause, Cloud, limiter::Priority},
+    cloud::{Call, Cause, limiter::Priority},
     credentials::{Credentials, Sessions},
     doctor::{
         check::Check,
@@ -28,8 +28,6 @@ use crate::{
     spc::{class::Class, mode::Mode, read::Read, source::Source},
 };
 
-/// Of the login, with all that is asked again meanwhile.
-const LOGIN: Duration = Duration::from_secs(12);
 /// Permissions that are asked for at once.
 const AT_ONCE: usize = 4;
 
@@ -43,7 +41,7 @@ pub(super) fn token(path: Option<&Path>) -> (token::File, Option<Arc<Secret<Stri
         }
         Ok(text) => {
             let jwt = Secret::new(text.expose().trim().to_owned());
-            let (length, claims) = (jwt.expose().len(), token::Claims::read(&jwt));
+            let (length, claims) = (jwt.expose().len(), token::Claims::read(&jwt).map(Box::new));
             (token::File::Read { path: shown, length, claims }, Some(Arc::new(jwt)))
         }
     }
@@ -86,6 +84,7 @@ pub(super) async fn login(
     mount: &Mount,
     policy: &Policy,
     sessions: &Sessions,
+    bounds: Bounds,
 ) -> (String, login::Seen, Option<LoggedIn>) {
     let decision = match policy.decide(&mount.spec, &mount.node_publish_keys) {
         Ok(decision) => decision,
@@ -109,7 +108,7 @@ pub(super) async fn login(
         Err(errors) => return (named, login::Seen::Refused(first(errors)), None),
     };
     let started = Instant::now();
-    let deadline = started + LOGIN;
+    let deadline = started + bounds.login;
     let session = sessions.credentials(&identity.login, Priority::default(), deadline).await;
     let credentials = match session {
         Ok(credentials) => credentials,
@@ -140,7 +139,7 @@ fn first(errors: Errors) -> Error {
 pub(super) async fn permissions(
     mount: &Mount,
     logged_in: &LoggedIn,
-    cloud: &Cloud,
+    reach: &Reach,
     sessions: &Sessions,
 ) -> Vec<permission::Seen> {
     let mut reads: Vec<Arc<Read>> = Vec::new();
@@ -151,14 +150,14 @@ pub(super) async fn permissions(
     }
     let asked = reads
         .into_iter()
-        .map(|read| async move { permission(&read, logged_in, cloud, sessions).await });
+        .map(|read| async move { permission(&read, logged_in, reach, sessions).await });
     stream::iter(asked).buffered(AT_ONCE).collect().await
 }
 
 async fn permission(
     read: &Read,
     logged_in: &LoggedIn,
-    cloud: &Cloud,
+    reach: &Reach,
     sessions: &Sessions,
 ) -> permission::Seen {
     let facts = read.source.facts();
@@ -177,7 +176,7 @@ async fn permission(
     let led = match &led {
         None => None,
         Some(keyed) => {
-            let deadline = Instant::now() + LOGIN;
+            let deadline = Instant::now() + reach.bounds.login;
             match sessions.credentials(keyed, Priority::default(), deadline).await {
                 Ok(credentials) => Some(credentials),
                 Err(none) => {
@@ -210,15 +209,10 @@ async fn permission(
         }
     };
     let call = Call { keys: Some(keys), ..unsigned(facts.api(), &read.endpoint, query) };
-    let probe = match timeout(ANSWER * 2, cloud.probe(&call, ANSWER)).await {
-        Ok(Ok(probe)) => probe,
-        Ok(Err(failure)) => {
+    let probe = match reach.cloud.probe(&call, reach.bounds.call).await {
+        Ok(probe) => probe,
+        Err(failure) => {
             seen.answer = Answer::Failed(failure.error("", ""));
-            return seen;
-        }
-        Err(_elapsed) => {
-            let error = Error::new(Reason::Timeout, "no answer in time");
-            seen.answer = Answer::Failed(error);
             return seen;
         }
     };

@@ -31,7 +31,6 @@ use crate::{
 const PROGRAM: &str = env!("CARGO_PKG_NAME");
 /// The driver's program in its own image.
 const DRIVER: &str = "secrets-store-csi";
-const CONTACT: Duration = Duration::from_secs(5);
 
 /// The arguments of the provider that is the first process here, as it is in its own container.
 pub(super) fn running_provider() -> Option<Vec<String>> {
@@ -64,7 +63,7 @@ fn program(arguments: &[String]) -> &str {
     arguments.first().and_then(|path| path.rsplit('/').next()).unwrap_or_default()
 }
 
-pub(super) async fn socket(path: &Path) -> State {
+pub(super) async fn socket(path: &Path, limit: Duration) -> State {
     const WORLD_WRITABLE: u32 = 0o002;
     const STICKY: u32 = 0o1000;
     let folder = path.parent().and_then(|folder| fs::metadata(folder).ok());
@@ -78,16 +77,19 @@ pub(super) async fn socket(path: &Path) -> State {
         return State::NotASocket;
     }
     let started = Instant::now();
-    let contact = match timeout(CONTACT, UnixStream::connect(path)).await {
+    let contact = match timeout(limit, UnixStream::connect(path)).await {
         Err(_elapsed) => Contact::Wrong("does not take connections".to_owned()),
         Ok(Err(error)) => match error.kind() {
             io::ErrorKind::ConnectionRefused => Contact::Refused,
             io::ErrorKind::PermissionDenied => Contact::Forbidden,
             kind => Contact::Wrong(format!("cannot be connected to: {kind}")),
         },
-        Ok(Ok(_)) => match check::version(path).await {
-            Ok((name, version)) => Contact::Version { name, version, took: started.elapsed() },
-            Err(what) => Contact::Wrong(what),
+        Ok(Ok(_)) => match timeout(limit, check::version(path)).await {
+            Err(_elapsed) => {
+                Contact::Wrong("somebody listens and does not answer Version".to_owned())
+            }
+            Ok(Ok((name, version))) => Contact::Version { name, version, took: started.elapsed() },
+            Ok(Err(what)) => Contact::Wrong(what),
         },
     };
     State::There {

@@ -8,13 +8,13 @@ use futures::{
     future::{LocalBoxFuture, join_all},
     stream::FuturesUnordered,
 };
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{
     bundle::About,
     facts,
     given::Given,
-    hosts::{Host, Learned, Reach},
+    hosts::{Bounds, Host, Learned, Reach},
     identity, node,
 };
 use crate::{
@@ -31,6 +31,7 @@ use crate::{
         line::{Line, Report},
     },
     endpoint::{Endpoint, Endpoints, Service},
+    error::{Error, Reason},
     identity::api_server::{ACCOUNT_DIR, ApiServer},
     names::Region,
     policy::{Policy, Share},
@@ -107,7 +108,8 @@ async fn work(
     say: &(dyn Fn(Line) + Sync),
     tell: &(dyn Fn(&Told) + Sync),
 ) {
-    let Asked { settings, given, from, cloud, .. } = asked;
+    let Asked { settings, given, from, cloud, time } = asked;
+    let limits = Bounds::within(time);
     let Doctor {
         engine, provider_volume, admin, in_cluster, mistakes, warnings, given: flags, ..
     } = settings;
@@ -138,13 +140,13 @@ async fn work(
     let looks_up = serves_here && policy.allowed.contains(&Mode::Pod);
     let uses_tokens = policy.allowed.contains(&Mode::Pod);
     let local: Vec<LocalBoxFuture<'_, ()>> = vec![
-        Box::pin(of_socket(socket, say)),
+        Box::pin(of_socket(socket, limits, say)),
         Box::pin(of_provider(address, ledger, say)),
-        Box::pin(of_cluster(api_server, in_cluster, &given, looks_up, uses_tokens, say)),
+        Box::pin(of_cluster(limits, api_server, in_cluster, &given, looks_up, uses_tokens, say)),
     ];
     let of_cloud = async {
         let MetadataOptions { host, role, without_token } = metadata;
-        let region = of_metadata(&host, without_token, region, &policy, say).await;
+        let region = of_metadata(limits, &host, without_token, region, &policy, say).await;
         let Some(region) = region else {
             for check in [
                 Check::Names,
@@ -185,7 +187,7 @@ async fn work(
             None => cloud_calls,
         });
         let sessions = Sessions::new(cloud_calls.clone(), sts.clone(), metadata, metrics);
-        let reach = Reach { cloud: cloud_calls, trust };
+        let reach = Reach { cloud: cloud_calls, trust, bounds: limits };
         let mount = identity::mount(&given.class, &file, jwt, &endpoints);
         let all = hosts_of(&endpoints, &sts, mount.as_ref().ok(), &policy, given.asks);
         say(proxy::judge(&of_proxy(&reach, &all)));
@@ -208,7 +210,8 @@ async fn work(
                     return None;
                 }
             };
-            let (named, seen, logged_in) = identity::login(&mount, &policy, &sessions).await;
+            let (named, seen, logged_in) =
+                identity::login(&mount, &policy, &sessions, limits).await;
             say(login::judge(&named, &seen, file.claims(), policy.oidc_provider.as_ref()));
             let asked = match (&logged_in, given.asks) {
                 (None, _) => {
@@ -222,7 +225,7 @@ async fn work(
                     vec![]
                 }
                 (Some(logged_in), true) => {
-                    identity::permissions(&mount, logged_in, &reach.cloud, &sessions).await
+                    identity::permissions(&mount, logged_in, &reach, &sessions).await
                 }
             };
             asked.iter().for_each(|seen| say(permission::judge(seen)));
@@ -265,8 +268,8 @@ async fn work(
     say(quota::judge(&quota::Seen { metrics, throttled_now, ..bounds }));
 }
 
-async fn of_socket(path: PathBuf, say: &(dyn Fn(Line) + Sync)) {
-    let state = node::socket(&path).await;
+async fn of_socket(path: PathBuf, limits: Bounds, say: &(dyn Fn(Line) + Sync)) {
+    let state = node::socket(&path, limits.call).await;
     let seen = socket::Seen { path: path.display().to_string(), state };
     say(socket::judge(&seen, env!("CARGO_PKG_VERSION")));
 }
@@ -289,6 +292,7 @@ async fn of_provider(address: String, ledger: &Mutex<Ledger>, say: &(dyn Fn(Line
 }
 
 async fn of_cluster(
+    limits: Bounds,
     api: Option<ApiServer>,
     in_cluster: bool,
     given: &Given,
@@ -305,7 +309,10 @@ async fn of_cluster(
         Some(_) if in_cluster && !has_account => {
             node::Cluster::unasked("there is no ServiceAccount token here, and no --kubernetes-api")
         }
-        Some(api) => node::Cluster::ask(&api).await,
+        Some(api) => match timeout(limits.login, node::Cluster::ask(&api)).await {
+            Ok(cluster) => cluster,
+            Err(_elapsed) => node::Cluster::unasked("the API server does not answer in time"),
+        },
     };
     say(service_accounts::judge(&address, &cluster.accounts, needed));
     let object = cluster.driver.or_else(|why| given.driver.clone().ok_or(why));
@@ -318,6 +325,7 @@ async fn of_cluster(
 
 /// The region, of the flag or of the instance.
 async fn of_metadata(
+    limits: Bounds,
     host: &str,
     without_token: bool,
     region: Option<Region>,
@@ -325,7 +333,10 @@ async fn of_metadata(
     say: &(dyn Fn(Line) + Sync),
 ) -> Option<Region> {
     let asked = match Metadata::new(host, None, without_token) {
-        Ok(metadata) if policy.ecs_metadata => Some(metadata.region().await),
+        Ok(metadata) if policy.ecs_metadata => {
+            let none = |_| Err(Error::new(Reason::Timeout, "no answer in time"));
+            Some(timeout(limits.call, metadata.region()).await.unwrap_or_else(none))
+        }
         _ => None,
     };
     let asked = asked.map(|asked| asked.map_err(|error| error.message.to_string()));

@@ -72,6 +72,16 @@ pub(crate) fn judge(host: &str, shown: &Shown, now: Timestamp) -> Line {
                 shown.peer
             ),
         ),
+        Some(Distrust::Otherwise) if shown.own.iter().any(|subject| subject == issuer) => {
+            Line::broken(
+                CHECK,
+                host,
+                format!("its certificate is not signed by the CA {issuer} that is trusted here"),
+                format!(
+                    "{flag} has a CA of this name with another key: give the one that issued the certificate"
+                ),
+            )
+        }
         Some(Distrust::Otherwise) => Line::broken(
             CHECK,
             host,

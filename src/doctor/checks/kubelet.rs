@@ -21,7 +21,7 @@ const GAPS: [&str; 4] = [
 
 /// `version`: of the API server, or why it is not known.
 pub(crate) fn judge(version: Result<&[u8], &str>) -> Line {
-    let line = match version.map(|json| serde_json::from_slice::<Version>(json)) {
+    let line = match version.map(serde_json::from_slice::<Version>) {
         Ok(Ok(Version { git_version })) => {
             // Kubernetes' own looks so: v1.34.2-aliyun.1.
             let version = identifier(&git_version).unwrap_or("unknown").to_owned();

@@ -102,14 +102,14 @@ pub(crate) enum File {
         /// Characters.
         length: usize,
         /// `None`: it is no JWT.
-        claims: Option<Claims>,
+        claims: Option<Box<Claims>>,
     },
 }
 
 impl File {
     pub(crate) fn claims(&self) -> Option<&Claims> {
         match self {
-            Self::Read { claims, .. } => claims.as_ref(),
+            Self::Read { claims, .. } => claims.as_deref(),
             Self::NotGiven | Self::Unreadable { .. } => None,
         }
     }
