@@ -73,9 +73,11 @@ impl Settings<'_> {
         let off = self.service_account_lookup().then_some("--service-account-lookup=false");
         let api_server = self.api_server(off).map(Arc::new);
         let in_cluster = api_server.is_some() && !self.is_given("kubernetes-api");
+        let before = self.take_warnings();
         let provider_volume = self.provider_volume();
-        // What the provider would have said of its start, and nobody starts.
+        // That it would be created: nobody creates it here.
         self.take_warnings();
+        before.into_iter().for_each(|warning| self.warn(warning));
         let engine = self.engine(policy, api_server);
         let _ = self.reach(&engine.audit, &engine.policy);
         let _ = (self.health_path(), self.serve_metrics(), self.debug(), self.drain_timeout());

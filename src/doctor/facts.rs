@@ -245,7 +245,9 @@ pub(crate) fn judge(fact: Fact, answer: &Answer) -> Tried {
         Fact::SignatureMismatch => of(code == "SignatureDoesNotMatch"),
         Fact::NonceUsed => of(code == "SignatureNonceUsed"),
         Fact::KmsDryRun => of(code == "DryRunOperationError"),
-        Fact::KmsNotFound | Fact::OosNotFound if denied => {
+        Fact::KmsNotFound | Fact::OosNotFound | Fact::KmsBatch | Fact::KmsForm | Fact::OosForm
+            if denied =>
+        {
             (Verdict::Told, "the role may not ask for that name, so that this says nothing of it")
         }
         Fact::KmsNotFound => of(*status == 404 && code == "Forbidden.ResourceNotFound"),

@@ -220,6 +220,7 @@ fn fact_is_decided_by_status_and_code() {
     assert_eq!(judged(Fact::KmsNotFound, 403, "Forbidden.NoPermission"), Verdict::Told);
     assert_eq!(judged(Fact::KmsBatch, 404, "InvalidAction.NotFound"), Verdict::Differs);
     assert_eq!(judged(Fact::KmsBatch, 200, ""), Verdict::Holds);
+    assert_eq!(judged(Fact::KmsBatch, 403, "Forbidden.NoPermission"), Verdict::Told);
     assert_eq!(
         judged(Fact::OidcInvalid, 400, "AuthenticationFail.OIDCToken.Invalid"),
         Verdict::Differs

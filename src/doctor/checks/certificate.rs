@@ -110,7 +110,7 @@ fn trusted(host: &str, shown: &Shown, now: Timestamp) -> Line {
         Some(subject) => format!("the private CA {subject} ({flag})"),
         None => format!("{issuer}, a CA of the system or built in"),
     };
-    let seen = format!("{version} with {peer}; {} certificates, trusted by {by}", chain.len());
+    let seen = format!("{version} with {peer}; a chain of {}, trusted by {by}", chain.len());
     if left < SOON {
         let what = format!("{seen}; one expires in {}", span(left));
         return Line::warn(CHECK, host, what, "have it renewed before it expires");

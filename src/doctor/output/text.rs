@@ -35,15 +35,12 @@ pub(crate) fn line(line: &Line) -> String {
 pub(crate) fn fact(tried: &Tried) -> String {
     let id = tried.request.as_ref().map_or(String::new(), |id| format!(" (request {id})"));
     let about = tried.fact.about();
-    format!(
-        "{:<10} {}: {}\n{INDENT}  tried: {}\n{INDENT}  answer: {}{}\n",
-        tried.verdict(),
-        about.id,
-        about.question,
-        about.how,
-        shown(&tried.answer),
-        shown(&id)
-    )
+    let head = format!("{:<10} {}: {}\n", tried.verdict(), about.id, about.question);
+    if !tried.fact.can_be_tried() {
+        return format!("{head}{INDENT}  {}\n", about.how);
+    }
+    let answer = format!("{}{id}", tried.answer);
+    format!("{head}{INDENT}  tried: {}\n{INDENT}  answer: {}\n", about.how, shown(&answer))
 }
 
 pub(crate) fn summary(report: &Report, took: Duration) -> String {
