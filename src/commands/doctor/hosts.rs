@@ -16,12 +16,15 @@ use crate::{
             certificate::{self, Distrust, Shown},
             clock,
             names::{self, Gave, Server, Way},
+            proxy,
         },
         line::{Line, Outcome, advice},
     },
-    endpoint::{Endpoint, Service, Trust},
+    endpoint::{Endpoint, Endpoints, Service, Trust},
     http::{self, NameError, Untrusted, dns},
     login::Caller,
+    request::Mount,
+    spc::source::Source,
 };
 
 /// How long each may take: what hangs must leave time for what comes after it.
@@ -294,5 +297,54 @@ pub(super) async fn exists(
             if known { Ok(false) } else { Err("the name servers do not answer".to_owned()) }
         }
         _ => Ok(true),
+    }
+}
+
+/// STS, KMS and OOS as they are configured, and what else the objects name.
+pub(super) fn all(
+    endpoints: &Endpoints,
+    sts: &Endpoint,
+    mount: Option<&Mount>,
+    needs_sts: bool,
+    asks: bool,
+) -> Vec<Host> {
+    let service_of = |source: &Source| match source {
+        Source::Kms(_) => Service::Kms,
+        Source::Oos(_) => Service::Oos,
+    };
+    let objects = mount.map_or(&[][..], |mount| &mount.spec.objects);
+    let reads: Vec<(Service, &Endpoint)> = objects
+        .iter()
+        .filter(|_| asks)
+        .map(|object| (service_of(&object.read.source), &object.read.endpoint))
+        .collect();
+    let reads_at =
+        |endpoint: &Endpoint| reads.iter().any(|(_, named)| named.host() == endpoint.host());
+    let (kms, oos) = (
+        endpoints.of(Service::Kms, &endpoints.region),
+        endpoints.of(Service::Oos, &endpoints.region),
+    );
+    let mut hosts = vec![
+        Host { service: Service::Sts, needed: needs_sts, endpoint: sts.clone() },
+        Host { service: Service::Kms, needed: reads_at(&kms) || reads.is_empty(), endpoint: kms },
+        Host { service: Service::Oos, needed: reads_at(&oos), endpoint: oos },
+    ];
+    for (service, endpoint) in reads {
+        if !hosts.iter().any(|host| host.endpoint.host() == endpoint.host()) {
+            hosts.push(Host { service, needed: true, endpoint: endpoint.clone() });
+        }
+    }
+    hosts
+}
+
+pub(super) fn proxied(reach: &Reach, hosts: &[Host]) -> proxy::Seen {
+    let names = |through: bool| {
+        let of = |host: &&Host| reach.trust.is_proxied(&host.endpoint) == through;
+        hosts.iter().filter(of).map(|host| host.endpoint.host().to_owned()).collect()
+    };
+    proxy::Seen {
+        proxy: reach.trust.proxy.as_ref().map(|proxy| proxy.address().to_owned()),
+        through: names(true),
+        direct: names(false),
     }
 }

@@ -1,25 +1,33 @@
 //! Run: all checks, those that do not depend on each other at the same time, each with a bound of its own, and
 //! all of them with one together.
 
-use std::{path::PathBuf, sync::Mutex, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use futures::{
-    StreamExt as _,
+    FutureExt as _,
     future::{LocalBoxFuture, join_all},
-    stream::FuturesUnordered,
 };
+use hyper::header::HeaderValue;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{
     bundle::About,
     facts,
     given::Given,
-    hosts::{Bounds, Host, Learned, Reach},
-    identity, node,
+    hosts::{self, Bounds, Learned, Reach},
+    identity::{self, LoggedIn},
+    node,
 };
 use crate::{
-    cloud::{Cloud, trust::Clients},
-    config::{Engine, MetadataOptions, doctor::Doctor},
+    cloud::{
+        Cloud,
+        trust::{self, Clients},
+    },
+    config::{Engine, Hosts, MetadataOptions, doctor::Doctor},
     credentials::{Sessions, metadata::Metadata},
     doctor::{
         check::Check,
@@ -27,7 +35,7 @@ use crate::{
             clock, configuration, driver, issuer, kubelet, login, metadata, permission, provider,
             proxy, quota, service_accounts, socket, token,
         },
-        facts::Tried,
+        facts::{Fact, Tried},
         line::{Line, Report},
     },
     endpoint::{Endpoint, Endpoints, Service},
@@ -36,11 +44,14 @@ use crate::{
     names::Region,
     policy::{Policy, Share},
     request::Mount,
-    spc::{mode::Mode, source::Source},
+    secret::Secret,
+    spc::mode::Mode,
     sync::lock,
     telemetry::Metrics,
 };
 
+/// Calls to a service, of which this command makes few.
+const AT_ONCE: usize = 8;
 /// The name of the socket, which is the provider's in a SecretProviderClass.
 const SOCKET: &str = "alibabacloud.sock";
 
@@ -76,9 +87,7 @@ const ABOUT_FACTS: &str = "Facts that were tried against the endpoints above, wh
 struct Ledger {
     lines: Vec<Line>,
     facts: Option<Vec<Tried>>,
-    learned: Vec<Learned>,
     about: About,
-    throttled: bool,
 }
 
 pub(super) async fn examine(asked: Asked, tell: &(dyn Fn(&Told) + Sync)) -> Examined {
@@ -102,6 +111,17 @@ pub(super) async fn examine(asked: Asked, tell: &(dyn Fn(&Told) + Sync)) -> Exam
     Examined { report: Report { lines }, facts, about }
 }
 
+/// What the login and its questions need, and what came of them.
+struct Found {
+    reach: Reach,
+    endpoints: Endpoints,
+    sts: Endpoint,
+    logged_in: Option<LoggedIn>,
+    permissions: Vec<permission::Seen>,
+    learned: Vec<Learned>,
+    dated: bool,
+}
+
 async fn work(
     asked: Asked,
     ledger: &Mutex<Ledger>,
@@ -116,8 +136,8 @@ async fn work(
     let seen = configuration::Seen { mistakes, warnings, given: flags.len(), from };
     configuration::judge(&seen).into_iter().for_each(say);
     lock(ledger).about.given = flags;
-    let Engine { region, hosts, trust, policy, metadata, api_server, .. } = engine;
-    let bounds = quota::Seen {
+    let Engine { region, hosts, trust, policy, metadata, api_server, agent, .. } = engine;
+    let quota = quota::Seen {
         kms_calls: engine.kms_calls,
         oos_calls: engine.oos_calls,
         kms_batch: engine.kms_batch,
@@ -130,142 +150,176 @@ async fn work(
     say(token::judge(&file, jiff::Timestamp::now()));
     say(issuer::judge(file.claims(), policy.oidc_provider.as_ref()));
 
-    let address = if admin.ip().is_unspecified() {
-        format!("127.0.0.1:{}", admin.port())
-    } else {
-        admin.to_string()
+    let address = match admin.ip().is_unspecified() {
+        true => format!("127.0.0.1:{}", admin.port()),
+        false => admin.to_string(),
     };
     let socket = provider_volume.join(SOCKET);
-    let serves_here = socket.exists();
-    let looks_up = serves_here && policy.allowed.contains(&Mode::Pod);
     let uses_tokens = policy.allowed.contains(&Mode::Pod);
-    let local: Vec<LocalBoxFuture<'_, ()>> = vec![
+    let looks_up = uses_tokens && socket.exists();
+    let mut local: Vec<LocalBoxFuture<'_, ()>> = vec![
         Box::pin(of_socket(socket, limits, say)),
         Box::pin(of_provider(address, ledger, say)),
         Box::pin(of_cluster(limits, api_server, in_cluster, &given, looks_up, uses_tokens, say)),
     ];
+    let ask_region = || of_metadata(limits, &metadata, region.as_ref(), &policy, say);
+    if region.is_some() {
+        local.push(Box::pin(ask_region().map(drop)));
+    }
     let of_cloud = async {
-        let MetadataOptions { host, role, without_token } = metadata;
-        let region = of_metadata(limits, &host, without_token, region, &policy, say).await;
-        let Some(region) = region else {
-            for check in [
-                Check::Names,
-                Check::Certificate,
-                Check::Answer,
-                Check::Clock,
-                Check::Login,
-                Check::Permission,
-            ] {
-                say(Line::skipped(
-                    check,
-                    "",
-                    "the region is not known, and so no host is: set --region",
-                ));
+        // All else waits for it where no flag names it.
+        let region = match &region {
+            Some(region) => Some(region.clone()),
+            None => ask_region().await,
+        };
+        let cloud = Clouded { hosts: &hosts, trust, agent, metadata: &metadata, limits };
+        let who = Who { policy: &policy, given: &given, file: &file, jwt };
+        of_cloud(region?, cloud, who, say).await
+    };
+    let (found, _) = tokio::join!(of_cloud, join_all(local));
+    let metrics = lock(ledger).about.metrics.clone();
+    let metrics = metrics.unwrap_or_else(|| Err("no provider was asked".to_owned()));
+    let learned = found.iter().flat_map(|found| &found.learned);
+    let throttled_now = learned.into_iter().any(|one| one.throttled);
+    say(quota::judge(&quota::Seen { metrics, throttled_now, ..quota }));
+    if found.is_none() {
+        no_hosts(say);
+    }
+    if cloud {
+        tell(&Told::Facts(ABOUT_FACTS));
+        lock(ledger).facts = Some(Vec::new());
+        let told = |tried: Tried| {
+            if let Some(facts) = &mut lock(ledger).facts {
+                facts.push(tried.clone());
             }
-            return;
+            tell(&Told::Fact(tried));
         };
-        let sts_region = hosts.sts_region.clone().unwrap_or_else(|| region.clone());
-        let endpoints = hosts.endpoints(region);
-        let sts = endpoints.of(Service::Sts, &sts_region);
-        let metadata = Metadata::new(&host, role, without_token);
-        let clients = Clients::new(trust.clone());
-        let (metadata, clients) = match (metadata, clients) {
-            (Ok(metadata), Ok(clients)) => (metadata, clients),
-            (Err(what), _) | (_, Err(what)) => {
-                return say(Line::broken(
-                    Check::Certificate,
-                    "",
-                    what,
-                    "give the certificates that the message names",
-                ));
-            }
-        };
-        let metrics = std::sync::Arc::new(Metrics::new());
-        let cloud_calls = Cloud::new(clients, metrics.clone(), bounds.kms_calls, bounds.oos_calls);
-        let cloud_calls = std::sync::Arc::new(match engine.agent {
-            Some(agent) => cloud_calls.with_agent(agent),
-            None => cloud_calls,
-        });
-        let sessions = Sessions::new(cloud_calls.clone(), sts.clone(), metadata, metrics);
-        let reach = Reach { cloud: cloud_calls, trust, bounds: limits };
-        let mount = identity::mount(&given.class, &file, jwt, &endpoints);
-        let all = hosts_of(&endpoints, &sts, mount.as_ref().ok(), &policy, given.asks);
-        say(proxy::judge(&of_proxy(&reach, &all)));
-        let of_hosts = async {
-            let learned = join_all(all.iter().map(|host| reach.examine(host, say))).await;
-            let clocks: Vec<clock::Seen> = {
-                let mut ledger = lock(ledger);
-                ledger.learned = learned;
-                ledger.throttled |= ledger.learned.iter().any(|one| one.throttled);
-                ledger.learned.iter_mut().filter_map(|one| one.clock.take()).collect()
-            };
-            say(clock::judge(&clocks));
-            clocks.iter().any(|seen| seen.date.is_some())
-        };
-        let of_identity = async {
-            let mount = match mount {
-                Ok(mount) => mount,
-                Err(lines) => {
-                    lines.into_iter().for_each(say);
-                    return None;
-                }
-            };
-            let (named, seen, logged_in) =
-                identity::login(&mount, &policy, &sessions, limits).await;
-            say(login::judge(&named, &seen, file.claims(), policy.oidc_provider.as_ref()));
-            let asked = match (&logged_in, given.asks) {
-                (None, _) => {
-                    say(Line::skipped(Check::Permission, "", "there is no login"));
-                    vec![]
-                }
-                (_, false) => {
-                    let why =
-                        "no secret is asked about: name one with --secret, or a class with --file";
-                    say(Line::skipped(Check::Permission, "", why));
-                    vec![]
-                }
-                (Some(logged_in), true) => {
-                    identity::permissions(&mount, logged_in, &reach, &sessions).await
-                }
-            };
-            asked.iter().for_each(|seen| say(permission::judge(seen)));
-            Some((logged_in, asked))
-        };
-        let (dated, of_identity) = tokio::join!(of_hosts, of_identity);
-        if cloud {
-            let (logged_in, asked) = of_identity.unwrap_or_default();
-            tell(&Told::Facts(ABOUT_FACTS));
-            let learned = std::mem::take(&mut lock(ledger).learned);
-            let trial = facts::Trial {
-                reach: &reach,
-                endpoints: &endpoints,
-                sts: &sts,
-                logged_in: logged_in.as_ref(),
-                permissions: &asked,
-                learned: &learned,
-                dated,
-            };
-            lock(ledger).facts = Some(Vec::new());
-            trial
-                .all(&|tried: Tried| {
-                    if let Some(facts) = &mut lock(ledger).facts {
-                        facts.push(tried.clone());
-                    }
-                    tell(&Told::Fact(tried));
-                })
-                .await;
+        try_facts(found.as_ref(), &told).await;
+    }
+}
+
+fn no_hosts(say: &(dyn Fn(Line) + Sync)) {
+    for check in [
+        Check::Names,
+        Check::Certificate,
+        Check::Answer,
+        Check::Clock,
+        Check::Login,
+        Check::Permission,
+    ] {
+        say(Line::skipped(check, "", "no host can be called: see the lines that are broken"));
+    }
+}
+
+async fn try_facts(found: Option<&Found>, told: &(dyn Fn(Tried) + Sync)) {
+    let Some(Found { reach, endpoints, sts, logged_in, permissions, learned, dated }) = found
+    else {
+        Fact::ALL.into_iter().map(|fact| Tried::not(fact, "no host can be called")).for_each(told);
+        return;
+    };
+    let logged_in = logged_in.as_ref();
+    let dated = *dated;
+    facts::Trial { reach, endpoints, sts, logged_in, permissions, learned, dated }.all(told).await;
+}
+
+/// How the cloud is called.
+struct Clouded<'a> {
+    hosts: &'a Hosts,
+    trust: trust::Options,
+    agent: Option<HeaderValue>,
+    metadata: &'a MetadataOptions,
+    limits: Bounds,
+}
+
+/// Who calls it, and for what.
+struct Who<'a> {
+    policy: &'a Policy,
+    given: &'a Given,
+    file: &'a token::File,
+    jwt: Option<Arc<Secret<String>>>,
+}
+
+/// The hosts, and beside them the login and what it may read. `None`: nothing can be called.
+async fn of_cloud(
+    region: Region,
+    cloud: Clouded<'_>,
+    who: Who<'_>,
+    say: &(dyn Fn(Line) + Sync),
+) -> Option<Found> {
+    let Clouded { hosts: named, trust, agent, metadata, limits } = cloud;
+    let sts_region = named.sts_region.clone().unwrap_or_else(|| region.clone());
+    let endpoints = named.endpoints(region);
+    let sts = endpoints.of(Service::Sts, &sts_region);
+    let MetadataOptions { host, role, without_token } = metadata;
+    let made = Metadata::new(host, role.clone(), *without_token)
+        .and_then(|metadata| Ok((metadata, Clients::new(trust.clone())?)));
+    let (metadata, clients) = match made {
+        Ok(made) => made,
+        Err(what) => {
+            let fix = "give the certificates that the message names";
+            say(Line::broken(Check::Certificate, "", what, fix));
+            return None;
         }
     };
-    let mut all: FuturesUnordered<LocalBoxFuture<'_, ()>> = local.into_iter().collect();
-    all.push(Box::pin(of_cloud));
-    while all.next().await.is_some() {}
-    drop(all);
-    let (metrics, throttled_now) = {
-        let ledger = lock(ledger);
-        let none = || Err("no provider was asked".to_owned());
-        (ledger.about.metrics.clone().unwrap_or_else(none), ledger.throttled)
+    let metrics = Arc::new(Metrics::new());
+    let calls = Cloud::new(clients, metrics.clone(), AT_ONCE, AT_ONCE);
+    let calls = Arc::new(match agent {
+        Some(agent) => calls.with_agent(agent),
+        None => calls,
+    });
+    let sessions = Sessions::new(calls.clone(), sts.clone(), metadata, metrics);
+    let reach = Reach { cloud: calls, trust, bounds: limits };
+    let mount = identity::mount(&who.given.class, who.file, who.jwt.clone(), &endpoints);
+    let asked = mount.as_ref().ok();
+    let needs_sts = asked.is_none_or(|mount| identity::needs_sts(mount, who.policy));
+    let all = hosts::all(&endpoints, &sts, asked, needs_sts, who.given.asks);
+    say(proxy::judge(&hosts::proxied(&reach, &all)));
+    let of_hosts = async {
+        let mut learned = join_all(all.iter().map(|host| reach.examine(host, say))).await;
+        let clocks: Vec<clock::Seen> =
+            learned.iter_mut().filter_map(|one| one.clock.take()).collect();
+        say(clock::judge(&clocks));
+        (learned, clocks.iter().any(|seen| seen.date.is_some()))
     };
-    say(quota::judge(&quota::Seen { metrics, throttled_now, ..bounds }));
+    let ((learned, dated), (logged_in, permissions)) =
+        tokio::join!(of_hosts, of_identity(mount, &who, &reach, &sessions, say));
+    Some(Found { reach, endpoints, sts, logged_in, permissions, learned, dated })
+}
+
+async fn of_identity(
+    mount: Result<Mount, Vec<Line>>,
+    who: &Who<'_>,
+    reach: &Reach,
+    sessions: &Sessions,
+    say: &(dyn Fn(Line) + Sync),
+) -> (Option<LoggedIn>, Vec<permission::Seen>) {
+    let mount = match mount {
+        Ok(mount) => mount,
+        Err(lines) => {
+            lines.into_iter().for_each(say);
+            return (None, vec![]);
+        }
+    };
+    let (named, seen, logged_in) =
+        identity::login(&mount, who.policy, sessions, reach.bounds).await;
+    say(login::judge(&named, &seen, who.file.claims(), who.policy.oidc_provider.as_ref()));
+    let why_not = match &logged_in {
+        None => Some("there is no login"),
+        Some(_) if !who.given.asks => {
+            Some("no secret is asked about: name one with --secret, or a class with --file")
+        }
+        Some(_) => None,
+    };
+    if let Some(why) = why_not {
+        say(Line::skipped(Check::Permission, "", why));
+        return (logged_in, vec![]);
+    }
+    let permissions = match &logged_in {
+        Some(logged_in) => identity::permissions(&mount, logged_in, reach, sessions).await,
+        None => vec![],
+    };
+    permissions.iter().for_each(|seen| say(permission::judge(seen)));
+    (logged_in, permissions)
 }
 
 async fn of_socket(path: PathBuf, limits: Bounds, say: &(dyn Fn(Line) + Sync)) {
@@ -326,13 +380,12 @@ async fn of_cluster(
 /// The region, of the flag or of the instance.
 async fn of_metadata(
     limits: Bounds,
-    host: &str,
-    without_token: bool,
-    region: Option<Region>,
+    options: &MetadataOptions,
+    region: Option<&Region>,
     policy: &Policy,
     say: &(dyn Fn(Line) + Sync),
 ) -> Option<Region> {
-    let asked = match Metadata::new(host, None, without_token) {
+    let asked = match Metadata::new(&options.host, None, options.without_token) {
         Ok(metadata) if policy.ecs_metadata => {
             let none = |_| Err(Error::new(Reason::Timeout, "no answer in time"));
             Some(timeout(limits.call, metadata.region()).await.unwrap_or_else(none))
@@ -343,61 +396,11 @@ async fn of_metadata(
     let told = asked.as_ref().and_then(|asked| asked.as_ref().ok());
     let told = told.and_then(|text| Region::parse(text));
     let seen = metadata::Seen {
-        host: host.to_owned(),
+        host: options.host.clone(),
         region: asked,
-        given: region.as_ref().map(|region| region.as_str().to_owned()),
+        given: region.map(|region| region.as_str().to_owned()),
         identity: policy.allowed.contains(&Mode::EcsRole),
     };
     say(metadata::judge(&seen));
-    region.or(told)
-}
-
-/// STS, KMS and OOS as they are configured, and what else the objects name.
-fn hosts_of(
-    endpoints: &Endpoints,
-    sts: &Endpoint,
-    mount: Option<&Mount>,
-    policy: &Policy,
-    asks: bool,
-) -> Vec<Host> {
-    let service_of = |source: &Source| match source {
-        Source::Kms(_) => Service::Kms,
-        Source::Oos(_) => Service::Oos,
-    };
-    let objects = mount.map_or(&[][..], |mount| &mount.spec.objects);
-    let reads: Vec<(Service, &Endpoint)> = objects
-        .iter()
-        .filter(|_| asks)
-        .map(|object| (service_of(&object.read.source), &object.read.endpoint))
-        .collect();
-    let reads_at =
-        |endpoint: &Endpoint| reads.iter().any(|(_, named)| named.host() == endpoint.host());
-    let needs_sts = mount.is_none_or(|mount| identity::needs_sts(mount, policy));
-    let (kms, oos) = (
-        endpoints.of(Service::Kms, &endpoints.region),
-        endpoints.of(Service::Oos, &endpoints.region),
-    );
-    let mut hosts = vec![
-        Host { service: Service::Sts, needed: needs_sts, endpoint: sts.clone() },
-        Host { service: Service::Kms, needed: reads_at(&kms) || reads.is_empty(), endpoint: kms },
-        Host { service: Service::Oos, needed: reads_at(&oos), endpoint: oos },
-    ];
-    for (service, endpoint) in reads {
-        if !hosts.iter().any(|host| host.endpoint.host() == endpoint.host()) {
-            hosts.push(Host { service, needed: true, endpoint: endpoint.clone() });
-        }
-    }
-    hosts
-}
-
-fn of_proxy(reach: &Reach, hosts: &[Host]) -> proxy::Seen {
-    let names = |through: bool| {
-        let of = |host: &&Host| reach.trust.is_proxied(&host.endpoint) == through;
-        hosts.iter().filter(of).map(|host| host.endpoint.host().to_owned()).collect()
-    };
-    proxy::Seen {
-        proxy: reach.trust.proxy.as_ref().map(|proxy| proxy.address().to_owned()),
-        through: names(true),
-        direct: names(false),
-    }
+    region.cloned().or(told)
 }
