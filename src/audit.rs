@@ -1,10 +1,12 @@
 //! The audit record: a line for each value read and for each mount refused, written by a thread of
 //! its own, each line chained to the one before it.
 
+pub(crate) mod analysis;
 pub(crate) mod chain;
 pub(crate) mod file;
 pub(crate) mod hash;
 pub mod key;
+pub(crate) mod output;
 mod record;
 pub(crate) mod verify;
 mod writer;

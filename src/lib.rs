@@ -44,6 +44,7 @@ pub(crate) mod preview;
 pub mod project;
 pub(crate) mod ram;
 pub mod readiness;
+pub(crate) mod records;
 pub mod request;
 pub mod response;
 pub mod retry;

@@ -1,6 +1,8 @@
 //! The audit record: what it says of reads and refusals, how it joins with the cloud's own journal,
 //! and that `audit verify` finds it whole.
 
+mod questions;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::Write,

@@ -1,188 +1,42 @@
-//! `audit`: what is done with an audit record.
+//! `audit`: what an audit record tells, and whether it is whole. A file for each question.
 
-use std::{
-    collections::HashSet,
-    fs::File,
-    io::{self, BufRead, BufReader, Write},
-    path::PathBuf,
-    process::ExitCode,
-};
+pub(super) mod files;
+mod holds;
+mod kpi;
+mod question;
+mod report;
+mod verify;
+mod who;
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use std::process::ExitCode;
+
+use clap::{ArgMatches, Command};
 
 use super::{Subcommand, USAGE};
-use crate::audit::{
-    chain::Digest,
-    file::rotated,
-    hash::Hash,
-    key,
-    verify::{Report, Run, Verifier},
-};
 
-const ABOUT: &str = "\
-Detects lines of an audit record that were changed, removed, reordered, repeated or cut off.
-
-Reads each FILE with the files rotated from it (FILE.2, FILE.1, then FILE), or standard input. All \
-are one sequence of lines; lines of several processes may alternate in it.";
-
-const AFTER: &str = "\
-Examples:
-  audit verify /var/log/provider/audit.log
-  audit verify --key-file audit.key /var/log/provider/audit.log
-  audit verify --expect HASH audit.log      HASH from a log line \"audit record ... hash=HASH\"
-  kubectl logs POD | grep '^{\"schema\":' | csi-secrets-store-provider-alibabacloud audit verify
-
-What it can show: a plain chain finds every change by someone who does not calculate it anew from
-there on; anyone who can write the file can do that. With --audit-key-file only holders of the key can.
-Lines missing from the end leave a shorter chain that is whole: only a hash from elsewhere shows
-that, so give the last one that the log told with --expect. The same goes for the oldest files.
-
-Exit status: 0 if all is whole, 1 if not (FILE:LINE and what is wrong), 66 if a file cannot be read,
-64 if the command line is wrong.";
-
-const NO_INPUT: u8 = 66;
-/// Runs that are listed one by one.
-const MOST_RUNS: usize = 20;
+pub use verify::check;
 
 pub(super) const AUDIT: Subcommand = Subcommand { command, run };
 
 fn command() -> Command {
-    let verify = Command::new("verify")
-        .about("Detects tampering with an audit record")
-        .long_about(ABOUT)
-        .after_help(AFTER)
-        .max_term_width(100)
-        .arg(
-            Arg::new("file")
-                .value_name("FILE")
-                .action(ArgAction::Append)
-                .value_parser(clap::value_parser!(PathBuf))
-                .help("A record, with the files rotated from it [default: standard input]"),
-        )
-        .arg(
-            Arg::new("key-file")
-                .long("key-file")
-                .value_name("FILE")
-                .value_parser(clap::value_parser!(PathBuf))
-                .help("The key that the record was written with (--audit-key-file)"),
-        )
-        .arg(
-            Arg::new("expect")
-                .long("expect")
-                .value_name("HASH")
-                .action(ArgAction::Append)
-                .value_parser(|text: &str| Hash::parse(text).ok_or("is not 64 hexadecimal digits"))
-                .help("A line with this hash must be there; can be given more than once"),
-        );
     Command::new("audit")
-        .about("Verifies an audit record")
+        .about("Answers questions from an audit record, and verifies it")
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommand(verify)
+        .subcommand(report::command())
+        .subcommand(who::command())
+        .subcommand(holds::command())
+        .subcommand(kpi::command())
+        .subcommand(verify::command())
 }
 
 fn run(matches: &ArgMatches) -> ExitCode {
     match matches.subcommand() {
-        Some(("verify", matches)) => verify(matches),
+        Some(("report", matches)) => question::end(report::run(matches)),
+        Some(("who", matches)) => question::end(who::run(matches)),
+        Some(("holds", matches)) => question::end(holds::run(matches)),
+        Some(("kpi", matches)) => question::end(kpi::run(matches)),
+        Some(("verify", matches)) => verify::run(matches),
         _ => ExitCode::from(USAGE),
     }
-}
-
-fn verify(matches: &ArgMatches) -> ExitCode {
-    let key = match matches.get_one::<PathBuf>("key-file").map(|path| (path, key::read(path))) {
-        None => None,
-        Some((_, Ok(key))) => Some(key),
-        Some((path, Err(what))) => {
-            return say(&format!("--key-file: {} {what}\n", path.display()), NO_INPUT);
-        }
-    };
-    let expected = matches.get_many::<Hash>("expect").into_iter().flatten().copied();
-    let mut verifier = Verifier::new(Digest::new(key.as_ref()), expected);
-    let given: Vec<PathBuf> = matches.get_many("file").into_iter().flatten().cloned().collect();
-    if given.is_empty()
-        && let Err(error) = verifier.read("stdin", std::io::stdin().lock())
-    {
-        return say(&format!("stdin: {}\n", error.kind()), NO_INPUT);
-    }
-    for path in in_order(&given) {
-        let name = path.display().to_string();
-        let read = File::open(&path).and_then(|file| verifier.read(&name, BufReader::new(file)));
-        if let Err(error) = read {
-            return say(&format!("{name}: {}\n", error.kind()), NO_INPUT);
-        }
-    }
-    let report = verifier.report();
-    say(&told(&report), u8::from(!report.findings.is_empty()))
-}
-
-/// What `audit verify` says of one input without a key, and whether it is whole.
-pub fn check(name: &str, input: impl BufRead) -> io::Result<(bool, String)> {
-    let mut verifier = Verifier::new(Digest::new(None), []);
-    verifier.read(name, input)?;
-    let report = verifier.report();
-    Ok((report.findings.is_empty(), told(&report)))
-}
-
-/// Each file after those rotated from it; one that is named beside its FILE is read once.
-pub(super) fn in_order(given: &[PathBuf]) -> Vec<PathBuf> {
-    let older = |path: &PathBuf| {
-        let numbered = (1..).map(|number| rotated(path, number));
-        numbered.take_while(|path| path.exists()).collect::<Vec<_>>()
-    };
-    let of_another: HashSet<PathBuf> = given.iter().flat_map(older).collect();
-    let mut order = Vec::new();
-    for path in given.iter().filter(|path| !of_another.contains(*path)) {
-        order.extend(older(path).into_iter().rev());
-        order.push(path.clone());
-    }
-    order
-}
-
-fn told(report: &Report) -> String {
-    let Report { lines, files, runs, first_time, last_time, findings, .. } = report;
-    let mut text = String::new();
-    for finding in findings {
-        text.push_str(&format!("{}: {}\n", finding.place, finding.what));
-    }
-    if report.more > 0 {
-        text.push_str(&format!("and {} more\n", report.more));
-    }
-    if let Some(other) = &report.other_digest {
-        let hint = match other.as_str() {
-            "sha256" => "lines say that they are chained without a key: anyone can have made them",
-            _ => {
-                "lines say that they are chained with a key: give it, or the right one, with --key-file"
-            }
-        };
-        text.push_str(&format!("{hint}\n"));
-    }
-    let verdict = if findings.is_empty() { "whole" } else { "NOT WHOLE" };
-    text.push_str(&format!("{verdict}: {lines} lines of {} runs in {files} files", runs.len()));
-    if !first_time.is_empty() {
-        text.push_str(&format!(", from {first_time} to {last_time}"));
-    }
-    text.push('\n');
-    for Run { id, node, from, to, stopped, .. } in runs.iter().take(MOST_RUNS) {
-        let on = if node.is_empty() { String::new() } else { format!(" on {node}") };
-        let earlier = if *from > 1 { " (those before are not here)" } else { "" };
-        let end =
-            if *stopped { "its end" } else { "no end: it runs on, was killed, or was cut off" };
-        text.push_str(&format!("  run {id}{on}: lines {from} to {to}{earlier}, {end}\n"));
-    }
-    if runs.len() > MOST_RUNS {
-        text.push_str(&format!("  and {} more runs\n", runs.len() - MOST_RUNS));
-    }
-    if report.lost > 0 {
-        text.push_str(&format!("{} records could not be written, as lines say\n", report.lost));
-    }
-    if let Some(last) = report.last {
-        text.push_str(&format!("last hash: {last}\n"));
-    }
-    text
-}
-
-fn say(text: &str, status: u8) -> ExitCode {
-    // A reader who goes away has heard enough; the status tells the rest.
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    ExitCode::from(status)
 }

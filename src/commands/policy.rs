@@ -2,8 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
-    io::{self, BufRead, BufReader, Read, Write},
+    fs::File,
+    io::{self, Read, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -12,7 +12,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::{
     Subcommand, USAGE,
-    audit::in_order,
+    audit::files::lines,
     preview::{Cannot, Input, arguments, read},
 };
 use crate::{
@@ -107,7 +107,7 @@ fn command() -> Command {
 }
 
 /// Why there is no answer, and the exit status.
-type Ended = (String, u8);
+pub(super) type Ended = (String, u8);
 
 fn run(matches: &ArgMatches) -> ExitCode {
     match answer(matches) {
@@ -175,13 +175,12 @@ fn judged(
     };
     let mut usage = Usage::default();
     let records: Vec<PathBuf> = matches.get_many("audit").into_iter().flatten().cloned().collect();
-    for path in in_order(&records) {
-        audited(&path, &mut usage).map_err(|error| {
-            (format!("{}: {}", shown(&path.display().to_string()), error.kind()), NO_INPUT)
-        })?;
+    if !records.is_empty() {
+        lines(&records, |_, _, line| usage.add(&line)).map_err(|what| (what, NO_INPUT))?;
     }
     let audited = (!records.is_empty()).then(|| {
-        let used = usage.permissions(compared.as_ref().map_or("", |(title, _)| title));
+        let title = compared.as_ref().map_or("", |(title, _)| title);
+        let used = usage.permissions(|role| role == title);
         (judge(&usage, preview, given), unused(&policies, &used))
     });
     let is_well = preview.refused.is_empty()
@@ -241,7 +240,7 @@ fn one<'a>(
     }
 }
 
-fn existing(name: &str) -> Result<Existing, Ended> {
+pub(super) fn existing(name: &str) -> Result<Existing, Ended> {
     let path = Path::new(name);
     if !path.exists()
         && let Some(known) = Existing::by_name(name)
@@ -262,26 +261,4 @@ fn text_of(input: impl Read) -> io::Result<String> {
     let mut text = String::new();
     input.take(MOST_BYTES).read_to_string(&mut text)?;
     Ok(text)
-}
-
-fn audited(path: &Path, usage: &mut Usage) -> io::Result<()> {
-    match path.as_os_str() == "-" {
-        true => lines(io::stdin().lock(), usage),
-        false => {
-            if fs::metadata(path)?.is_dir() {
-                return Err(io::ErrorKind::IsADirectory.into());
-            }
-            lines(BufReader::new(File::open(path)?), usage)
-        }
-    }
-}
-
-/// One that is no text is another's, like any that is no record.
-fn lines(mut input: impl BufRead, usage: &mut Usage) -> io::Result<()> {
-    let mut line = Vec::new();
-    while input.read_until(b'\n', &mut line)? > 0 {
-        usage.add(&String::from_utf8_lossy(&line));
-        line.clear();
-    }
-    Ok(())
 }

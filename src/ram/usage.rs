@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
-
 use super::grants::{Given, Permission, account_of};
 use crate::{
     names::Glob,
     preview::{Mount, NAMESPACE, Preview, calls::reads, role::Role},
+    records::{Broken, Record},
 };
 
 /// Reads of a record, those that are alike together.
@@ -37,54 +36,41 @@ pub(crate) struct Times {
     pub(crate) last: String,
 }
 
-/// Of a line, what counts here.
-#[derive(Deserialize)]
-struct Line {
-    event: String,
-    time: String,
-    #[serde(default)]
-    namespace: String,
-    #[serde(default)]
-    service_account: String,
-    #[serde(default)]
-    role: String,
-    #[serde(default)]
-    resource: String,
-    #[serde(default)]
-    outcome: String,
-}
-
 impl Usage {
-    pub(crate) fn add(&mut self, line: &str) {
-        if line.trim().is_empty() {
-            return;
-        }
+    pub(crate) fn add(&mut self, line: &Result<Record<'_>, Broken>) {
         self.lines += 1;
-        let Ok(line) = serde_json::from_str::<Line>(line) else {
+        let Ok(record) = line else {
             self.foreign += 1;
             return;
         };
         // Times have always as many digits, so that they sort as texts.
-        let earlier = |one: &String| one.is_empty() || line.time < *one;
-        if earlier(&self.first) {
-            self.first.clone_from(&line.time);
+        let time = &*record.time;
+        if self.first.is_empty() || time < &*self.first {
+            time.clone_into(&mut self.first);
         }
-        if line.time > self.last {
-            self.last.clone_from(&line.time);
+        if time > &*self.last {
+            time.clone_into(&mut self.last);
         }
-        // That there is no such secret, only those hear who may read it.
-        if line.event != "read" || !matches!(&*line.outcome, "OK" | "MISSING") {
+        self.count(record);
+    }
+
+    /// Takes note of a read, as far as it used a permission.
+    pub(crate) fn count(&mut self, record: &Record<'_>) {
+        if !record.is_granted() {
             return;
         }
-        let Line { role, namespace, service_account, resource, time, .. } = line;
+        let time = &*record.time;
+        let own = |text: &str| text.to_owned();
+        let (role, namespace) = (own(&record.role), own(&record.namespace));
+        let (service_account, resource) = (own(&record.service_account), own(&record.resource));
         let read = Read { role, namespace, service_account, resource };
         let times = self.reads.entry(read).or_default();
         times.count += 1;
-        if times.first.is_empty() || time < times.first {
-            times.first.clone_from(&time);
+        if times.first.is_empty() || time < &*times.first {
+            time.clone_into(&mut times.first);
         }
-        if time > times.last {
-            times.last = time;
+        if time > &*times.last {
+            time.clone_into(&mut times.last);
         }
     }
 }
@@ -161,9 +147,9 @@ impl Asked {
 }
 
 impl Usage {
-    /// Permissions that its reads used, of one role, or of all.
-    pub(crate) fn permissions(&self, role: &str) -> BTreeSet<Permission> {
-        let of = self.reads.keys().filter(|read| read.role == role || read.role.is_empty());
+    /// Permissions that its reads used, of the roles that count; reads without a role always do.
+    pub(crate) fn permissions(&self, counts: impl Fn(&str) -> bool) -> BTreeSet<Permission> {
+        let of = self.reads.keys().filter(|read| read.role.is_empty() || counts(&read.role));
         let used = of.flat_map(|read| {
             let actions: &[&str] = match read.resource.starts_with("acs:oos:") {
                 true => &["oos:GetSecretParameter", "oos:GetSecretParameters"],
