@@ -31,7 +31,7 @@ struct Mount {
     stale: bool,
 }
 
-/// Grows with mounts: about 50 bytes each.
+/// Grows with mounts: some 60 bytes each.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     names: Names,
