@@ -22,6 +22,8 @@ CRANE := $(CACHE)/crane-$(CRANE_VERSION)/crane
 HELM := $(CACHE)/helm-$(firstword $(shell sha256sum e2e/cluster/tools/helm/go.sum))/helm
 DENY := $(CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 FUZZ := $(CACHE)/cargo-fuzz-$(FUZZ_VERSION)/bin/cargo-fuzz
+# Prometheus and promtool: those of this machine, or of Debian's package, which is unpacked and not installed.
+PROMETHEUS := $(or $(patsubst %/promtool,%,$(shell command -v promtool)),$(CACHE)/prometheus/usr/bin)
 MUTANTS := $(CACHE)/cargo-mutants-$(MUTANTS_VERSION)/bin/cargo-mutants
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 DEBUG := $(TARGET)/debug
@@ -30,7 +32,7 @@ ARCHS := amd64 arm64
 
 .PHONY: help demo test test-release test-static toolchain lint unit official-clients bench bench-quick soak tenants \
   bench-programs simulate walkthroughs deny advisory-db advisories reproduce arm64 dist hardening contents release-check release release-rehearsal tools signing-tools tool-paths lint-workflows \
-  fuzz-smoke mutants e2e e2e-up e2e-down
+  fuzz-smoke mutants alerts dashboards e2e e2e-up e2e-down
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -200,6 +202,21 @@ mutants: $(MUTANTS) toolchain ## changes to the code that no test notices (hours
 
 $(MUTANTS):
 	cargo install --locked --quiet --root $(CACHE)/cargo-mutants-$(MUTANTS_VERSION) cargo-mutants@$(MUTANTS_VERSION)
+
+alerts: $(PROMETHEUS)/promtool ## the chart's alerts, each firing and not firing (promtool)
+	$(PROMETHEUS)/promtool check rules --lint=all --lint-fatal deploy/chart/rules/alerts.yaml
+	$(PROMETHEUS)/promtool test rules deploy/alerts/tests.yaml
+
+# DRAW=docs draws docs/dashboard.svg anew.
+dashboards: alerts toolchain ## every query of the dashboard against a real Prometheus, over a run of 75 s
+	cargo build --locked --quiet --bin $(PROVIDER) --example bench
+	cargo build --locked --quiet --package $(EMULATOR)
+	$(DEBUG)/examples/bench --provider $(DEBUG)/$(PROVIDER) --emulator $(DEBUG)/$(EMULATOR) \
+	  --dashboard $(PROMETHEUS)/prometheus $(if $(DRAW),--draw $(DRAW))
+
+$(CACHE)/prometheus/usr/bin/promtool:
+	mkdir -p $(CACHE)/prometheus
+	cd $(CACHE)/prometheus && apt-get download --quiet prometheus && dpkg -x prometheus_*.deb . && rm prometheus_*.deb
 
 walkthroughs: toolchain ## follows CONTRIBUTING's walk-throughs in a copy, and counts the files that each touches
 	e2e/walkthroughs.py

@@ -19,6 +19,7 @@ use crate::{
     names::Region,
     offload::Offload,
     readiness::Readiness,
+    refresh_events::RefreshEvents,
     server::{self, Socket},
     spc::object_cache::ObjectCache,
     startup_taint::StartupTaint,
@@ -191,6 +192,9 @@ pub async fn provider(engine: Engine) -> Result<(Provider, Arc<Readiness>), Stri
         observers: Observers {
             audit: Audit::start(engine.audit, metrics.clone())?,
             events: Events::default(),
+            refresh_events: engine
+                .events
+                .map(|options| RefreshEvents::start(options, metrics.clone())),
             metrics,
         },
         limit: engine.mount_timeout,

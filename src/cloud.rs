@@ -267,6 +267,9 @@ impl Cloud {
         );
         let label = outcome.as_ref().map_or_else(Failure::label, |_| "OK");
         self.metrics.cloud_call(call.api.name(), label, started.elapsed());
+        if outcome.as_ref().is_err_and(|failure| failure.cause == Cause::Throttled) {
+            self.metrics.cloud_throttled(call.api.name());
+        }
         outcome.map_err(Ended::Failed)
     }
 

@@ -31,6 +31,7 @@ use crate::{
     identity::api_server::{ACCOUNT_DIR, ApiServer},
     names::Region,
     policy::Policy,
+    refresh_events,
     sandbox::{self, AllowedPaths},
     startup_taint::StartupTaint,
     telemetry::log::LogFormat,
@@ -68,6 +69,8 @@ pub struct Engine {
     pub metadata: MetadataOptions,
     /// Where ServiceAccounts are looked up, unless nobody wants that.
     pub api_server: Option<Arc<ApiServer>>,
+    /// Events about refreshes that keep failing, where the operator wants them.
+    pub events: Option<refresh_events::Options>,
     pub kms_calls: usize,
     pub oos_calls: usize,
     /// What calls to the cloud say of who sends them, if the operator has words of his own for it.
@@ -132,7 +135,8 @@ impl Settings<'_> {
         let api_server = self.api_server(off).map(Arc::new);
         self.check_own_token(&policy, lookup, taint.is_some());
         let provider_volume = self.provider_volume();
-        let engine = self.engine(policy, api_server.clone().filter(|_| lookup));
+        let mut engine = self.engine(policy, api_server.clone().filter(|_| lookup));
+        engine.events = self.events();
         let mut reach = self.reach(&engine.audit, &engine.policy);
         reach.write.insert(0, provider_volume.clone());
         reach.read.insert(0, ACCOUNT_DIR.into());
@@ -157,6 +161,7 @@ impl Settings<'_> {
         Engine {
             mount_timeout: self.mount_timeout(),
             api_server,
+            events: None,
             region: self.region(&policy),
             hosts: self.hosts(),
             trust: self.trust(),

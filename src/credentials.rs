@@ -285,6 +285,7 @@ impl Sessions {
     fn keep(&self, owner: LoginKey, key: LoginKey, outcome: Result<Session, NoSession>) -> Outcome {
         let now = Instant::now();
         let mut held = lock(&self.0.held);
+        self.0.metrics.login(held.peek(&owner, &key).is_some(), outcome.is_ok());
         match outcome {
             Ok(session) => {
                 let session = Arc::new(session);

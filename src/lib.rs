@@ -45,6 +45,7 @@ pub mod project;
 pub(crate) mod ram;
 pub mod readiness;
 pub(crate) mod records;
+pub mod refresh_events;
 pub mod request;
 pub mod response;
 pub mod retry;

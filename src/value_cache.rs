@@ -111,6 +111,7 @@ impl ValueCache {
         let cipher = UnboundKey::new(&AES_256_GCM, &key).map(LessSafeKey::new).map_err(unavailable);
         zeroize::Zeroize::zeroize(&mut key);
         let (grace, throttled, most) = (Duration::ZERO, Duration::ZERO, Duration::MAX);
+        metrics.value_limit(room);
         let entries = Mutex::new(FairCache::new(room));
         Ok(Self { cipher: cipher?, grace, throttled, most, entries, metrics })
     }
@@ -246,6 +247,13 @@ impl ValueCache {
             Duration::try_from(left).ok().filter(|left| !left.is_zero())
         });
         let mut entries = lock(&self.entries);
+        if let Some(before) = entries.peek(&key.owner, &key.place)
+            && before.encrypted.is_some()
+            && encrypted.is_some()
+            && before.version != version
+        {
+            self.metrics.rotated(asked.saturating_duration_since(before.asked));
+        }
         let expires = asked
             + left.map_or(interval, |left| left.min(interval * MANAGED_INTERVALS).min(self.most));
         // Who wants no value kept is served a stale one in an outage alone.

@@ -8,8 +8,8 @@ const LEFT: f64 = 76.0;
 const RIGHT: f64 = 176.0;
 const TOP: f64 = 44.0;
 const BOTTOM: f64 = 56.0;
-const INK: &str = "#808589";
-const COLOURS: [&str; 5] = ["#3584e4", "#e66100", "#2fa35f", "#b263c9", "#c0762b"];
+pub(crate) const INK: &str = "#808589";
+pub(crate) const COLOURS: [&str; 5] = ["#3584e4", "#e66100", "#2fa35f", "#b263c9", "#c0762b"];
 
 pub(crate) struct Series {
     pub(crate) name: String,
@@ -126,7 +126,7 @@ fn curve(svg: &mut String, series: &Series, colour: &str, number: usize, x: &Axi
     text(svg, (left + 30.0, top + 4.0), "start", &series.name);
 }
 
-fn line(svg: &mut String, (x1, y1): (f64, f64), (x2, y2): (f64, f64)) {
+pub(crate) fn line(svg: &mut String, (x1, y1): (f64, f64), (x2, y2): (f64, f64)) {
     let _ = writeln!(
         svg,
         "<line x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\" stroke=\"{INK}\" \
@@ -134,7 +134,7 @@ fn line(svg: &mut String, (x1, y1): (f64, f64), (x2, y2): (f64, f64)) {
     );
 }
 
-fn text(svg: &mut String, (x, y): (f64, f64), anchor: &str, what: &str) {
+pub(crate) fn text(svg: &mut String, (x, y): (f64, f64), anchor: &str, what: &str) {
     let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{what}</text>");
 }
 

@@ -8,6 +8,7 @@ mod chart;
 mod cloud;
 mod content;
 mod curves;
+mod dashboard;
 mod dead;
 #[allow(
     dead_code,
@@ -28,6 +29,7 @@ mod node;
 #[allow(dead_code, reason = "shared with the demonstration, which uses more of it")]
 #[path = "../demo/page.rs"]
 mod page;
+mod panel;
 mod pods;
 #[allow(dead_code, reason = "shared with the demonstration, which uses more of it")]
 #[path = "../demo/processes.rs"]
@@ -83,6 +85,13 @@ struct Options {
     /// Not the figures, but this build of the provider beside another, in turns: their ratios.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["soak", "quick", "tenants"])]
     against: Option<PathBuf>,
+    /// Not the figures, but the chart's dashboard and alerts: every query against this program of Prometheus, which
+    /// reads the provider through a refusal, throttling and an outage.
+    #[arg(long, value_name = "PROMETHEUS", conflicts_with_all = ["soak", "quick", "tenants", "against"])]
+    dashboard: Option<PathBuf>,
+    /// With --dashboard: writes dashboard.svg there.
+    #[arg(long, requires = "dashboard", value_name = "FOLDER")]
+    draw: Option<PathBuf>,
     /// Only load for a profiler, for so many seconds: mounts answered from memory, or fetched.
     #[arg(long, value_name = "SECONDS", conflicts_with = "soak")]
     hold: Option<u64>,
@@ -147,6 +156,9 @@ async fn run(options: &Options, page: &Page) -> Result<(), Fault> {
     }
     if options.tenants {
         return tenants::run(&programs, page, options.only.as_deref()).await;
+    }
+    if let Some(prometheus) = &options.dashboard {
+        return dashboard::run(&programs, page, prometheus, options.draw.as_deref()).await;
     }
     if let Some(other) = &options.against {
         return against::run(&programs, page, other).await;

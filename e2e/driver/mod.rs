@@ -23,6 +23,8 @@ pub struct PodVolume {
     pub pod: String,
     pub uid: String,
     pub service_account: String,
+    /// The SecretProviderClass's name.
+    pub class: String,
     /// `spec.parameters` of the SecretProviderClass.
     pub parameters: BTreeMap<String, String>,
     /// The pod's own `volumeAttributes`; they win over the parameters.
@@ -44,6 +46,7 @@ impl PodVolume {
             pod: pod.to_owned(),
             uid: format!("uid-of-{pod}"),
             service_account: service_account.to_owned(),
+            class: "secrets".to_owned(),
             parameters: BTreeMap::new(),
             attributes: BTreeMap::new(),
             tokens: None,
@@ -56,6 +59,10 @@ impl PodVolume {
     pub fn parameter(mut self, name: &str, value: &str) -> Self {
         self.parameters.insert(name.to_owned(), value.to_owned());
         self
+    }
+
+    pub fn class(self, name: &str) -> Self {
+        Self { class: name.to_owned(), ..self }
     }
 
     pub fn objects(self, yaml: &str) -> Self {
@@ -87,7 +94,7 @@ impl PodVolume {
         let mut attributes = self.parameters.clone();
         attributes.extend(self.attributes.clone());
         let kubelet = [
-            ("secretProviderClass", "secrets"),
+            ("secretProviderClass", &*self.class),
             ("csi.storage.k8s.io/ephemeral", "true"),
             ("csi.storage.k8s.io/pod.name", &self.pod),
             ("csi.storage.k8s.io/pod.namespace", &self.namespace),

@@ -275,6 +275,15 @@ async fn throttled_cloud_serves_running_pods_stale_until_it_refuses() {
     }
     let metrics = world.metrics().await;
     assert!(metrics.contains("values_answered_total{source=\"stale\"} "), "{metrics}");
+    let counted = |name: &str| {
+        let lines = metrics.lines().filter_map(|line| line.split_once("alibabacloud_"));
+        let count =
+            lines.filter_map(|(_, line)| line.strip_prefix(name)?.trim().parse::<u64>().ok());
+        count.sum::<u64>()
+    };
+    let stale = counted("values_answered_total{source=\"stale\"}");
+    assert_eq!(counted("stale_age_seconds_count"), stale, "{metrics}");
+    assert!(counted("cloud_calls_throttled_total{api=\"GetSecretValue\"}") > 0, "{metrics}");
     let audit = world.finish().await;
     let stale = audit.lines().filter(|line| line.contains(r#""source":"stale""#));
     assert!(stale.clone().count() >= 6, "{audit}");

@@ -196,16 +196,13 @@ impl Settings<'_> {
             "http://HOST:PORT or https://HOST:PORT, an IPv6 address in brackets",
         );
         // Kubernetes sets both in every pod.
-        let host = self.env(&["KUBERNETES_SERVICE_HOST"]);
-        let port = self.env(&["KUBERNETES_SERVICE_PORT"]);
+        self.env(&["KUBERNETES_SERVICE_HOST"]);
+        self.env(&["KUBERNETES_SERVICE_PORT"]);
         let off = off?;
         if self.is_given("kubernetes-api") {
             return given;
         }
-        let own = ApiServer::in_cluster(
-            host.as_deref().unwrap_or("kubernetes.default.svc"),
-            port.as_deref().unwrap_or("443"),
-        );
+        let own = self.cluster();
         if own.is_none() {
             self.wrong(format!(
                 "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not a host and a port: \
@@ -213,6 +210,19 @@ impl Settings<'_> {
             ));
         }
         own
+    }
+
+    /// The API server, whatever it is asked for.
+    pub(super) fn cluster(&mut self) -> Option<ApiServer> {
+        if let Some(url) = self.text("kubernetes-api", &[]) {
+            return ApiServer::at(&url);
+        }
+        let host = self.env(&["KUBERNETES_SERVICE_HOST"]);
+        let port = self.env(&["KUBERNETES_SERVICE_PORT"]);
+        ApiServer::in_cluster(
+            host.as_deref().unwrap_or("kubernetes.default.svc"),
+            port.as_deref().unwrap_or("443"),
+        )
     }
 
     /// Without it the cluster's API server answers nothing: no look-up succeeds, so that pod identity serves

@@ -14,7 +14,9 @@ use crate::{
     admin::DebugAccess,
     audit::{self as record, Destination},
     policy::Policy,
+    refresh_events,
     sandbox::{self, AllowedPaths},
+    spc::parse_interval,
 };
 
 pub(super) const FLAGS: &[Flag] = &[
@@ -44,6 +46,13 @@ pub(super) const FLAGS: &[Flag] = &[
         "Serve /debug/state (limits, sessions, cache sizes) and /debug/log-level (read it, or PUT another) \
          at that port: off, loopback (kubectl port-forward), or all, which is anyone who can reach it \
          [default: off]",
+    ),
+    flag(
+        OPERATION,
+        "events",
+        "INTERVAL|off",
+        "Write a Warning Event for a pod whose refresh has been failing for so long, such as 5m, which the driver \
+         keeps to itself; needs the right to create events of events.k8s.io in every namespace [default: off]",
     ),
     flag(
         OPERATION,
@@ -100,6 +109,22 @@ impl Settings<'_> {
             .unwrap_or_default()
     }
 
+    /// Events about refreshes that keep failing.
+    pub(super) fn events(&mut self) -> Option<refresh_events::Options> {
+        let form = "off, or one number with s, m or h, such as 5m, up to 24h";
+        let after = self.parsed("events", &[], events_after, form).flatten()?;
+        // A mistake in it is told of where ServiceAccounts are looked up.
+        let Some(api) = self.cluster() else {
+            self.wrong(
+                "--events needs the Kubernetes API: set --kubernetes-api, or run it where \
+                 KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are a host and a port",
+            );
+            return None;
+        };
+        let node = self.env(&["NODE_NAME"]).unwrap_or_default();
+        Some(refresh_events::Options { api, after, node })
+    }
+
     pub(super) fn drain_timeout(&mut self) -> Duration {
         let rule = "a number of seconds from 1 to 600";
         self.seconds("drain-timeout", 600, rule).unwrap_or(DEFAULT_DRAIN)
@@ -135,6 +160,13 @@ fn health_path(text: &str) -> Option<String> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._~-".contains(&b);
     let free = !matches!(text, "/readyz" | "/metrics") && !text.starts_with("/debug/");
     (free && text.starts_with('/') && text.bytes().all(plain)).then(|| text.to_owned())
+}
+
+fn events_after(text: &str) -> Option<Option<Duration>> {
+    match text {
+        "off" => Some(None),
+        text => parse_interval(text).filter(|after| !after.is_zero()).map(Some),
+    }
 }
 
 fn sandbox_wanted(text: &str) -> Option<sandbox::SandboxMode> {

@@ -130,7 +130,7 @@ const OWN: &[Flag] = &[
 ];
 
 /// Flags of `serve` that have no meaning here, or another one.
-const NOT_HERE: [&str; 13] = [
+const NOT_HERE: [&str; 14] = [
     "allowed-identities",
     "allowed-cross-account-roles",
     "service-account-lookup",
@@ -142,6 +142,7 @@ const NOT_HERE: [&str; 13] = [
     "refresh-interval",
     "healthz-port",
     "debug-endpoints",
+    "events",
     "drain-timeout",
     "share",
 ];

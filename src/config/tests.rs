@@ -690,6 +690,29 @@ fn debug_endpoints_are_off_unless_they_are_named() {
 }
 
 #[test]
+fn events_are_off_and_need_a_time_and_an_api_server() {
+    let after = |arguments: &[&str]| config(arguments).engine.events.map(|events| events.after);
+    assert_eq!(after(&[]), None);
+    assert_eq!(after(&["--events=off"]), None);
+    assert_eq!(after(&["--events=5m"]), Some(Duration::from_secs(300)));
+    // Also where ServiceAccounts are not looked up.
+    let without = ["--events=90s", "--service-account-lookup=false"];
+    assert_eq!(after(&without), Some(Duration::from_secs(90)));
+    for wrong in ["0", "true", "5", "25h", "0s"] {
+        let said = mistake(&[&format!("--events={wrong}")], &[]);
+        assert!(said.starts_with("--events must be off, or one number"), "{wrong}: {said}");
+    }
+    let environment = [("KUBERNETES_SERVICE_HOST", "not a host"), ("NODE_NAME", "node-1")];
+    let said = mistake(
+        &["--kubernetes-api=", "--service-account-lookup=false", "--events=5m"],
+        &environment,
+    );
+    assert!(said.starts_with("--events needs the Kubernetes API: set --kubernetes-api"), "{said}");
+    let config = with(&["--events=5m"], &environment).unwrap();
+    assert_eq!(config.engine.events.unwrap().node, "node-1");
+}
+
+#[test]
 fn words_of_a_setting_mean_what_they_say() {
     use sandbox::SandboxMode::{Auto, Off, Require};
     let sandbox = |text: &str| config(&[&format!("--sandbox={text}")]).process.sandbox;

@@ -1,5 +1,6 @@
-//! The Kubernetes API, as far as a provider asks it: a ServiceAccount's annotations, a node's taints.
+//! The Kubernetes API, as far as a provider asks it: how, and for a ServiceAccount's annotations.
 
+mod create;
 mod node;
 
 use std::{
@@ -38,7 +39,7 @@ pub struct ApiServer {
     client: Mutex<Option<Arc<Client>>>,
 }
 
-/// Why there is not what was asked for.
+/// Why there is not what was asked for, or why nothing was made.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Refused {
     /// The API server said so itself.
@@ -87,6 +88,16 @@ enum Failed {
     Untrusted,
 }
 
+impl From<Failed> for Refused {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Passing(what) => Refused::Unanswered(what),
+            Failed::Lasting(what) => Refused::Unasked(what),
+            Failed::Untrusted => Refused::Untrusted,
+        }
+    }
+}
+
 impl ApiServer {
     /// The cluster's own, with the token and CA of this pod.
     pub fn in_cluster(host: &str, port: &str) -> Option<Self> {
@@ -127,8 +138,8 @@ impl ApiServer {
     }
 
     /// Any object, by its path, as JSON, with the HTTP status of the answer.
-    pub(crate) async fn get(&self, path: &str) -> Result<(u16, Secret<Vec<u8>>), Refused> {
-        let answer = self.insist(&[&self.url, path].concat()).await?;
+    pub(crate) async fn read(&self, path: &str) -> Result<(u16, Secret<Vec<u8>>), Refused> {
+        let answer = self.get(&[&self.url, path].concat()).await?;
         Ok((answer.status, answer.body))
     }
 
@@ -149,15 +160,11 @@ impl ApiServer {
                 Err(failed) => matches!(failed, Failed::Passing(_)),
             },
         );
-        answer.await.map_err(|failed| match failed {
-            Failed::Passing(what) => Refused::Unanswered(what),
-            Failed::Lasting(what) => Refused::Unasked(what),
-            Failed::Untrusted => Refused::Untrusted,
-        })
+        answer.await.map_err(Refused::from)
     }
 
     async fn ask(&self, question: &Question<'_>) -> Result<Answer, Failed> {
-        let request = Request::builder().uri(question.url).header(ACCEPT, "application/json");
+        let request = Request::builder().uri(question.url);
         let request = match &question.patch {
             None => request.body(Full::default()),
             Some(patch) => request
@@ -165,7 +172,11 @@ impl ApiServer {
                 .header(CONTENT_TYPE, "application/json-patch+json")
                 .body(Full::new(patch.clone())),
         };
-        let mut request = request.map_err(|_| Failed::Lasting("its address is not one"))?;
+        self.send(request.map_err(|_| Failed::Lasting("its address is not one"))?).await
+    }
+
+    async fn send(&self, mut request: Request<Full<Bytes>>) -> Result<Answer, Failed> {
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(token) = self.token().await? {
             request.headers_mut().insert(AUTHORIZATION, token);
         }

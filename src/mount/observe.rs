@@ -8,7 +8,16 @@ use tracing::Span;
 
 use super::{audit, code_name, event, log, trace::Trace};
 use crate::{
-    audit::Audit, error::Errors, events::Events, request::caller::Caller, telemetry::Metrics,
+    audit::Audit,
+    digest::Digest,
+    error::Errors,
+    events::Events,
+    refresh_events::{Failure, RefreshEvents},
+    request::caller::{Caller, Via},
+    telemetry::{
+        Metrics,
+        volumes::{ClassName, Failing, Refreshed},
+    },
 };
 
 /// Where mounts are told of.
@@ -16,6 +25,8 @@ use crate::{
 pub struct Observers {
     pub audit: Audit,
     pub events: Events,
+    /// Events of this program's own, where the operator wants them.
+    pub refresh_events: Option<RefreshEvents>,
     pub metrics: Arc<Metrics>,
 }
 
@@ -77,20 +88,40 @@ impl<'a> Observed<'a> {
 
     pub(super) fn mounted(mut self, files: usize) {
         log::mounted(&self.trace, files);
-        self.observers.events.mounted(event::volume(&self.trace));
+        let volume = event::volume(&self.trace);
+        self.observers.events.mounted(volume);
         self.count("OK");
+        if let Some(events) = &self.observers.refresh_events {
+            events.mounted(&volume);
+        }
     }
 
     /// What kubelet is told: the words of the first time, where this failure repeats an earlier one.
     pub(super) fn failed(mut self, errors: &Errors) -> String {
         log::failed(&self.trace, errors);
-        self.count(code_name(errors.kind().code()));
+        self.observers.metrics.mount_failed(errors.reason().name());
+        let failing = self.count(code_name(errors.kind().code()));
         let message = errors.message_after(&self.trace.caller.prefix());
         let (volume, cause) = (event::volume(&self.trace), event::cause(&self.trace, errors));
+        self.tell(volume, failing, errors);
         self.observers.events.failed(volume, cause, message)
     }
 
-    fn count(&mut self, code: &'static str) {
+    /// Kubelet hears of it, and before 1.37 tells nobody where the pod has its files.
+    fn tell(&self, volume: Digest, failing: Option<Failing>, errors: &Errors) {
+        let Caller { pod: Some(pod), class: Some(class), via: Some(Via::Driver) } =
+            &self.trace.caller
+        else {
+            return;
+        };
+        if let (Some(events), Some(failing)) = (&self.observers.refresh_events, failing) {
+            let mount = &self.trace.id;
+            events.failed(volume, failing, &Failure { mount, pod, class, errors });
+        }
+    }
+
+    /// Since when the volume has been failing, if it does.
+    fn count(&mut self, code: &'static str) -> Option<Failing> {
         self.ended = true;
         let metrics = &self.observers.metrics;
         metrics.mount(self.trace.mode(), code, self.trace.started.elapsed());
@@ -98,6 +129,20 @@ impl<'a> Observed<'a> {
             metrics.answered(from.name());
         }
         metrics.optional_missing(self.trace.left_out);
+        let stale = self.trace.stale().max();
+        let how = match stale {
+            _ if code != "OK" => Refreshed::Failed,
+            Some(age) => {
+                metrics.stale(age);
+                Refreshed::Stale
+            }
+            None => Refreshed::Fresh,
+        };
+        // The sync controller mounts nothing, and names no class.
+        let name = self.trace.caller.class.clone()?;
+        let [namespace, ..] = self.trace.pod();
+        let class = ClassName { namespace: namespace.to_owned(), name };
+        metrics.volumes.ended(event::volume(&self.trace), &class, how)
     }
 }
 
@@ -132,6 +177,7 @@ mod tests {
         let observers = Observers {
             audit: Audit::off(),
             events: Events::default(),
+            refresh_events: None,
             metrics: Arc::new(Metrics::new()),
         };
         let begin = || Observed::begin(&observers, "");

@@ -1,7 +1,7 @@
 //! Mount trace: what is known of one mount. The steps write it; log, metrics, Events and the audit record
 //! are made of it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -98,6 +98,15 @@ impl Trace {
             error: outcome.error.clone(),
         };
         self.reads = outcomes.iter().map(read).collect();
+    }
+
+    /// The age of each value that is served stale.
+    pub(super) fn stale(&self) -> impl Iterator<Item = Duration> {
+        let served = self.from.is_some();
+        self.reads.iter().filter(move |_| served).filter_map(|read| match read.origin {
+            Origin::Grace(age) | Origin::Stale(age) => Some(age),
+            Origin::Cloud | Origin::Memory => None,
+        })
     }
 
     /// "undecided" until it is.

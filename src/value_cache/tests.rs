@@ -251,3 +251,26 @@ async fn a_value_under_a_wrong_key_does_not_open() {
     drop(entries);
     assert_eq!(text(&values, API, &db), None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn rotation_is_as_late_as_the_version_before_was_asked_for() {
+    let metrics = Arc::new(Metrics::new());
+    let values = ValueCache::new(1 << 20, metrics.clone()).unwrap();
+    let values = values.with_stale(MINUTE * 60, Duration::ZERO);
+    let (db, request_id) = (read("db"), String::new());
+    let version = |version: &str| {
+        let (bytes, version) = (Secret::new(b"planted".to_vec()), version.to_owned());
+        let request_id = request_id.clone();
+        Some(Arc::new(Value { bytes, version, rotates_at: None, request_id }))
+    };
+    let steps = [version("v1"), version("v1"), version("v2"), None, version("v3")];
+    for value in &steps {
+        keep(&values, WEB, &db, value);
+        advance(MINUTE).await;
+    }
+    // From the second v1 on; what did not exist has no version that it was rotated from.
+    let text = metrics.text();
+    assert!(text.contains("rotation_lag_seconds_sum 60.0\n"), "{text}");
+    assert!(text.contains("rotation_lag_seconds_count 1\n"), "{text}");
+    assert!(text.contains("value_cache_limit_bytes 1048576\n"), "{text}");
+}

@@ -110,7 +110,7 @@
 {{- if gt (len $scraping) 1 }}
   - {{ join " and " $scraping }}: each has the same metrics read; choose one
 {{- end }}
-{{- range $where, $labels := dict "commonLabels" $v.commonLabels "linux.labels" $v.linux.labels "linux.podLabels" $v.linux.podLabels "serviceAccount.labels" $v.serviceAccount.labels "podMonitor.labels" $v.podMonitor.labels "serviceMonitor.labels" $v.serviceMonitor.labels "prometheusRule.labels" $v.prometheusRule.labels }}
+{{- range $where, $labels := dict "commonLabels" $v.commonLabels "linux.labels" $v.linux.labels "linux.podLabels" $v.linux.podLabels "serviceAccount.labels" $v.serviceAccount.labels "podMonitor.labels" $v.podMonitor.labels "serviceMonitor.labels" $v.serviceMonitor.labels "prometheusRule.labels" $v.prometheusRule.labels "grafanaDashboard.labels" $v.grafanaDashboard.labels }}
 {{- $own := list "app.kubernetes.io/name" "app.kubernetes.io/instance" }}
 {{- if ne $where "linux.podLabels" }}
 {{- $own = concat $own (list "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "helm.sh/chart") }}

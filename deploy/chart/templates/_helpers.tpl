@@ -120,6 +120,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   "healthz-port" $v.linux.healthzPort
   "healthz-path" $v.linux.healthzPath
   "metrics" (ternary "" "false" $v.linux.metrics)
+  "events" (ternary $v.events.after "" $v.events.enabled)
   "log-level" $v.logLevel
   "log-format" (ternary "json" "" $v.logFormatJSON)
 }}
@@ -139,7 +140,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{/* Whether anything is asked of the API server. */}}
 {{- define "provider.asksApiServer" -}}
-{{- if or .Values.serviceAccountLookup .Values.startupTaint.remove }}yes{{ end }}
+{{- if or .Values.serviceAccountLookup .Values.startupTaint.remove .Values.events.enabled }}yes{{ end }}
 {{- end }}
 
 {{/* A pod that is to remove a taint has to start in spite of it. */}}

@@ -88,6 +88,15 @@ OPTIONS = {
         {"DaemonSet spec.selector.matchLabels": {"app": PROVIDER}, "DaemonSet spec.template.metadata.labels.app": PROVIDER},
     ),
     "endpoints.userAgent": ({"endpoints": {"userAgent": "ACK/prod"}}, {f"{MAIN}.args.16": "--user-agent=ACK/prod"}),
+    "events": (
+        {"events": {"enabled": True, "after": "10m"}, "serviceAccountLookup": False},
+        {
+            f"{MAIN}.args.4": "--events=10m",
+            "ClusterRole rules": [{"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]}],
+            f"{MAIN}.volumeMounts.1.name": "kube-api-access",
+            "NetworkPolicy spec.egress.1.ports.1.port": 6443,
+        },
+    ),
     "extraEnv": (
         {"extraEnv": [{"name": "TZ", "value": "Asia/Shanghai"}]},
         {f"{MAIN}.env.0.name": "NODE_NAME", f"{MAIN}.env.1": {"name": "TZ", "value": "Asia/Shanghai"}},
@@ -95,6 +104,14 @@ OPTIONS = {
     "extraObjects": (
         {"extraObjects": [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-more"}}]},
         {"ConfigMap metadata.name": "x-more"},
+    ),
+    "grafanaDashboard": (
+        {"grafanaDashboard": {"enabled": True, "labels": {"grafana_dashboard": "yes"}, "annotations": {"grafana_folder": "Secrets"}}},
+        {
+            "ConfigMap metadata.labels.grafana_dashboard": "yes",
+            "ConfigMap metadata.annotations.grafana_folder": "Secrets",
+            "ConfigMap data": {"secrets-provider-alibabacloud.json": (CHART / "dashboards" / "provider.json").read_text()},
+        },
     ),
     "linux.annotations": (linux(annotations={"a": "b"}), {"DaemonSet metadata.annotations": {"a": "b"}, "DaemonSet spec.template.metadata.annotations": None}),
     "linux.dnsConfig": (
@@ -146,6 +163,10 @@ OPTIONS = {
     ),
     "linux.startupProbe": (linux(startupProbe={"failureThreshold": 90}), {f"{MAIN}.startupProbe": STARTUP | {"failureThreshold": 90}}),
     "linux.terminationGracePeriodSeconds": (linux(terminationGracePeriodSeconds=90), {f"{POD}.terminationGracePeriodSeconds": 90}),
+    "prometheusRule.runbooks": (
+        {"prometheusRule": {"enabled": True, "runbooks": "https://wiki.example.com/secrets"}},
+        {"PrometheusRule spec.groups.0.rules.0.annotations.runbook_url": "https://wiki.example.com/secrets#secretsproviderdown"},
+    ),
     "proxy.except": (
         {"endpoints": {"public": True}, "proxy": {"url": "http://p:3128", "except": ["a.example", "10.0.0.0/8"]}},
         {f"{MAIN}.args.13": "--no-proxy=a.example,10.0.0.0/8"},

@@ -140,10 +140,10 @@ impl Cluster {
         let account = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{account}");
         let driver = format!("/apis/storage.k8s.io/v1/csidrivers/{NAME}");
         let (accounts, version, driver, sets) = tokio::join!(
-            api.get(&account),
-            api.get("/version"),
-            api.get(&driver),
-            api.get("/apis/apps/v1/daemonsets"),
+            api.read(&account),
+            api.read("/version"),
+            api.read(&driver),
+            api.read("/apis/apps/v1/daemonsets"),
         );
         let accounts = match accounts {
             Ok((status, _)) => service_accounts::Seen::Status(status),

@@ -23,6 +23,7 @@ use crate::state::journal::RequestRecord;
 use crate::state::jwt::TokenIssuer;
 use crate::state::nodes::Taint;
 use crate::state::pod_token::TokenFor;
+use crate::state::sync::lock;
 
 /// A running stand-in for Alibaba Cloud; dropping it stops it.
 pub struct Emulator {
@@ -175,6 +176,11 @@ impl Emulator {
 
     pub fn requests(&self) -> Vec<RequestRecord> {
         self.cloud.journal.list()
+    }
+
+    /// Kubernetes Events that were made, as they were sent.
+    pub fn events(&self) -> Vec<serde_json::Value> {
+        lock(&self.cloud.events).clone()
     }
 
     pub fn clear_requests(&self) {

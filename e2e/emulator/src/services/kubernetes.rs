@@ -1,5 +1,7 @@
 //! The few calls of a Kubernetes API server that a provider makes.
 
+mod event;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -13,6 +15,7 @@ use crate::state::faults::{Plan, Subject};
 use crate::state::journal::RequestRecord;
 use crate::state::nodes::{self, Unpatched};
 use crate::state::pod_token::TokenFor;
+use crate::state::sync::lock;
 
 /// What is asked for.
 #[derive(Debug)]
@@ -21,6 +24,7 @@ pub(crate) enum Route<'a> {
     CreateToken { namespace: &'a str, name: &'a str },
     GetNode { name: &'a str },
     PatchNode { name: &'a str },
+    CreateEvent { namespace: &'a str },
     Jwks,
     Discovery,
     Unknown,
@@ -38,6 +42,9 @@ impl<'a> Route<'a> {
             }
             ("GET", ["api", "v1", "nodes", name]) => Self::GetNode { name },
             ("PATCH", ["api", "v1", "nodes", name]) => Self::PatchNode { name },
+            ("POST", ["apis", "events.k8s.io", "v1", "namespaces", namespace, "events"]) => {
+                Self::CreateEvent { namespace }
+            }
             ("GET", ["openid", "v1", "jwks"]) => Self::Jwks,
             ("GET", [".well-known", "openid-configuration"]) => Self::Discovery,
             _ => Self::Unknown,
@@ -54,6 +61,7 @@ impl<'a> Route<'a> {
             }
             Self::GetNode { name } => ("GetNode", vec![(*name).to_owned()]),
             Self::PatchNode { name } => ("PatchNode", vec![(*name).to_owned()]),
+            Self::CreateEvent { namespace } => ("CreateEvent", vec![(*namespace).to_owned()]),
             Self::Jwks => ("Jwks", Vec::new()),
             Self::Discovery => ("Discovery", Vec::new()),
             Self::Unknown => ("Unknown", Vec::new()),
@@ -114,6 +122,13 @@ pub(crate) fn answer(cloud: &Cloud, route: &Route<'_>, content_type: &str, body:
                 let message = "the server rejected our request due to an error in our request";
                 status(422, "Invalid", message, None)
             }
+        },
+        Route::CreateEvent { namespace } => match event::made(namespace, body) {
+            Ok(made) => {
+                lock(&cloud.events).push(made.clone());
+                Answer::json(201, "", &made)
+            }
+            Err(wrong) => status(422, "Invalid", &wrong, None),
         },
         Route::Jwks => Answer::json(200, "", &json!(cloud.issuer.jwks())),
         Route::Discovery => {

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde_json::Value;
+
 use crate::state::clock::Clock;
 use crate::state::config::{Batch, Config};
 use crate::state::error::VaultError;
@@ -34,6 +36,8 @@ pub(crate) struct Cloud {
     pub(crate) faults: Faults,
     pub(crate) journal: Journal,
     pub(crate) handshakes: AtomicU64,
+    /// Kubernetes Events that were made.
+    pub(crate) events: Mutex<Vec<Value>>,
     issued: Mutex<BTreeSet<String>>,
     /// Rotations of the vault whose values are among them.
     remembered: AtomicU64,
@@ -68,6 +72,7 @@ impl Cloud {
             faults: Faults::default(),
             journal: Journal::default(),
             handshakes: AtomicU64::new(0),
+            events: Mutex::default(),
             issued: Mutex::default(),
             remembered: AtomicU64::new(0),
             vault: Mutex::new(vault),
