@@ -87,6 +87,7 @@ struct Event {
 impl RefreshEvents {
     /// Needs a tokio runtime around it.
     pub fn start(Options { api, after, node }: Options, metrics: Arc<Metrics>) -> Self {
+        metrics.refresh_events_begin();
         let (queue, waiting) = mpsc::channel(MOST_WAITING);
         let writer = tokio::spawn(write(api, waiting, metrics.clone()));
         let told = Mutex::default();

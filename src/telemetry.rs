@@ -27,6 +27,9 @@ const SECONDS: [f64; 12] =
 /// Of what is measured in minutes and hours.
 const LONG_SECONDS: [f64; 12] =
     [10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0, 21600.0, 86400.0];
+/// Kinds and outcomes.
+const LOGINS: [(&str, &str); 4] =
+    [("new", "OK"), ("new", "failed"), ("renewal", "OK"), ("renewal", "failed")];
 /// The class of all that have no series of their own; they are in no namespace, so that no class is called this.
 const OTHER: &str = "other";
 
@@ -214,6 +217,13 @@ impl Metrics {
         self.rotation_lag.observe(lag.as_secs_f64());
     }
 
+    /// Events may be written: an increase is seen from a number that was there before.
+    pub fn refresh_events_begin(&self) {
+        for result in ["written", "failed", "dropped"] {
+            self.refresh_events.get_or_create(&RecordLabels { result }).inc_by(0);
+        }
+    }
+
     /// `result` is "written", "failed" or "dropped".
     pub fn refresh_event(&self, result: &'static str) {
         self.refresh_events.get_or_create(&RecordLabels { result }).inc();
@@ -277,6 +287,9 @@ impl Metrics {
         // An increase is seen from a number that was there before.
         for result in ["written", "lost"] {
             self.audit.get_or_create(&RecordLabels { result }).inc_by(0);
+        }
+        for (kind, outcome) in LOGINS {
+            self.logins.get_or_create(&LoginLabels { kind, outcome }).inc_by(0);
         }
         self
     }

@@ -58,7 +58,8 @@ impl Panel {
     fn draw(&self, svg: &mut String, seconds: f64, phases: &[Phase]) {
         let (right, bottom) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
         let values = self.series.iter().flat_map(|series| &series.points).map(|(_, y)| *y);
-        let top = round_up(values.fold(0.0, f64::max));
+        let step = if self.unit == "bytes" { 1024.0 * 1024.0 } else { 1.0 };
+        let top = round_up(values.fold(0.0, f64::max) / step) * step;
         let x = |at: f64| LEFT + at / seconds * (right - LEFT);
         let y = |value: f64| bottom - value / top * (bottom - TOP);
         let title = escaped(&self.title);
