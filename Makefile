@@ -12,6 +12,8 @@ ZIG_VERSION := 0.15.1
 DENY_VERSION := 0.20.2
 FUZZ_VERSION := 0.13.2
 MUTANTS_VERSION := 27.1.0
+MDBOOK_VERSION := 0.5.4
+MDBOOK_MERMAID_VERSION := 0.17.1
 RELEASE_VENV := $(CACHE)/release-$(firstword $(shell sha256sum release/requirements.txt))
 # A clone of https://github.com/rustsec/advisory-db; `make advisories ADVISORY_DB=FOLDER` takes another.
 ADVISORY_DB ?= $(or $(wildcard ../shared/data/advisory-db),$(CACHE)/advisory-db)
@@ -25,12 +27,14 @@ FUZZ := $(CACHE)/cargo-fuzz-$(FUZZ_VERSION)/bin/cargo-fuzz
 # Prometheus and promtool: those of this machine, or of Debian's package, which is unpacked and not installed.
 PROMETHEUS := $(or $(patsubst %/promtool,%,$(shell command -v promtool)),$(CACHE)/prometheus/usr/bin)
 MUTANTS := $(CACHE)/cargo-mutants-$(MUTANTS_VERSION)/bin/cargo-mutants
+MDBOOK := $(CACHE)/mdbook-$(MDBOOK_VERSION)/bin/mdbook
+MDBOOK_MERMAID := $(CACHE)/mdbook-mermaid-$(MDBOOK_MERMAID_VERSION)/bin/mdbook-mermaid
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 DEBUG := $(TARGET)/debug
 DIST := $(TARGET)/dist
 ARCHS := amd64 arm64
 
-.PHONY: help demo test test-release test-static toolchain lint unit official-clients bench bench-quick soak tenants \
+.PHONY: help demo test test-release test-docs docs test-static toolchain lint unit official-clients bench bench-quick soak tenants \
   bench-programs simulate walkthroughs deny advisory-db advisories reproduce arm64 dist hardening contents release-check release release-rehearsal tools signing-tools tool-paths lint-workflows \
   fuzz-smoke mutants alerts dashboards e2e e2e-up e2e-down
 
@@ -50,7 +54,7 @@ simulate: toolchain ## one to a thousand nodes against one account's quotas, in 
 	$(TARGET)/tools/examples/simulate --part 10 --share service-account --report docs/simulation.md
 	$(TARGET)/tools/examples/simulate --matrix --pods 30 --draw docs/simulation --report docs/simulation.md
 
-test: lint test-release unit official-clients demo ## everything that a change must pass before review
+test: lint test-release unit test-docs official-clients demo ## everything that a change must pass before review
 
 # The fuzz targets are a workspace of their own; a change that breaks them is to be seen here, not an hour later.
 lint: toolchain
@@ -66,6 +70,21 @@ unit: toolchain
 official-clients: $(VENV)/ready toolchain
 	cargo build --locked --quiet --package $(EMULATOR)
 	$(VENV)/bin/python e2e/emulator/tests/official_clients.py $(DEBUG)/$(EMULATOR)
+
+test-docs: toolchain ## the pages of docs/: links, commands, manifests and messages, against the program
+	cargo build --locked --quiet --bin $(PROVIDER)
+	PROGRAM=$(abspath $(DEBUG))/$(PROVIDER) python3 -m unittest discover --start-directory book/tests
+
+# SOURCE=URL of the repository, for links to its files.
+docs: export PATH := $(dir $(MDBOOK)):$(dir $(MDBOOK_MERMAID)):$(PATH)
+docs: $(MDBOOK) $(MDBOOK_MERMAID) ## the site of docs/, into target/book, and whether each of its links leads somewhere
+	book/build --output $(TARGET)/book $(if $(SOURCE),--source $(SOURCE))
+
+$(MDBOOK):
+	cargo install --locked --quiet --no-default-features --features search --root $(CACHE)/mdbook-$(MDBOOK_VERSION) mdbook@$(MDBOOK_VERSION)
+
+$(MDBOOK_MERMAID):
+	cargo install --locked --quiet --root $(CACHE)/mdbook-mermaid-$(MDBOOK_MERMAID_VERSION) mdbook-mermaid@$(MDBOOK_MERMAID_VERSION)
 
 # What it is of is in the folder's name.
 $(VENV)/ready: | e2e/emulator/tests/requirements.txt

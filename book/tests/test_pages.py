@@ -1,0 +1,188 @@
+"""The pages of docs/: what they link to, show and promise is there. PROGRAM names the built program."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import_from = str(pathlib.Path(__file__).resolve().parents[1])
+sys.path.insert(0, import_from)
+import reference  # noqa: E402
+from pages import DOCS, PROGRAM as NAME, ROOT, SUMMARY, Page, broken, commands, documents, listed, pieces, slug  # noqa: E402
+
+PROGRAM = os.environ.get("PROGRAM", ROOT / "target/debug" / NAME)
+PAGES = [Page(path) for path in documents()]
+# Flags in inline code that are other programs'.
+OTHERS = set(
+    """--set --set-string --values --version --dry-run --reset-then-reuse-values --reuse-values --take-ownership --namespace
+    --key --expect --locked --bin --DKMSInstanceId --EncryptionKeyId --against --update --fetched --verify""".split()
+)
+
+
+def run(*arguments, **options):
+    return subprocess.run([PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+class Links(unittest.TestCase):
+    def test_each_link_leads_to_a_file_and_an_anchor(self):
+        self.assertEqual(list(broken([*PAGES, Page(SUMMARY)])), [])
+
+    def test_summary_names_each_page_once(self):
+        names = listed()
+        self.assertEqual(len(names), len(set(names)))
+        self.assertEqual({page.path for page in PAGES}, set(names))
+
+    def test_a_link_to_no_file_and_one_to_no_anchor_are_told(self):
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder)
+            (root / "b.md").write_text("# One `two`\n\n<a id=\"own\"></a>\n\n```sh\n# no heading\n```\n\n# One two\n")
+            text = "[a](b.md#one-two) [b](b.md#one-two-1) [c](b.md#own) [d](c.md) [e](b.md#no-heading) `[f](g.md)` [h](https://example.com#x)"
+            told = list(broken([Page(root / "a.md", text)], root))
+            self.assertEqual(told, ["a.md: c.md: there is no such file", "a.md: b.md#no-heading: there is no such anchor"])
+
+    def test_anchors_are_those_of_github(self):
+        self.assertEqual(slug("`secretObjects` of the driver"), "secretobjects-of-the-driver")
+        self.assertEqual(slug("Network, DNS and certificates"), "network-dns-and-certificates")
+        self.assertEqual(slug("What was tried"), "what-was-tried")
+
+
+class Shown(unittest.TestCase):
+    """Commands and manifests of the pages, as the program takes them."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.helps = {words: found for words, found in reference.helps(PROGRAM)}
+        cls.flags = {words: {option.flag for option in found.options} | {"-h", "-V", "-o"} for words, found in cls.helps.items()}
+
+    def unknown(self, words):
+        """Flags that the command does not have."""
+        at = tuple(words[:2]) if tuple(words[:2]) in self.helps else tuple(words[:1])
+        at = at if at in self.helps else ()
+        if "--on-change-exec" in words:
+            words = words[: words.index("--on-change-exec") + 1]
+        return [word for word in words if re.match(r"--?[a-zA-Z]", word) and word.split("=")[0] not in self.flags[at]]
+
+    def test_each_command_uses_flags_that_it_has(self):
+        seen = 0
+        for page in PAGES:
+            for block in page.blocks:
+                for words in commands(block) if block.language in ("sh", "console", "") else ():
+                    seen += 1
+                    self.assertEqual(self.unknown(words), [], f"{page.name}:{block.line}: {' '.join(words)}")
+        self.assertGreater(seen, 30)
+
+    def test_a_flag_that_there_is_not_is_found(self):
+        text = f"```sh\nhelm template a | {NAME} check --dny=notes \\\n    --deny=notes - > b\nhelm install {NAME} --foo\n```\n"
+        (block,) = (piece for piece in pieces(text) if not isinstance(piece, str))
+        self.assertEqual([self.unknown(words) for words in commands(block)], [["--dny=notes"]])
+
+    def test_each_flag_in_the_text_is_one(self):
+        known = set().union(*self.flags.values(), OTHERS)
+        shell = {flag for page in PAGES for block in page.blocks for flag in re.findall(r"(?<!\S)--[a-zA-Z][\w-]*", block.text)}
+        for page in PAGES:
+            if page.name.startswith("docs/"):
+                used = {span.split("=")[0].split()[0].split("[")[0] for span in page.spans() if re.match(r"--[a-zA-Z]", span)}
+                self.assertEqual(used - known - shell, set(), page.name)
+
+    def test_reference_is_what_the_program_says(self):
+        for name, write in reference.PAGES.items():
+            path, text = DOCS / "reference" / name, write(PROGRAM)
+            if "UPDATE_DOCS" in os.environ:
+                path.write_text(text)
+            self.assertEqual(path.read_text(), text, f"UPDATE_DOCS=1 make test-docs writes docs/reference/{name}")
+
+    def manifests(self):
+        for page in PAGES:
+            for block in page.blocks:
+                if block.language == "yaml" and re.search(r"^apiVersion:", block.text, re.MULTILINE):
+                    yield page, block
+
+    def test_check_accepts_each_manifest_that_is_shown(self):
+        texts = {f"{page.name}:{block.line}": block.text for page, block in self.manifests()}
+        self.assertGreater(len(texts), 15)
+        with tempfile.TemporaryDirectory() as folder:
+            for where, text in texts.items():
+                # Each by itself: pages show the same names.
+                path = pathlib.Path(folder, "shown.yaml")
+                path.write_text(text)
+                said = run("check", path)
+                self.assertEqual(said.returncode, 0, f"{where}: {said.stdout}{said.stderr}")
+
+    def test_check_accepts_each_example_without_a_note(self):
+        for path in sorted((ROOT / "examples").rglob("*.yaml")):
+            said = run("check", "--deny=notes", path)
+            self.assertEqual(said.returncode, 0, f"{path}: {said.stdout}{said.stderr}")
+
+    def test_guides_show_what_the_examples_hold(self):
+        examples = [path.read_text() for path in (ROOT / "examples").rglob("*.yaml")]
+        for page, block in self.manifests():
+            if page.name.startswith(("docs/guides/", "docs/identity/cross-account", "docs/start/")):
+                self.assertTrue(any(block.text in text for text in examples), f"{page.name}:{block.line}: not in examples/")
+
+    def test_each_guide_leads_to_its_example_and_each_example_is_led_to(self):
+        linked = {(page.path.parent / link).resolve() for page in PAGES for link in page.links() if "examples/" in link}
+        for path in (ROOT / "examples" / "guides").iterdir():
+            self.assertIn(path, linked)
+
+    def test_policies_of_the_quick_start_are_those_that_policy_writes(self):
+        page = next(page for page in PAGES if page.name == "docs/start/ack.md")
+        folder = ROOT / "examples" / "quickstart"
+        given = ["--cluster-id=c0123456789abcdef", "--oidc-issuer=https://oidc-ack-cn-hangzhou.oss-cn-hangzhou.aliyuncs.com/c0123456789abcdef"]
+        written = json.loads(run("policy", *given, "--output=json", folder / "checkout.yaml").stdout)["roles"][0]
+        wanted = {"trust.json": written["trust_policy"]["document"] if "document" in written["trust_policy"] else written["trust_policy"]}
+        wanted["policy.json"] = written["permission_policies"][0]["document"]
+        shown = [json.loads(block.text) for block in page.blocks if block.language == "json"]
+        self.assertEqual(shown, [wanted["trust.json"], wanted["policy.json"]])
+        for name, document in wanted.items():
+            self.assertEqual(json.loads((folder / name).read_text()), document)
+        self.assertEqual((folder / "ram.tf").read_text(), run("policy", *given, "--output=terraform", folder / "checkout.yaml").stdout)
+
+    def test_json_and_values_that_are_shown_parse(self):
+        for page in PAGES:
+            for block in page.blocks:
+                if block.language == "json" and "..." not in block.text:
+                    json.loads(block.text)
+
+
+class Troubleshooting(unittest.TestCase):
+    """docs/troubleshooting.md has a section for each reason, and one for each message that the other pages have."""
+
+    @classmethod
+    def setUpClass(cls):
+        text = (DOCS / "troubleshooting.md").read_text()
+        cls.sections = dict(part.split("\n", 1) for part in re.split(r"^### ", text, flags=re.MULTILINE)[1:])
+        codes = (code for section in cls.sections.values() for line in section.splitlines() if line.startswith(">") for code in re.findall(r"`([^`]+)`", line))
+        cls.patterns = [re.compile(".*".join(map(re.escape, code.split("…"))), re.DOTALL) for code in codes]
+
+    def untold(self, message):
+        return not any(pattern.search(message) for pattern in self.patterns)
+
+    def test_each_reason_has_a_section_with_its_text(self):
+        said = run("explain-code").stdout
+        reasons = re.findall(r"^\| \[?`([a-z-]+)`", (DOCS / "reasons.md").read_text(), re.MULTILINE)
+        self.assertGreater(len(reasons), 50)
+        for reason in reasons:
+            self.assertIn(reason, said)
+            self.assertIn(reason, self.sections)
+            self.assertRegex(self.sections[reason], r"\A\n> ")
+
+    def test_each_message_of_the_other_pages_is_found_by_its_text(self):
+        seen = 0
+        for name in ("messages.md", "pod-identity-errors.md", "identity-modes.md", "objects.md", "cloud-errors.md"):
+            for cells in Page(DOCS / name).rows():
+                message = cells[-1] if name in ("objects.md", "pod-identity-errors.md") else "; ".join(cells[3:]) if name != "identity-modes.md" else None
+                for text in [message] if message else cells[2:]:
+                    seen += 1
+                    self.assertFalse(self.untold(text), f"docs/troubleshooting.md has no text of this message of {name}: {text}")
+        self.assertGreater(seen, 200)
+
+    def test_a_message_that_no_section_has_is_told(self):
+        self.assertTrue(self.untold("object 1: has the wrong colour"))
+
+
+if __name__ == "__main__":
+    unittest.main()
