@@ -14,6 +14,7 @@ FUZZ_VERSION := 0.13.2
 MUTANTS_VERSION := 27.1.0
 MDBOOK_VERSION := 0.5.4
 MDBOOK_MERMAID_VERSION := 0.17.1
+MDBOOK_I18N_VERSION := 0.4.0
 RELEASE_VENV := $(CACHE)/release-$(firstword $(shell sha256sum release/requirements.txt))
 # A clone of https://github.com/rustsec/advisory-db; `make advisories ADVISORY_DB=FOLDER` takes another.
 ADVISORY_DB ?= $(or $(wildcard ../shared/data/advisory-db),$(CACHE)/advisory-db)
@@ -29,6 +30,7 @@ PROMETHEUS := $(or $(patsubst %/promtool,%,$(shell command -v promtool)),$(CACHE
 MUTANTS := $(CACHE)/cargo-mutants-$(MUTANTS_VERSION)/bin/cargo-mutants
 MDBOOK := $(CACHE)/mdbook-$(MDBOOK_VERSION)/bin/mdbook
 MDBOOK_MERMAID := $(CACHE)/mdbook-mermaid-$(MDBOOK_MERMAID_VERSION)/bin/mdbook-mermaid
+MDBOOK_I18N := $(CACHE)/mdbook-i18n-helpers-$(MDBOOK_I18N_VERSION)/bin/mdbook-gettext
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 DEBUG := $(TARGET)/debug
 DIST := $(TARGET)/dist
@@ -76,8 +78,8 @@ test-docs: toolchain ## the pages of docs/: links, commands, manifests and messa
 	PROGRAM=$(abspath $(DEBUG))/$(PROVIDER) python3 -m unittest discover --start-directory book/tests
 
 # SOURCE=URL of the repository, for links to its files.
-docs: export PATH := $(dir $(MDBOOK)):$(dir $(MDBOOK_MERMAID)):$(PATH)
-docs: $(MDBOOK) $(MDBOOK_MERMAID) ## the site of docs/, into target/book, and whether each of its links leads somewhere
+docs: export PATH := $(dir $(MDBOOK)):$(dir $(MDBOOK_MERMAID)):$(dir $(MDBOOK_I18N)):$(PATH)
+docs: $(MDBOOK) $(MDBOOK_MERMAID) $(MDBOOK_I18N) ## the site of docs/, into target/book, and whether each of its links leads somewhere
 	book/build --output $(TARGET)/book $(if $(SOURCE),--source $(SOURCE))
 
 $(MDBOOK):
@@ -85,6 +87,9 @@ $(MDBOOK):
 
 $(MDBOOK_MERMAID):
 	cargo install --locked --quiet --root $(CACHE)/mdbook-mermaid-$(MDBOOK_MERMAID_VERSION) mdbook-mermaid@$(MDBOOK_MERMAID_VERSION)
+
+$(MDBOOK_I18N):
+	cargo install --locked --quiet --root $(CACHE)/mdbook-i18n-helpers-$(MDBOOK_I18N_VERSION) mdbook-i18n-helpers@$(MDBOOK_I18N_VERSION)
 
 # What it is of is in the folder's name.
 $(VENV)/ready: | e2e/emulator/tests/requirements.txt

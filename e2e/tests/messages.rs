@@ -10,10 +10,12 @@ mod parameters;
 mod values;
 
 use emulator::Fault;
-use tonic::Code;
+use serde_json::Value;
+use tonic::{Code, Status};
 
 use crate::{
     driver::PodVolume,
+    log,
     table::{CLASS, Document, Table, steady},
     world::{Setup, World},
 };
@@ -27,6 +29,7 @@ const DOCUMENT: Document = Document {
             to mount secrets store objects for pod NAMESPACE/NAME, err: rpc error: code = CODE desc =`). \
             Then comes `SecretProviderClass NAMESPACE/NAME: `, which is left out below. Attempts, ports \
             and request ids differ from time to time.\n\n\
+            A code leads to what else there is to say: [troubleshooting by error text](troubleshooting.md). \
             More messages: [fields of an object](objects.md), [identity modes](identity-modes.md), \
             [pods that cannot prove themselves](pod-identity-errors.md).\n",
     sections: &["Parameters", "Objects", "Values", "Identity", "Cloud", "Network"],
@@ -117,27 +120,60 @@ impl Row {
     }
 }
 
-/// Mounts all rows and holds the document's section to them.
-async fn check(section: &str, rows: Vec<Row>) {
-    let mut table = Table::new("", &["situation", "input", "code", "message", "fix"]);
-    let shared = World::start().await;
-    for mut row in rows {
-        let own = match row.setup.take() {
-            Some(setup) => Some(setup.start().await),
-            None => None,
-        };
-        let world = own.as_ref().unwrap_or(&shared);
-        let cells = answer(world, row).await;
-        table.row(&cells.each_ref().map(String::as_str));
-        if let Some(own) = own {
-            own.finish().await;
+/// Mounts all rows and holds the document's section to them. The reason that a mount's log line has is where
+/// its code leads to.
+fn check(section: &str, rows: fn() -> Vec<Row>) {
+    let work = move || async move {
+        let (mut answers, log) = (Vec::new(), log::captured());
+        let shared = World::start().await;
+        for mut row in rows() {
+            let own = match row.setup.take() {
+                Some(setup) => Some(setup.start().await),
+                None => None,
+            };
+            answers.push(answer(own.as_ref().unwrap_or(&shared), row).await);
+            if let Some(own) = own {
+                own.finish().await;
+            }
         }
+        shared.finish().await;
+        (answers, log)
+    };
+    let (answers, log) = log::apart_in_json("trace", work).join().unwrap();
+    let log = String::from_utf8(log.lock().unwrap().clone()).unwrap();
+    let failed = log.lines().filter(|line| line.contains("mount failed"));
+    let failed: Vec<Value> = failed.filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let mut table = Table::new("", &["situation", "input", "code", "message", "fix"]);
+    for Answer { status, cells: [situation, input, message, fix] } in answers {
+        let error = |line: &Value| line["error"].as_str().unwrap_or_default().to_owned();
+        let whole = |line: &&Value| status.message().ends_with(&error(line));
+        // A log line has room for more mistakes than an event.
+        let begun = |line: &&Value| {
+            error(line).get(..20).is_some_and(|begin| status.message().contains(begin))
+        };
+        let line = failed.iter().find(whole).or_else(|| failed.iter().find(begun));
+        let line = line.unwrap_or_else(|| panic!("{situation}: not logged"));
+        let reason = line["reason"].as_str().unwrap();
+        let code = format!("[{:?}](troubleshooting.md#{reason})", status.code());
+        let situation = format!("<a id=\"{}\"></a>{situation}", anchor(&situation));
+        table.row(&[&situation, &input, &code, &message, &fix]);
     }
-    shared.finish().await;
     table.holds_section(&DOCUMENT, section);
 }
 
-async fn answer(world: &World, row: Row) -> [String; 5] {
+/// What links name the row by.
+fn anchor(situation: &str) -> String {
+    let words = situation.split(|c: char| !c.is_ascii_alphanumeric());
+    words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-").to_lowercase()
+}
+
+struct Answer {
+    status: Status,
+    /// Situation, input, message and fix.
+    cells: [String; 4],
+}
+
+async fn answer(world: &World, row: Row) -> Answer {
     let Row { situation, input, faults, parameters, volume, code, says, never, .. } = row;
     for fault in faults {
         world.emulator.add_fault(fault);
@@ -167,8 +203,8 @@ async fn answer(world: &World, row: Row) -> [String; 5] {
         Some((message, fix)) if !fix.contains(" | ") => (message, fix),
         _ => (&*message, ""),
     };
-    let code = format!("{:?}", status.code());
-    [situation, &shown, &code, message, fix].map(str::to_owned)
+    let cells = [situation, &shown, message, fix].map(str::to_owned);
+    Answer { status, cells }
 }
 
 fn parameter(name: &str, value: &str) -> String {

@@ -14,7 +14,9 @@ fn every_reason_is_documented_with_its_code_and_meaning() {
     );
     for reason in Reason::ALL {
         let code = format!("{:?}", reason.kind().code());
-        table.row(&[&format!("`{}`", reason.name()), &code, reason.meaning().trim()]);
+        let name = reason.name();
+        let link = format!("[`{name}`](troubleshooting.md#{name})");
+        table.row(&[&link, &code, reason.meaning().trim()]);
     }
     table.holds("reasons.md");
 }

@@ -44,8 +44,8 @@ impl Table {
     }
 
     pub fn row(&mut self, cells: &[&str]) {
-        let cells: Vec<String> =
-            cells.iter().map(|cell| cell.replace('|', "\\|").replace('\n', "<br>")).collect();
+        let of = |cell: &&str| visible(cell).replace('|', "\\|").replace('\n', "<br>");
+        let cells: Vec<String> = cells.iter().map(of).collect();
         self.text.push_str(&format!("| {} |\n", cells.join(" | ")));
     }
 
@@ -91,6 +91,27 @@ impl Table {
             self.text
         );
     }
+}
+
+/// Outside of code, Markdown would take `<your-secret>` for an element and show nothing.
+fn visible(cell: &str) -> String {
+    let mut out = String::new();
+    for (at, part) in cell.split('`').enumerate() {
+        out.push_str(if at > 0 { "`" } else { "" });
+        for (nth, piece) in part.split('<').enumerate() {
+            let kept =
+                at % 2 == 1 || ["br>", "a id=", "/a>"].iter().any(|of| piece.starts_with(of));
+            out.push_str(if nth == 0 {
+                ""
+            } else if kept {
+                "<"
+            } else {
+                "&lt;"
+            });
+            out.push_str(piece);
+        }
+    }
+    out
 }
 
 fn path(document: &str) -> PathBuf {

@@ -261,7 +261,7 @@ fn of_mount(reason: Reason) -> &'static str {
             "Annotate the ServiceAccount with ack.alibabacloud.com/role-arn, or set parameter roleArn."
         }
         Reason::InvalidAnnotation => "Write acs:ram::ACCOUNT:role/NAME, and keep one annotation.",
-        _ => "docs/messages.md has the messages of this reason, each with what to do.",
+        _ => "docs/troubleshooting.md has a section of this name: its messages, and what to do.",
     }
 }
 

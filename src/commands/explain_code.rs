@@ -62,5 +62,9 @@ fn explain(rule: Rule) -> String {
     };
     let (code, severity) = (rule.code(), rule.severity().name());
     let (meaning, fix) = (rule.meaning().trim(), rule.fix());
-    format!("{code} ({severity}): {found}\n\n{meaning}\n\nWhat to do: {fix}\n")
+    let more = match rule {
+        Rule::Mount(_) => format!("\nMore: docs/troubleshooting.md#{code}\n"),
+        _ => String::new(),
+    };
+    format!("{code} ({severity}): {found}\n\n{meaning}\n\nWhat to do: {fix}\n{more}")
 }

@@ -5,11 +5,15 @@ use std::time::Duration;
 use emulator::{Fault, FaultEffect};
 use tonic::Code;
 
-use super::{OBJECTS, check, row};
+use super::{OBJECTS, Row, check, row};
 
-#[tokio::test]
-async fn hosts_that_do_not_answer() {
-    let rows = vec![
+#[test]
+fn hosts_that_do_not_answer() {
+    check("Network", rows);
+}
+
+fn rows() -> Vec<Row> {
+    vec![
         row("KMS does not answer in time")
             .input("a host that accepts the request and never answers")
             .volume(|world| {
@@ -32,6 +36,5 @@ async fn hosts_that_do_not_answer() {
             .code(Code::FailedPrecondition)
             .says("issuer that is not trusted")
             .says("--kms-ca-file"),
-    ];
-    check("Network", rows).await;
+    ]
 }

@@ -1,11 +1,15 @@
 //! The text of parameter `objects`: its YAML and its fields.
 
-use super::{check, row};
+use super::{Row, check, row};
 
-#[tokio::test]
-async fn mistakes_in_objects() {
+#[test]
+fn mistakes_in_objects() {
+    check("Objects", rows);
+}
+
+fn rows() -> Vec<Row> {
     let forty: String = (0..40).map(|n| format!("- objectNam: web/{n}\n")).collect();
-    let rows = vec![
+    vec![
         row("`objects` is not there").parameter("objects", "").says("it lists what to mount"),
         row("`objects` is one object, not a list")
             .objects("objectName: web/plain")
@@ -114,6 +118,5 @@ async fn mistakes_in_objects() {
             .input("forty objects with `objectNam`")
             .objects(&forty)
             .says("40 mistakes; the first"),
-    ];
-    check("Objects", rows).await;
+    ]
 }

@@ -2,11 +2,15 @@
 
 use tonic::Code;
 
-use super::{check, row};
+use super::{Row, check, row};
 use crate::world::{Setup, World};
 
-#[tokio::test]
-async fn mistakes_in_parameters() {
+#[test]
+fn mistakes_in_parameters() {
+    check("Parameters", rows);
+}
+
+fn rows() -> Vec<Row> {
     let published = || Setup::default().flag("default-identity", "node-publish-secret");
     let secret = |entries: &'static [(&'static str, &'static str)]| {
         move |world: &World| {
@@ -14,7 +18,7 @@ async fn mistakes_in_parameters() {
             entries.iter().fold(pod, |pod, (name, value)| pod.secret(name, value))
         }
     };
-    let rows = vec![
+    vec![
         row("a parameter's name has a typo")
             .parameter("usePodServiceAccountTokn", "true")
             .says("did you mean usePodServiceAccountToken?"),
@@ -100,6 +104,5 @@ async fn mistakes_in_parameters() {
             .input("40 parameters that are none")
             .says("40 mistakes; the first ")
             .says(" more"),
-    ];
-    check("Parameters", rows).await;
+    ]
 }

@@ -2,11 +2,15 @@
 
 use tonic::Code;
 
-use super::{check, row};
+use super::{Row, check, row};
 
-#[tokio::test]
-async fn values_that_do_not_fit() {
-    let rows = vec![
+#[test]
+fn values_that_do_not_fit() {
+    check("Values", rows);
+}
+
+fn rows() -> Vec<Row> {
+    vec![
         row("jmesPath of a secret that is plain text")
             .objects("- {objectName: web/plain, jmesPath: [{path: a, objectAlias: a}]}")
             .code(Code::FailedPrecondition)
@@ -15,6 +19,5 @@ async fn values_that_do_not_fit() {
             .objects("- {objectName: web/plain, objectEncoding: base64}")
             .code(Code::FailedPrecondition)
             .says("is not base64"),
-    ];
-    check("Values", rows).await;
+    ]
 }
