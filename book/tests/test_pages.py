@@ -1,6 +1,8 @@
 """The pages of docs/: what they link to, show and promise is there. PROGRAM names the built program."""
 
 import html
+import importlib.machinery
+import importlib.util
 import json
 import os
 import pathlib
@@ -10,10 +12,14 @@ import sys
 import tempfile
 import unittest
 
-import_from = str(pathlib.Path(__file__).resolve().parents[1])
-sys.path.insert(0, import_from)
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import reference  # noqa: E402
+from catalogue import Catalogue  # noqa: E402
 from pages import DOCS, PROGRAM as NAME, ROOT, SUMMARY, Page, broken, commands, documents, listed, pieces, slug  # noqa: E402
+
+loader = importlib.machinery.SourceFileLoader("build", str(ROOT / "book" / "build"))
+build = importlib.util.module_from_spec(importlib.util.spec_from_loader("build", loader))
+loader.exec_module(build)
 
 PROGRAM = os.environ.get("PROGRAM", ROOT / "target/debug" / NAME)
 PAGES = [Page(path) for path in documents()]
@@ -30,7 +36,7 @@ def run(*arguments, **options):
 
 class Links(unittest.TestCase):
     def test_each_link_leads_to_a_file_and_an_anchor(self):
-        self.assertEqual(list(broken([*PAGES, Page(SUMMARY)])), [])
+        self.assertEqual(list(broken([*PAGES, Page(SUMMARY), Page(ROOT / "README.zh-CN.md")])), [])
 
     def test_summary_names_each_page_once(self):
         names = listed()
@@ -147,6 +153,40 @@ class Shown(unittest.TestCase):
             for block in page.blocks:
                 if block.language == "json" and "..." not in block.text:
                     json.loads(block.text)
+
+
+class Chinese(unittest.TestCase):
+    """Translations: what is code, and where links lead, is as in English."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.catalogue = Catalogue((ROOT / "book" / "po" / "zh-CN.po").read_text())
+
+    @staticmethod
+    def kept(text):
+        # Backticks and targets; their order may be another.
+        return sorted(re.findall(r"`[^`]+`|\]\([^)]+\)", text))
+
+    def test_translations_keep_code_and_links(self):
+        self.assertGreater(len(self.catalogue.translations), 200)
+        for text, translation in self.catalogue.translations.items():
+            self.assertTrue(translation)
+            self.assertEqual(self.kept(translation), self.kept(text))
+
+    def test_each_translation_is_of_a_text_that_the_pages_have(self):
+        with tempfile.TemporaryDirectory() as folder:
+            source = build.Source(pathlib.Path(folder), None)
+            source.write()
+            texts = [path.read_text() for path in pathlib.Path(folder).rglob("*.md")]
+        # As gettext has it: lines joined, other marks for emphasis, no marks of a quotation, one kind of line in a table.
+        plain = lambda text: re.sub(r"\s+", " ", re.sub(r"^> ", "", text, flags=re.MULTILINE).replace("*", "_").replace("\\|", "|"))  # noqa: E731
+        pages = [plain(text) for text in texts]
+        for text in self.catalogue.translations:
+            self.assertTrue(any(plain(text) in page for page in pages), f"no page has: {text}")
+
+    def test_readme_has_the_same_blocks(self):
+        blocks = lambda name: [(block.language, block.text) for block in Page(ROOT / name).blocks]  # noqa: E731
+        self.assertEqual(blocks("README.zh-CN.md"), blocks("README.md"))
 
 
 class Troubleshooting(unittest.TestCase):
