@@ -22,6 +22,8 @@ build = importlib.util.module_from_spec(importlib.util.spec_from_loader("build",
 loader.exec_module(build)
 
 PROGRAM = os.environ.get("PROGRAM", ROOT / "target/debug" / NAME)
+# Dotted names in inline code that begin as a value of the chart does, and are none.
+OTHER_NAMES = {"serviceAccount.tokens", "linux.registrarImage", "linux.livenessProbeImage", "linux.crds.image"}
 PAGES = [Page(path) for path in documents()]
 # Flags in inline code that are other programs'.
 OTHERS = set(
@@ -32,6 +34,40 @@ OTHERS = set(
 
 def run(*arguments, **options):
     return subprocess.run([PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+class Values:
+    """The chart's values, as its schema has them."""
+
+    def __init__(self):
+        self.schema = json.loads((ROOT / "deploy/chart/values.schema.json").read_text())
+
+    def has(self, name):
+        at = self.schema
+        for part in name.split("."):
+            while "$ref" in at:
+                at = self.schema["$defs" if "$defs" in self.schema else "definitions"][at["$ref"].rsplit("/", 1)[-1]]
+            properties = at.get("properties", {})
+            if part not in properties:
+                # What is Kubernetes' own is open.
+                return bool(at.get("additionalProperties", at is not self.schema and not properties))
+            at = properties[part]
+        return True
+
+    @staticmethod
+    def set_by(text):
+        found = re.findall(r"--set(?:-string)? ([^\s]+)", text.replace("\\\n", " "))
+        return [re.split(r"[=\[]", pair)[0] for pairs in found for pair in pairs.split(",") if "=" in pair and '"' not in pair]
+
+    @staticmethod
+    def named_in(text):
+        """Dotted names of the keys of plain YAML."""
+        path = []
+        for line in text.splitlines():
+            found = re.match(r"^( *)([\w.-]+):", line)
+            if found:
+                path = [(indent, key) for indent, key in path if indent < len(found[1])] + [(len(found[1]), found[2])]
+                yield ".".join(key for _, key in path)
 
 
 class Links(unittest.TestCase):
@@ -86,6 +122,40 @@ class Shown(unittest.TestCase):
         text = f"```sh\nhelm template a | {NAME} check --dny=notes \\\n    --deny=notes - > b\nhelm install {NAME} --foo\n```\n"
         (block,) = (piece for piece in pieces(text) if not isinstance(piece, str))
         self.assertEqual([self.unknown(words) for words in commands(block)], [["--dny=notes"]])
+
+    def test_each_command_is_one(self):
+        for page in PAGES:
+            spans = (span.split()[1:] for span in page.spans() if span.startswith(f"{NAME} "))
+            shown = (words for block in page.blocks if block.language in ("sh", "console", "") for words in commands(block))
+            for words in [*spans, *shown]:
+                if words and re.match(r"[a-z]", words[0]):
+                    self.assertIn((words[0],), self.helps, f"{page.name}: {' '.join(words)}")
+                    self.assertEqual(self.unknown(words), [], page.name)
+
+    def test_each_value_of_the_chart_is_one(self):
+        chart, seen = Values(), 0
+        for page in PAGES:
+            for block in page.blocks:
+                if block.language in ("sh", "console") and "deploy/chart" in block.text:
+                    for name in chart.set_by(block.text):
+                        self.assertTrue(chart.has(name), f"{page.name}:{block.line}: {name}")
+                        seen += 1
+                if block.language == "yaml" and "apiVersion" not in block.text and chart.has(re.match(r"[\w-]*", block.text)[0]):
+                    for name in chart.named_in(block.text):
+                        self.assertTrue(chart.has(name), f"{page.name}:{block.line}: {name}")
+                        seen += 1
+            if page.name.startswith("docs/"):
+                for span in page.spans():
+                    name = re.match(r"[a-z][A-Za-z]*(?:\.[a-z][A-Za-z]*)+(?=$|[: ])", span)
+                    if name and chart.has(name[0].split(".")[0]) and name[0] not in OTHER_NAMES:
+                        self.assertTrue(chart.has(name[0]), f"{page.name}: {span}")
+                        seen += 1
+        self.assertGreater(seen, 60)
+
+    def test_a_value_that_the_chart_has_not_is_told(self):
+        chart = Values()
+        self.assertEqual([name for name in chart.named_in("rrsa:\n  accountId: a\n  clusterid: b\nshare: pod\n") if not chart.has(name)], ["rrsa.clusterid"])
+        self.assertEqual(chart.set_by("helm install x deploy/chart --set-string rrsa.accountId=1,rrsa.x=2"), ["rrsa.accountId", "rrsa.x"])
 
     def test_each_flag_in_the_text_is_one(self):
         known = set().union(*self.flags.values(), OTHERS)
