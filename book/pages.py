@@ -12,7 +12,7 @@ PROGRAM = "csi-secrets-store-provider-alibabacloud"
 FENCE = re.compile(r"^(?P<indent>\s*(?:> ?)?)(?P<fence>```+|~~~+)\s*(?P<language>[\w-]*)[^\n`]*$")
 # A code span goes first: what looks like a link in it is none.
 SPAN_OR_LINK = re.compile(
-    r"(?P<span>(?P<ticks>`+)(?P<code>.+?)(?<!`)(?P=ticks)(?!`))"
+    r"(?P<span>(?P<ticks>`+)(?P<code>(?:(?!\n\n).)+?)(?<!`)(?P=ticks)(?!`))"
     r"|(?P<image>!?)\[(?P<text>(?:[^\[\]`]|`[^`]*`|\[[^\]]*\])*)\]\((?P<target>[^)\s]+)\)",
     re.DOTALL,
 )
