@@ -2,6 +2,7 @@
 //! and what they say of files and calls is what a mount has and makes.
 
 mod documents;
+mod guides;
 mod judged;
 mod pictures;
 
@@ -59,16 +60,18 @@ fn demo() -> Example {
     example
 }
 
+/// The key of a secret in a KMS instance.
+const KEY: [&str; 2] = [
+    "--kms-key=acs:kms:cn-hangzhou:1234567890123456:key/key-ledger",
+    "--account-id=1234567890123456",
+];
+
 fn examples() -> Vec<Example> {
-    let key: &[&str] = &[
-        "--kms-key=acs:kms:cn-hangzhou:1234567890123456:key/key-ledger",
-        "--account-id=1234567890123456",
-    ];
     vec![
         readme(),
         demo(),
         example("examples/policy/shop.yaml", &[]),
-        example("examples/policy/instance.yaml", key),
+        example("examples/policy/instance.yaml", &KEY),
     ]
 }
 
@@ -95,8 +98,22 @@ impl Example {
             json!({ "namespace": of["namespace"], "name": of["name"], "annotations": of["annotations"] })
         });
         let secret = |name: &str| json!({ "name": name, "value": "planted-value-of-an-example" });
+        let database = json!({
+            "username": "planted-example-username",
+            "password": "planted-example-password",
+            "hosts": ["planted-example-host"],
+            "tls.crt": "planted-example-certificate",
+            "keystore": "cGxhbnRlZC1leGFtcGxlLWtleXN0b3Jl",
+        });
+        let versions = |name: &str, previous: &str, current: &str| {
+            let version = |id: &str, stage: &str| json!({ "id": id, "value": format!("planted-{id}-of-{name}"), "stages": [stage] });
+            json!({ "name": name, "versions": [version(previous, "ACSPrevious"), version(current, "ACSCurrent")] })
+        };
         let secrets = [
-            json!({ "name": "shop/database", "value": r#"{"password":"planted-example-password"}"# }),
+            json!({ "name": "shop/database", "value": database.to_string() }),
+            secret("shop/tls-key"),
+            versions("shop/api-key", "v1", "v2"),
+            versions("shop/licence", "v2023-01", "v2024-01"),
             secret("shop/db-password"),
             secret("shop/payment-key"),
             json!({
@@ -111,7 +128,9 @@ impl Example {
                 "value": "planted-value-of-the-ledger",
             }),
         ];
-        let parameters = ["smtp-user", "smtp-password"].map(secret);
+        let users = ["planted-user-1", "planted-user-2", "planted-user-3"];
+        let parameters =
+            [json!({ "name": "smtp-user", "versions": users }), secret("smtp-password")];
         let list = |head: &str, items: Vec<Value>| -> &'static str {
             let items: String = items.iter().map(|item| format!("  - {item}\n")).collect();
             Box::leak(format!("\n{head}:\n{items}").into_boxed_str())
