@@ -35,9 +35,9 @@ PROVIDER = "csi-secrets-store-provider-alibabacloud"
 # As deploy/README.md names the releases.
 DRIVER_RELEASE = "csi-secrets-store"
 
-DRIVER_VALUES = {"1.6.0": "driver-values.yaml", "1.5.6": "driver-values-1.5.yaml"}
-# A user's 1.5.6 polls every two minutes, longer than a test should wait.
-INTERVALS = {"1.6.0": None, "1.5.6": "10s"}
+DRIVER_VALUES = {"1.6.0": "driver-values.yaml", "1.5.6": "driver-values-1.5.yaml", "1.4.6": "driver-values-1.5.yaml"}
+# Users' older drivers poll every two minutes, longer than a test should wait.
+INTERVALS = {"1.6.0": None, "1.5.6": "10s", "1.4.6": "10s"}
 
 
 class Failed(Exception):
@@ -242,7 +242,7 @@ class Cluster:
 
     @property
     def environment(self):
-        paths = (parts.folder("kubernetes") / "bin", parts.folder("helm") / "bin", parts.path_with_sbin())
+        paths = (parts.folder(parts.KUBERNETES_MODULE) / "bin", parts.folder("helm") / "bin", parts.path_with_sbin())
         # No proxy of the machine's leads to the node.
         kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
         return {
@@ -350,7 +350,7 @@ class Cluster:
     # Kubernetes
 
     def kubectl(self, *arguments, input=None, check=True):
-        command = (parts.binary("kubernetes", "kubectl"), *arguments)
+        command = (parts.binary(parts.KUBERNETES_MODULE, "kubectl"), *arguments)
         return self.run(*command, input=input, check=check, network_only=True).stdout
 
     def get(self, kind, name=None, namespace="default", selector=None):
@@ -400,7 +400,7 @@ class Cluster:
 
     def read(self, pod, path, namespace="default"):
         """The bytes that the pod's own process would read."""
-        command = (parts.binary("kubernetes", "kubectl"), "exec", "-n", namespace, pod, "--", "/bin/cat", path)
+        command = (parts.binary(parts.KUBERNETES_MODULE, "kubectl"), "exec", "-n", namespace, pod, "--", "/bin/cat", path)
         return self.run(*command, network_only=True, text=False).stdout
 
     def listing(self, pod, path=workloads.MOUNT, namespace="default"):
@@ -489,11 +489,12 @@ class Cluster:
     def rollout(self, what, namespace, timeout=120):
         self.kubectl("rollout", "status", what, "-n", namespace, f"--timeout={timeout}s")
 
-    def install_driver(self, version="1.6.0", rotation_poll_interval=""):
+    def install_driver(self, version=parts.DRIVER, rotation_poll_interval=""):
         """The driver from its own chart, with the values that deploy/ has for it.
 
         An interval of None is the chart's own default.
         """
+        parts.build(f"driver-{version}")
         wanted = {"syncSecret": {"enabled": True}}
         if rotation_poll_interval == "":
             rotation_poll_interval = INTERVALS[version]

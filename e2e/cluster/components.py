@@ -14,7 +14,7 @@ ETCD = "http://127.0.0.1:2379"
 
 
 def kubernetes(name):
-    return str(parts.binary("kubernetes", name))
+    return str(parts.binary(parts.KUBERNETES_MODULE, name))
 
 
 def etcd(state):

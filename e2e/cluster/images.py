@@ -102,7 +102,7 @@ def base(name):
             return recipe(["/bin/secrets-store-csi-driver"], [driver, parts.program("busybox")], ["mount", "umount"])
         case "driver-crds":
             crds = parts.chart(tag.removeprefix("v")) / "crds"
-            return recipe(["/bin/kubectl"], [parts.binary("kubernetes", "kubectl")], folders=[crds])
+            return recipe(["/bin/kubectl"], [parts.binary(parts.KUBERNETES_MODULE, "kubectl")], folders=[crds])
         case ("csi-node-driver-registrar" | "livenessprobe") as sidecar:
             return recipe([f"/bin/{sidecar}"], [sidecars / sidecar])
     raise KeyError(f"nothing is known about the image {name}")

@@ -16,8 +16,12 @@ HERE = Path(__file__).resolve().parent
 TOOLS = HERE / "tools"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "csi-provider-e2e"
 
-KUBERNETES = "1.34.2"
-DRIVERS = ("1.6.0", "1.5.6")
+# What tests run on unless told; `matrix` tells.
+DEFAULT_KUBERNETES = "1.34.2"
+KUBERNETES = os.environ.get("E2E_KUBERNETES") or DEFAULT_KUBERNETES
+KUBERNETES_MODULE = "kubernetes" if KUBERNETES == DEFAULT_KUBERNETES else f"kubernetes-{KUBERNETES}"
+DRIVERS = ("1.6.0", "1.5.6", "1.4.6")
+DRIVER = os.environ.get("E2E_DRIVER") or DRIVERS[0]
 DRIVER_MODULE = "sigs.k8s.io/secrets-store-csi-driver"
 
 DEBIAN = {
@@ -32,9 +36,9 @@ DEBIAN = {
 }
 
 # Without the version kubelet and helm see v0.0.0, and charts refuse it.
-LINK = {"kubernetes": f"-X k8s.io/component-base/version.gitVersion=v{KUBERNETES}"}
+LINK = {KUBERNETES_MODULE: f"-X k8s.io/component-base/version.gitVersion=v{KUBERNETES}"}
 PACKAGES = {"sidecars": ["./..."], "driver-1.6.0": ["tool", "./..."]}
-MODULES = ("etcd", "kubernetes", "sidecars", "driver-1.6.0", "driver-1.5.6", "helm")
+MODULES = ("etcd", KUBERNETES_MODULE, "sidecars", "driver-1.6.0", "driver-1.5.6", "helm")
 
 
 def say(text):
@@ -92,6 +96,8 @@ def go(module, *arguments, **options):
 
 
 def build(module):
+    if not (TOOLS / module).is_dir():
+        raise RuntimeError(f"there is no {TOOLS / module}; for another Kubernetes, {TOOLS}/pin-kubernetes makes it")
     done = folder(module)
     if done.exists():
         return
