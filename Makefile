@@ -38,7 +38,7 @@ ARCHS := amd64 arm64
 
 .PHONY: help demo test test-release test-docs docs test-static toolchain lint unit official-clients bench bench-quick soak tenants \
   bench-programs simulate walkthroughs deny advisory-db advisories reproduce arm64 dist hardening contents release-check release release-rehearsal tools signing-tools tool-paths lint-workflows \
-  fuzz-smoke mutants alerts dashboards e2e e2e-up e2e-down
+  fuzz-smoke mutants alerts dashboards e2e e2e-matrix e2e-up e2e-down
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -196,7 +196,7 @@ lint-workflows: $(ACTIONLINT) $(RELEASE_VENV)/ready ## the workflows of .github 
 $(ACTIONLINT):
 	GOBIN=$(dir $@) go install github.com/rhysd/actionlint/cmd/actionlint@v$(ACTIONLINT_VERSION)
 
-test-release: ## the scripts of release/ and deploy/admission, each fault that they name
+test-release: ## the scripts of release/ and deploy/admission, each fault that they name, and the tables of docs/versions.md
 	python3 -m unittest discover --start-directory release/tests
 
 $(RELEASE_VENV)/ready: | release/requirements.txt
@@ -247,6 +247,9 @@ walkthroughs: toolchain ## follows CONTRIBUTING's walk-throughs in a copy, and c
 
 e2e: toolchain ## on a real Kubernetes node: kubelet, the real driver, the chart (root; the first time builds Kubernetes)
 	e2e/cluster/run-tests
+
+e2e-matrix: toolchain ## a few of them on other versions, into docs/versions.md (VERSIONS='1.37.2/1.6.0 ...'; builds each Kubernetes)
+	e2e/cluster/matrix $(VERSIONS)
 
 e2e-up: toolchain ## leaves such a node running, with a pod that has its secrets, to play with
 	e2e/cluster/up

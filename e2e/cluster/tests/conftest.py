@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from cluster import Cluster, workloads
+from cluster import Cluster, node, workloads
 from cluster.cluster import ACCOUNT
 
 TOLD = pytest.StashKey[dict]()
@@ -57,7 +57,7 @@ def cloud(emulator):
 
 @pytest.fixture
 def provider(cloud):
-    """Driver 1.6.0 and our provider, as deploy/README.md installs them."""
+    """The driver, 1.6.0 unless E2E_DRIVER names another, and our provider, as deploy/README.md installs them."""
     cloud.remove_double()
     cloud.install_driver()
     cloud.install_provider()
@@ -102,6 +102,36 @@ def tell(request):
     """Says something in the summary, also of a test that passes."""
     told = request.config.stash.setdefault(TOLD, {}).setdefault(request.node.originalname, [])
     return lambda text: told.append(str(text))
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if mark := item.get_closest_marker("matrix"):
+            item.user_properties.append(("line", mark.args[0]))
+
+
+@pytest.fixture(autouse=True)
+def ran_on(request):
+    """What a line of the matrix ran on, as the node tells, goes into the report."""
+    marked = request.node.get_closest_marker("matrix")
+    cluster = request.getfixturevalue("cluster") if marked else None
+    yield
+    if marked:
+        kubelet = cluster.get("node", node.NODE)["status"]["nodeInfo"]["kubeletVersion"]
+        [driver] = cluster.get("daemonsets", namespace="kube-system", selector="app=secrets-store-csi-driver")
+        [image] = [c["image"] for c in driver["spec"]["template"]["spec"]["containers"] if c["name"] == "secrets-store"]
+        request.node.user_properties.append(("ran on", f"{kubelet}/{image.rpartition(':')[2]}"))
+
+
+@pytest.fixture
+def shown(request, tell):
+    """Says what a person sees, for the tables of docs/versions.md."""
+
+    def told(what, text):
+        tell(f"{what}: {text}")
+        request.node.user_properties.append(("shown", f"{what}: {text}"))
+
+    return told
 
 
 def pytest_terminal_summary(terminalreporter, config):

@@ -20,6 +20,7 @@ OBJECTS = """
 """
 
 
+@pytest.mark.matrix("mount")
 def test_a_pod_reads_kms_and_oos_secrets_from_its_volume(provider, app):
     app.secrets("shop", OBJECTS)
     app.start("shop", "shop")
@@ -54,6 +55,7 @@ def refused(provider, app):
     return "stranger"
 
 
+@pytest.mark.matrix("refuse")
 def test_another_service_account_is_refused_and_one_event_says_why(provider, app, refused, tell):
     description = provider.kubectl("describe", "pod", refused, "-n", app.namespace)
     tell(description[description.index("Events:") :])

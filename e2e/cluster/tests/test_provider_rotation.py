@@ -4,6 +4,8 @@ import base64
 import json
 import time
 
+import pytest
+
 OBJECTS = """
 - objectName: {secret}
   objectAlias: whole
@@ -40,6 +42,7 @@ def versions(cluster, app, pod):
     return {}
 
 
+@pytest.mark.matrix("rotate")
 def test_a_rotated_secret_changes_in_the_running_pod_as_a_whole(provider, app, tell):
     secret = f"app/{app.namespace}"
     provider.ctl("put", secret, account(0))
@@ -103,6 +106,7 @@ def test_most_mounts_of_a_running_pod_are_answered_from_memory(provider, app, te
     tell(f"{from_memory()} mounts answered from memory, 2 reads")
 
 
+@pytest.mark.matrix("sync")
 def test_a_secret_object_is_synced_updated_and_deleted(provider, app):
     secret = f"app/{app.namespace}"
     provider.ctl("put", secret, "before")

@@ -89,6 +89,7 @@ def load(provider, app):
     return Load(provider, app)
 
 
+@pytest.mark.matrix("upgrade")
 def test_pods_start_while_the_daemonset_rolls(provider, load, tell):
     def roll():
         for level in ("debug", "info"):
