@@ -1,5 +1,6 @@
-"""The tables of docs/versions.md: made of docs/versions.json, and that of what a node has run."""
+"""The tables of docs/versions.md: made of docs/versions.json, and that of what a node has run; and how a Kubernetes is pinned."""
 
+import importlib.machinery
 import importlib.util
 import pathlib
 import sys
@@ -7,10 +8,17 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.dont_write_bytecode = True
-# By itself: the package would want what starts nodes.
-spec = importlib.util.spec_from_file_location("versions", ROOT / "e2e" / "cluster" / "versions.py")
-versions = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(versions)
+
+
+def script(path):
+    """By itself: the package would want what starts nodes."""
+    loader = importlib.machinery.SourceFileLoader(pathlib.Path(path).stem.replace("-", "_"), str(ROOT / "e2e/cluster" / path))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    loader.exec_module(module)
+    return module
+
+
+versions, pin = script("versions.py"), script("tools/pin-kubernetes")
 
 ON = "v1.37.2/v1.6.0"
 FAILED = '<failure message="assert"/>'
@@ -86,6 +94,29 @@ class Pages(unittest.TestCase):
     def test_the_page_says_what_was_run(self):
         self.assertEqual(versions.page(versions.PAGE.read_text(), versions.read()), versions.PAGE.read_text())
         self.assertEqual(versions.written(versions.read()), versions.RUNS.read_text())
+
+
+class Pins(unittest.TestCase):
+    def test_staging_modules_have_the_releases_number(self):
+        told = {"Go": "1.26.0", "Require": [{"Path": "k8s.io/api", "Version": "v0.0.0"}, {"Path": "k8s.io/klog/v2", "Version": "v2.130.1"}]}
+        # Of some, Kubernetes requires nothing and only says where they are.
+        told["Replace"] = [{"Old": {"Path": "k8s.io/sample-apiserver"}, "New": {"Path": "./staging"}}]
+        text = pin.go_mod("1.37.2", told)
+        self.assertIn("require k8s.io/kubernetes v1.37.2\n", text)
+        self.assertIn("\tk8s.io/api => k8s.io/api v0.37.2\n\tk8s.io/sample-apiserver => k8s.io/sample-apiserver v0.37.2\n", text)
+        self.assertNotIn("klog", text)
+
+    def test_an_older_one_keeps_its_settings_under_a_line_that_knows_tools(self):
+        self.assertRegex(pin.go_mod("1.30.14", {"Go": "1.22.0", "Require": []}), "go 1.24.0\n\ngodebug default=go1.22\n")
+        self.assertRegex(pin.go_mod("1.37.2", {"Go": "1.26.0", "Require": []}), "go 1.26.0\n\ngodebug default=go1.26\n")
+
+    def test_each_pinned_version_is_of_one_release(self):
+        for folder in (ROOT / "e2e/cluster/tools").glob("kubernetes-*"):
+            version = folder.name.removeprefix("kubernetes-")
+            text = (folder / "go.mod").read_text()
+            self.assertIn(f"require k8s.io/kubernetes v{version}\n", text)
+            replaced = [line.split() for line in text.splitlines() if " => " in line]
+            self.assertEqual({(line[0] == line[2], line[3]) for line in replaced}, {(True, f"v0.{version.removeprefix('1.')}")})
 
 
 if __name__ == "__main__":
