@@ -48,6 +48,7 @@ impl Settings {
                 default: DefaultMode::Mode(default),
                 allowed,
                 cross_account_roles: vec![],
+                namespaces: None,
                 oidc_provider: None,
                 role: None,
                 token_file: None,

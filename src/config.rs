@@ -38,6 +38,7 @@ use crate::{
 };
 pub use cloud::{Hosts, MetadataOptions};
 use flags::Flags;
+pub(crate) use identity::namespace_rules;
 pub use log::log_filter;
 use settings::Settings;
 

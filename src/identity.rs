@@ -41,7 +41,8 @@ pub async fn resolve(
     policy: &Policy,
     service_accounts: &ServiceAccounts,
 ) -> Result<Identity, Errors> {
-    let Decision { mode, chosen_by } = policy.decide(&mount.spec, &mount.node_publish_keys)?;
+    let Decision { mode, chosen_by } =
+        policy.decide(&mount.spec, &mount.node_publish_keys, Some(&mount.pod.namespace))?;
     let shared = mode == Mode::Pod && policy.share == Share::ServiceAccount;
     let session_name = match &policy.session_name {
         // Its own to choose, where it asks by itself.

@@ -1,5 +1,7 @@
 //! Policy: which identity a mount has, and whether the operator allows it. Pure: decided before any call.
 
+pub mod namespaces;
+
 use std::{collections::BTreeSet, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
@@ -9,6 +11,7 @@ use crate::{
     request::NodePublishKeys,
     spc::{RequestedIdentity, Spec, mode::Mode},
 };
+use namespaces::NamespaceRules;
 
 /// What a SecretProviderClass that says nothing gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +47,8 @@ pub struct Policy {
     pub allowed: BTreeSet<Mode>,
     /// Roles that a shared identity may assume.
     pub cross_account_roles: Vec<Glob>,
+    /// What each namespace may ask for, where the operator wrote rules for it.
+    pub namespaces: Option<NamespaceRules>,
     pub oidc_provider: Option<OidcProviderArn>,
     /// Role of the modes `provider` and `ram-role`.
     pub role: Option<RoleArn>,
@@ -137,8 +142,14 @@ pub struct Decision {
 }
 
 impl Policy {
-    /// `keys`: of the volume's `nodePublishSecretRef`.
-    pub fn decide(&self, spec: &Spec, keys: &NodePublishKeys) -> Result<Decision, Errors> {
+    /// `keys`: of the volume's `nodePublishSecretRef`. `namespace`: of the pod; `None` where it is not known, so
+    /// that no rule is found.
+    pub fn decide(
+        &self,
+        spec: &Spec,
+        keys: &NodePublishKeys,
+        namespace: Option<&str>,
+    ) -> Result<Decision, Errors> {
         let mode = mode(spec, keys, self)?;
         if mode != Mode::Pod && spec.role.is_some() {
             return Err(Error::new(
@@ -151,7 +162,15 @@ impl Policy {
         }
         check_cross_account(spec, mode, self)?;
         check_instances(spec, mode)?;
+        if let (Some(rules), Some(namespace)) = (&self.namespaces, namespace) {
+            rules.check(namespace, mode, spec)?;
+        }
         Ok(Decision { mode, chosen_by: ChosenBy::of(spec.identity, self.default) })
+    }
+
+    /// Whether the rules of the pod's namespace allow its own role.
+    pub fn check_role(&self, namespace: &str, role: &RoleArn) -> Result<(), Error> {
+        self.namespaces.as_ref().map_or(Ok(()), |rules| rules.check_role(namespace, role))
     }
 }
 

@@ -14,12 +14,13 @@ use crate::{
         mount::{CLASS_NAME, Verdict, is_text, verdict},
         set::{KnownClass, Named, Of, Set},
     },
-    error::Errors,
+    error::{Error, Errors},
     manifests::{
         File, Manifest,
         value::{Pair, Text},
     },
-    policy::{Decision, Share},
+    names::RoleArn,
+    policy::{Decision, Policy, Share},
     request::Pod,
     session_name::session_name,
     spc::{
@@ -204,6 +205,8 @@ impl Preview {
         let Of { manifest, body, .. } = class.given;
         let overrides =
             |pair: &Pair| &*pair.name.text != CLASS_NAME && !pair.name.text.contains('/');
+        let namespaces = [user.manifest, manifest].map(|of| of.namespace.as_ref());
+        let namespace = namespaces.into_iter().flatten().next();
         let own;
         if !user.attributes.iter().all(|pair| is_text(&pair.value)) {
             let reasons =
@@ -213,7 +216,8 @@ impl Preview {
         }
         let verdict = match user.attributes.iter().any(overrides) {
             true => {
-                own = verdict(body, user.attributes, set.settings, &set.cache);
+                let namespace = namespace.map(|text| &*text.text);
+                own = verdict(body, user.attributes, namespace, set.settings, &set.cache);
                 Some(&own)
             }
             false => class.verdict.as_ref(),
@@ -224,15 +228,14 @@ impl Preview {
             return;
         };
         let (given, account) = user.service_account.clone().unwrap_or_default();
-        let namespaces = [user.manifest, manifest].map(|of| of.namespace.as_ref());
-        let namespace =
-            namespaces.into_iter().flatten().next().map(|text| shown(&text.text).into_owned());
+        let namespace = namespace.map(|text| shown(&text.text).into_owned());
         let namespace = namespace.or(given).or_else(|| assumed.namespace.clone());
         let namespace = namespace.unwrap_or_else(|| NAMESPACE.to_owned());
         let policy = &assumed.settings.policy;
         let pod = pod(&namespace, &account, user.pod);
         let role = match decision.mode.facts().role {
-            RoleOwner::Pod => role::of_pod(&pod, spec.role.as_ref(), accounts, assumed).map(Some),
+            RoleOwner::Pod => role::of_pod(&pod, spec.role.as_ref(), accounts, assumed)
+                .and_then(|role| allowed(role, &namespace, policy).map(Some)),
             RoleOwner::Operator => Ok(Some(role::of_operator(policy.role.as_ref()))),
             RoleOwner::Nobody => Ok(None),
         };
@@ -260,6 +263,15 @@ impl Preview {
             sub_path: user.sub_path,
         });
     }
+}
+
+/// As far as role and namespace are known.
+fn allowed(role: Role, namespace: &str, policy: &Policy) -> Result<Role, Error> {
+    let known = role.is_named() && namespace != NAMESPACE;
+    if let Some(arn) = RoleArn::parse(&role.arn()).filter(|_| known) {
+        policy.check_role(namespace, &arn)?;
+    }
+    Ok(role)
 }
 
 fn pod(namespace: &str, service_account: &str, name: &str) -> Pod {

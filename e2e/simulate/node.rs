@@ -57,6 +57,7 @@ impl Cluster {
             default: DefaultMode::Mode(Mode::Pod),
             allowed: BTreeSet::from([Mode::Pod]),
             cross_account_roles: Vec::new(),
+            namespaces: None,
             oidc_provider: Some(provider),
             role: None,
             token_file: None,

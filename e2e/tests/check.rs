@@ -101,6 +101,7 @@ fn settings(allowed: &[Mode]) -> Settings {
             default: DefaultMode::Mode(Mode::Pod),
             allowed: allowed.iter().copied().collect(),
             cross_account_roles: vec![],
+            namespaces: None,
             oidc_provider: None,
             role: None,
             token_file: None,
@@ -135,8 +136,10 @@ fn by_mount(parameters: &Parameters, settings: &Settings) -> (BTreeSet<String>, 
     };
     let mut caller = Default::default();
     let mount = request::parse(request, &settings.endpoints, &Default::default(), &mut caller);
-    let decided =
-        mount.and_then(|mount| settings.policy.decide(&mount.spec, &mount.node_publish_keys));
+    let decided = mount.and_then(|mount| {
+        let namespace = Some(&*mount.pod.namespace);
+        settings.policy.decide(&mount.spec, &mount.node_publish_keys, namespace)
+    });
     match decided {
         Ok(_) => Default::default(),
         Err(errors) => (errors.iter().map(ToString::to_string).collect(), errors.more()),

@@ -293,6 +293,7 @@ const HOLD_NONE: &[&str] = &[
     "Settings",
     // By hand: without texts and keys.
     "Entry",
+    "NamespaceRules",
     "Node",
     "Scalar",
 ];

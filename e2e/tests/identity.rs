@@ -358,6 +358,59 @@ async fn cross_account_roles_are_chained_and_bounded() {
     world.finish().await;
 }
 
+/// What an operator's rules do not allow a namespace is refused before anybody is asked, but for a role that only
+/// an annotation names.
+#[tokio::test]
+async fn namespace_rules_decide_what_each_namespace_may_ask_for() {
+    const RULES: &str = "\
+rules:
+- namespaces: [shop]
+  identities: [pod]
+  roles: ['acs:ram::1234567890123456:role/web']
+  objects: {kms: [shared/*, web/*]}
+";
+    let rules = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&rules, RULES).unwrap();
+    let world = Setup::default()
+        .flag("allowed-identities", "pod,ecs-role")
+        .flag("default-identity", "ecs-role")
+        .flag("namespace-rules", rules.path().to_str().unwrap())
+        .start()
+        .await;
+    let mount = async |volume: PodVolume| world.mount(&volume).await;
+    let pod =
+        |objects: &str| world.pod("web", "web-1").objects(objects).parameter("identity", "pod");
+    assert_eq!(
+        mount(pod(SHARED)).await.unwrap().text("greeting"),
+        "planted-value-of-shared-greeting"
+    );
+    let before = world.emulator.requests().len();
+
+    let refused = async |volume: PodVolume| {
+        let status = mount(volume).await.unwrap_err();
+        assert_eq!(status.code(), Code::PermissionDenied, "{status:?}");
+        status.message().to_owned()
+    };
+    let said = refused(pod("- objectName: partner/secret\n- objectName: web/plain")).await;
+    let object = "object 1 \"partner/secret\", field objectName: is no KMS secret that namespace shop may read; \
+                  the operator can allow it under objects of rule 1 of --namespace-rules";
+    assert!(said.ends_with(object), "{said}");
+    let said = refused(world.pod("web", "web-1").objects(SHARED)).await;
+    let identity = "identity ecs-role is not allowed in namespace shop (allowed: pod)";
+    assert!(said.contains(identity), "{said}");
+    let other = PodVolume { namespace: "other".to_owned(), ..pod(SHARED) };
+    let said = refused(other).await;
+    assert!(said.contains("namespace \"other\" may not mount secrets here"), "{said}");
+    assert_eq!(world.emulator.requests().len(), before);
+    // The annotation of api names another role.
+    let said =
+        refused(world.pod("api", "api-1").objects(SHARED).parameter("identity", "pod")).await;
+    let role = "namespace shop may not use role acs:ram::1234567890123456:role/api";
+    assert!(said.contains(role), "{said}");
+    assert_eq!(world.calls("AssumeRoleWithOIDC").len(), 1);
+    world.finish().await;
+}
+
 /// The instance's owner sees what it is sent.
 #[tokio::test]
 async fn session_that_pods_share_goes_only_to_instances_that_the_operator_lists() {

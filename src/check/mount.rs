@@ -35,10 +35,11 @@ pub(crate) struct Verdict {
     pub(crate) errors: Option<Errors>,
 }
 
-/// `over`: attributes of a volume, which win.
+/// `over`: attributes of a volume, which win. `namespace`: of the pod, if it is known.
 pub(crate) fn verdict(
     class: &Class,
     over: &[Pair],
+    namespace: Option<&str>,
     settings: &Settings,
     cache: &ObjectCache,
 ) -> Verdict {
@@ -54,7 +55,7 @@ pub(crate) fn verdict(
     let spec = Spec::parse(&parameters, &settings.endpoints, FileMode::default(), cache);
     match spec {
         Err(errors) => Verdict { spec: None, decision: None, errors: Some(errors) },
-        Ok(spec) => match settings.policy.decide(&spec, &NodePublishKeys::Absent) {
+        Ok(spec) => match settings.policy.decide(&spec, &NodePublishKeys::Absent, namespace) {
             Ok(decision) => Verdict { spec: Some(spec), decision: Some(decision), errors: None },
             Err(errors) => Verdict { spec: Some(spec), decision: None, errors: Some(errors) },
         },
@@ -119,6 +120,7 @@ impl<'a> Written<'a> {
                 let inner = match error.reason {
                     Reason::RoleNotAllowed => self.field(*inner, "crossAccountRoleArn"),
                     Reason::InstanceNotAllowed => self.field(*inner, "kmsEndpoint"),
+                    Reason::ObjectNotAllowed => self.field(*inner, "objectName"),
                     _ => *inner,
                 };
                 let Some((index, file, pair)) = self.pair("objects") else {

@@ -201,6 +201,7 @@ impl Rule {
                 | Reason::IdentityNotConfigured => false,
                 Reason::NoAccessKey | Reason::NoRole | Reason::IdentityNotAllowed => true,
                 Reason::RoleNotAllowed | Reason::InstanceNotAllowed => true,
+                Reason::NamespaceNotAllowed | Reason::ObjectNotAllowed => true,
                 reason => reason.kind() == ErrorKind::Invalid && reason != Reason::CallRefused,
             },
             _ => true,
@@ -251,10 +252,16 @@ fn of_mount(reason: Reason) -> &'static str {
              check the operator's flags of the same names."
         }
         Reason::RoleNotAllowed => {
-            "Have the operator allow the role (--allowed-cross-account-roles), or use identity pod."
+            "Have the operator allow the role, as the message says, or use identity pod."
         }
         Reason::InstanceNotAllowed => {
             "Have the operator list the instance (--allowed-endpoints), or use identity pod."
+        }
+        Reason::NamespaceNotAllowed => {
+            "Have the operator add a rule for the namespace (--namespace-rules), or use another namespace."
+        }
+        Reason::ObjectNotAllowed => {
+            "Read a secret that the namespace may read, or have the operator allow it (--namespace-rules)."
         }
         Reason::NoAccessKey => "Give the pod's volume a nodePublishSecretRef.",
         Reason::NoRole => {

@@ -99,8 +99,9 @@ impl<'a> Set<'a> {
             // What is said of a list in place of a text is enough.
             let readable =
                 class.parameter("objects").is_none_or(|pair| mount::is_text(&pair.value));
-            let verdict =
-                (is_ours && readable).then(|| mount::verdict(class, &[], settings, &cache));
+            let namespace = of.manifest.namespace.as_ref().map(|text| &*text.text);
+            let verdict = (is_ours && readable)
+                .then(|| mount::verdict(class, &[], namespace, settings, &cache));
             Some(KnownClass { given: of.with(class), is_ours, verdict })
         });
         let classes: Vec<_> = classes.collect();

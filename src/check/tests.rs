@@ -23,6 +23,7 @@ pub(super) fn settings() -> Settings {
             default: DefaultMode::Mode(Mode::Pod),
             allowed: [Mode::Pod].into(),
             cross_account_roles: Vec::new(),
+            namespaces: None,
             oidc_provider: None,
             role: None,
             token_file: None,

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    io::Read,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -16,7 +17,10 @@ use crate::{
     keys::Keys,
     limits,
     names::{Glob, OidcProviderArn, RoleArn},
-    policy::{DefaultMode, Policy, SWAPPED_KEYS, Share},
+    policy::{
+        DefaultMode, Policy, SWAPPED_KEYS, Share,
+        namespaces::{MAX_BYTES, NamespaceRules},
+    },
     secret::Secret,
     spc::mode::Mode,
 };
@@ -43,6 +47,13 @@ pub(super) const FLAGS: &[Flag] = &[
         "ARN,...",
         "Roles (with * and ?) that objects may name in crossAccountRoleArn under an identity that \
          pods share [default: none]",
+    ),
+    flag(
+        IDENTITY,
+        "namespace-rules",
+        "FILE",
+        "Which identities, roles and objects the SecretProviderClasses of each namespace may ask for, of \
+         those that these flags allow: docs/namespace-rules.md has the form. Read at start [default: no rules]",
     ),
     flag(
         IDENTITY,
@@ -171,6 +182,7 @@ impl Settings<'_> {
                 |text| text.starts_with("acs:ram::").then(|| Glob::new(text)),
                 "patterns of role ARNs, such as acs:ram::123456789012:role/*",
             ),
+            namespaces: self.namespace_rules(),
             session_name: self.parsed(
                 "role-session-name",
                 &["ALICLOUD_ROLE_SESSION_NAME", "ALIBABA_CLOUD_ROLE_SESSION_NAME"],
@@ -180,6 +192,24 @@ impl Settings<'_> {
             session_lifetime: Duration::from_secs(self.session_seconds().unwrap_or(3600)),
         };
         (policy, sound)
+    }
+
+    fn namespace_rules(&mut self) -> Option<NamespaceRules> {
+        let file = self.parsed(
+            "namespace-rules",
+            &[],
+            |text| text.starts_with('/').then(|| PathBuf::from(text)),
+            "a path that starts with /",
+        )?;
+        match namespace_rules(&file) {
+            Ok(rules) => Some(rules),
+            Err(mistakes) => {
+                for what in mistakes {
+                    self.wrong(format!("--namespace-rules: {}: {what}", file.display()));
+                }
+                None
+            }
+        }
     }
 
     /// Which pod identity needs, unless every role is named by `roleArn`.
@@ -398,6 +428,18 @@ fn unusable(policy: &Policy, mode: Mode) -> Option<String> {
     let file = policy.token_file.as_deref().filter(|_| mode == Mode::Provider)?;
     let what = unreadable(file)?;
     Some(format!("its token file {} {what}", file.display()))
+}
+
+/// Rules out of their file, or all that is wrong with it.
+pub(crate) fn namespace_rules(file: &Path) -> Result<NamespaceRules, Vec<String>> {
+    let unread = |error: &std::io::Error| vec![format!("cannot be read: {}", error.kind())];
+    let opened = std::fs::File::open(file).map_err(|error| unread(&error))?;
+    let mut text = String::new();
+    opened.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(|error| unread(&error))?;
+    if text.len() as u64 > MAX_BYTES {
+        return Err(vec![format!("is longer than {MAX_BYTES} bytes")]);
+    }
+    NamespaceRules::parse(&text)
 }
 
 /// Kubelet has mounted the token before it starts the container.

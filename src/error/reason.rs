@@ -85,10 +85,14 @@ reasons! {
     // Identity.
     /// The operator does not allow this identity.
     IdentityNotAllowed, "identity-not-allowed", Denied;
-    /// The operator does not allow a shared identity to assume this role.
+    /// The operator does not allow this role for an identity that pods share, or in this namespace.
     RoleNotAllowed, "role-not-allowed", Denied;
     /// The operator does not list this KMS instance for shared identities.
     InstanceNotAllowed, "instance-not-allowed", Denied;
+    /// The operator's rules have nothing for this namespace.
+    NamespaceNotAllowed, "namespace-not-allowed", Denied;
+    /// The operator's rules do not allow this namespace to read this secret or parameter.
+    ObjectNotAllowed, "object-not-allowed", Denied;
     /// No identity is configured, or the one that was asked for lacks a setting.
     IdentityNotConfigured, "identity-not-configured", Unusable;
     /// The driver brought no token for STS.

@@ -91,6 +91,7 @@ fn policy() -> Policy {
         default: DefaultMode::Mode(Mode::Pod),
         allowed: Mode::ALL.into(),
         cross_account_roles: Vec::new(),
+        namespaces: None,
         oidc_provider: OidcProviderArn::of_cluster("1", "c"),
         role: Some(role(OPERATORS_ROLE)),
         token_file: None,
@@ -107,7 +108,7 @@ async fn chosen(mount: &Mount, policy: &Policy) -> Result<Identity, Error> {
 }
 
 fn decided(mount: &Mount, policy: &Policy) -> Result<Mode, Error> {
-    let decision = policy.decide(&mount.spec, &mount.node_publish_keys);
+    let decision = policy.decide(&mount.spec, &mount.node_publish_keys, None);
     let first = |errors: Errors| errors.iter().next().unwrap().clone();
     decision.map(|decision| decision.mode).map_err(first)
 }

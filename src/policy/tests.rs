@@ -29,6 +29,7 @@ fn policy() -> Policy {
         default: DefaultMode::Mode(Mode::Pod),
         allowed: Mode::ALL.into(),
         cross_account_roles: Vec::new(),
+        namespaces: None,
         oidc_provider: OidcProviderArn::of_cluster("1", "c"),
         role: RoleArn::parse(ROLE),
         token_file: Some("/token".into()),
@@ -66,7 +67,7 @@ fn of_mode(mode: Mode, objects: &str) -> Spec {
 }
 
 fn decide(spec: &Spec, policy: &Policy) -> Result<Decision, Errors> {
-    policy.decide(spec, &NodePublishKeys::Absent)
+    policy.decide(spec, &NodePublishKeys::Absent, None)
 }
 
 /// The only error that there is.
@@ -137,7 +138,7 @@ fn auto_takes_the_first_that_is_set_up_in_the_official_order() {
     let mut chosen = Vec::new();
     let brought = NodePublishKeys::Keys(keys("LTAI2", "s"));
     let mut next = |policy: &Policy, keys: &NodePublishKeys| {
-        let decided = policy.decide(&spec(RequestedIdentity::Default), keys).unwrap();
+        let decided = policy.decide(&spec(RequestedIdentity::Default), keys, None).unwrap();
         assert_eq!(decided.chosen_by, ChosenBy::Auto);
         chosen.push(decided.mode);
     };
@@ -177,7 +178,7 @@ fn auto_that_comes_to_what_is_not_allowed_is_denied_and_takes_no_other() {
 #[test]
 fn auto_takes_a_secret_for_an_access_key_if_it_has_any_part_of_one() {
     let policy = Policy { role: None, ..auto() };
-    let chosen = |keys| policy.decide(&spec(RequestedIdentity::Default), &keys).unwrap().mode;
+    let chosen = |keys| policy.decide(&spec(RequestedIdentity::Default), &keys, None).unwrap().mode;
     let unusable = NodePublishKeys::Unusable("the Secret has access_key alone".to_owned());
     assert_eq!(chosen(unusable), Mode::NodePublishSecret);
     let others = NodePublishKeys::Others("the Secret has other entries".to_owned());

@@ -49,6 +49,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if .Values.linux.scrapeAnnotations }}
 {{- $annotations = dict "prometheus.io/scrape" "true" "prometheus.io/port" (toString .Values.linux.healthzPort) "prometheus.io/path" "/metrics" }}
 {{- end }}
+{{- with .Values.identity.namespaceRules }}
+{{- $_ := set $annotations "checksum/namespace-rules" (toJson . | sha256sum) }}
+{{- end }}
 {{- with merge dict .Values.linux.podAnnotations $annotations }}
 {{- toYaml . }}
 {{- end }}
@@ -90,6 +93,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   "allowed-identities" (join "," $v.identity.allowed)
   "default-identity" $v.identity.default
   "allowed-cross-account-roles" (join "," $v.identity.crossAccountRoles)
+  "namespace-rules" (empty $v.identity.namespaceRules | ternary "" "/etc/provider/rules/rules.yaml")
   "role-arn" $v.identity.roleArn
   "role-session-name" $v.identity.roleSessionName
   "role-session-expiration" $v.identity.roleSessionExpiration

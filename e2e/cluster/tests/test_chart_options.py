@@ -231,6 +231,20 @@ def test_locked_memory_adds_its_capability_to_those_of_the_values():
     assert at(objects(given), f"{MAIN}.securityContext.capabilities.add") == ["SYS_PTRACE", "IPC_LOCK"]
 
 
+def test_namespace_rules_are_a_file_of_the_provider_and_a_change_rolls_it():
+    rules = [{"namespaces": ["a"], "objects": {"kms": ["{namespace}/*"]}}]
+    made = objects({"identity": {"namespaceRules": rules}})
+    assert yaml.safe_load(made["ConfigMap"]["data"]["rules.yaml"]) == {"rules": rules}
+    (flag,) = [flag for flag in at(made, f"{MAIN}.args") if flag.startswith("--namespace-rules=")]
+    (volume,) = [of for of in at(made, f"{POD}.volumes") if of.get("configMap", {}).get("name") == at(made, "ConfigMap metadata.name")]
+    (mount,) = [of for of in at(made, f"{MAIN}.volumeMounts") if of["name"] == volume["name"]]
+    assert flag == f"--namespace-rules={mount['mountPath']}/rules.yaml"
+    other = objects({"identity": {"namespaceRules": [{"namespaces": ["*"]}]}})
+    annotation = "DaemonSet spec.template.metadata.annotations"
+    assert at(made, annotation) != at(other, annotation)
+    assert "ConfigMap" not in objects({})
+
+
 def test_service_of_the_monitor_selects_the_pods_and_the_monitor_the_service():
     made = objects({"serviceMonitor": {"enabled": True}, "commonLabels": {"team": "a"}, "compatibility": {"selector": "official"}})
     pod, service = at(made, "DaemonSet spec.template.metadata.labels"), made["Service"]

@@ -40,6 +40,7 @@ pub fn policy(share: Share) -> Policy {
         default: DefaultMode::Mode(Mode::Pod),
         allowed: BTreeSet::from(Mode::ALL),
         cross_account_roles: vec![Glob::new("acs:ram::99:role/*")],
+        namespaces: None,
         oidc_provider: OidcProviderArn::of_cluster("1234567890123456", "c1"),
         role: RoleArn::of("1234567890123456", "operator"),
         token_file: None,

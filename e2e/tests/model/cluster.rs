@@ -127,6 +127,7 @@ impl Cluster {
             default: DefaultMode::Mode(Mode::Pod),
             allowed: BTreeSet::from([Mode::Pod, Mode::RamRole, Mode::NodePublishSecret]),
             cross_account_roles: vec![Glob::new("acs:ram::99:*"), Glob::new("acs:ram::98:*")],
+            namespaces: None,
             oidc_provider: OidcProviderArn::of_cluster("1234567890123456", "c1"),
             role: RoleArn::parse(OPERATOR_ROLE),
             token_file: None,

@@ -12,11 +12,13 @@ use crate::{
     error::{Error, Location, Reason},
     manifests::{Body, Manifest, service_account::ServiceAccount, value::Text},
     names::{RoleArn, account},
+    policy::Policy,
     role::{Annotations, ROLE_ARN, ROLE_NAME},
     spc::mode::Mode,
 };
 
 pub(super) fn check(set: &Set<'_>, findings: &mut Vec<Finding>) {
+    let policy = &set.settings.policy;
     let mut accounts: BTreeMap<&str, Vec<Of<'_, ServiceAccount>>> = BTreeMap::new();
     for of in set.manifests() {
         let (Body::ServiceAccount(account), Some(name)) = (of.body, &of.manifest.name) else {
@@ -24,7 +26,7 @@ pub(super) fn check(set: &Set<'_>, findings: &mut Vec<Finding>) {
         };
         accounts.entry(&name.text).or_default().push(of.with(account));
         // Whether it needs one is for who uses it.
-        judge(of.with(account), None, findings, |error| error.reason != Reason::NoRole);
+        judge(of.with(account), None, policy, findings, |error| error.reason != Reason::NoRole);
     }
     // Once for all who use one.
     let mut told: BTreeSet<*const Manifest> = BTreeSet::new();
@@ -56,7 +58,7 @@ pub(super) fn check(set: &Set<'_>, findings: &mut Vec<Finding>) {
         }
         let before = findings.len();
         let alone = |error: &Error| error.reason == Reason::NoRole || role.is_some();
-        judge(*account, role, findings, alone);
+        judge(*account, role, policy, findings, alone);
         if findings.len() > before {
             told.insert(std::ptr::from_ref(account.manifest));
         }
@@ -66,6 +68,7 @@ pub(super) fn check(set: &Set<'_>, findings: &mut Vec<Finding>) {
 fn judge(
     of: Of<'_, ServiceAccount>,
     parameter: Option<&RoleArn>,
+    policy: &Policy,
     findings: &mut Vec<Finding>,
     counts: impl Fn(&Error) -> bool,
 ) {
@@ -77,9 +80,15 @@ fn judge(
     // The cluster's account is not known here; roles by name and by ARN are compared as if in one.
     let arn = annotations.role_arn.as_deref().map(str::trim).or(parameter.map(RoleArn::as_str));
     let id = arn.and_then(account).unwrap_or("1");
-    let Err(error) = annotations.role(&of.manifest.full_name(), parameter, id, true) else {
-        return;
-    };
+    let judged = annotations.role(&of.manifest.full_name(), parameter, id, true);
+    let namespace = of.manifest.namespace.as_ref().map(|name| &*name.text);
+    // What is named by parameter alone is told of the class.
+    let by_annotation = annotations.name_a_role() && arn.is_some();
+    let allowed = judged.and_then(|role| match namespace.filter(|_| by_annotation) {
+        Some(namespace) => policy.check_role(namespace, &role),
+        None => Ok(()),
+    });
+    let Err(error) = allowed else { return };
     if !counts(&error) {
         return;
     }

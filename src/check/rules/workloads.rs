@@ -119,7 +119,10 @@ fn overrides(
     let verdict = match set_here.is_empty() {
         true => alone,
         false => {
-            own = verdict(class.given.body, &volume.attributes, set.settings, &set.cache);
+            let namespaces = [of.manifest, class.given.manifest].map(|of| of.namespace.as_ref());
+            let namespace = namespaces.into_iter().flatten().next().map(|text| &*text.text);
+            own =
+                verdict(class.given.body, &volume.attributes, namespace, set.settings, &set.cache);
             &own
         }
     };

@@ -1,11 +1,12 @@
 //! Settings: what the operator's flags say, under their names, as far as it decides what a class may ask for.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::PathBuf};
 
-use clap::{Arg, ArgAction, ArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
 use crate::{
     check::Settings,
+    config::namespace_rules,
     names::{Glob, Region},
     spc::mode::Mode,
 };
@@ -40,6 +41,12 @@ pub(in crate::commands) fn arguments() -> Vec<Arg> {
             "ARN,...",
             "Roles (with * and ?) that objects may name under an identity that pods share [default: none]",
         ),
+        operator(
+            "namespace-rules",
+            "FILE",
+            "What each namespace may ask for; looked at where a manifest has a namespace [default: no rules]",
+        )
+        .value_parser(value_parser!(PathBuf)),
         modes(
             "allowed-endpoints",
             "HOST,...",
@@ -79,5 +86,11 @@ pub(in crate::commands) fn of(matches: &ArgMatches) -> Result<Settings, String> 
     let mut settings = Settings::of(region.ok_or("--region is missing")?, default, allowed);
     settings.endpoints.allowed = globs("allowed-endpoints");
     settings.policy.cross_account_roles = globs("allowed-cross-account-roles");
+    if let Some(file) = matches.get_one::<PathBuf>("namespace-rules") {
+        let rules = namespace_rules(file).map_err(|mistakes| {
+            format!("--namespace-rules: {}: {}", file.display(), mistakes.join("; "))
+        })?;
+        settings.policy.namespaces = Some(rules);
+    }
     Ok(settings)
 }

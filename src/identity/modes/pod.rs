@@ -34,6 +34,7 @@ pub(super) async fn login(evidence: &Evidence<'_>) -> Result<Login, Errors> {
             service_accounts.role(&mount.pod, named, provider).await?
         }
     };
+    policy.check_role(&mount.pod.namespace, &role)?;
     Ok(Login::Oidc {
         role,
         provider: provider.clone(),
