@@ -11,6 +11,7 @@ mod mount;
 mod policy;
 mod preview;
 mod process;
+mod schema;
 pub mod serve;
 
 use std::{fmt, io::Write, process::ExitCode};
@@ -32,6 +33,7 @@ const ALL: &[Subcommand] = &[
     explain::EXPLAIN,
     policy::POLICY,
     explain_code::EXPLAIN_CODE,
+    schema::SCHEMA,
     mount::MOUNT,
     mount::RUN_ON_CHANGE,
 ];

@@ -51,6 +51,7 @@ pub mod response;
 pub mod retry;
 pub mod role;
 pub mod sandbox;
+pub mod schema;
 pub mod secret;
 pub mod server;
 pub mod session_name;

@@ -5,6 +5,7 @@ pub mod class;
 pub mod context;
 mod fields;
 pub mod file;
+pub mod forms;
 pub mod hints;
 pub mod mistakes;
 pub mod mode;

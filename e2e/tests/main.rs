@@ -48,6 +48,7 @@ mod reasons;
 mod refresh;
 mod reports;
 mod rollouts;
+mod schema;
 mod sessions;
 mod sharing;
 mod sidecar;
