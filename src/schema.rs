@@ -11,12 +11,21 @@ const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// Of the list in parameter `objects`.
 pub fn objects() -> Value {
-    let mut schema = list(Place::Field);
-    schema["$schema"] = json!(DIALECT);
-    schema["title"] = json!("objects of a SecretProviderClass with provider alibabacloud");
-    schema["minItems"] = json!(1);
-    schema["maxItems"] = json!(MAX_OBJECTS);
-    schema
+    let more = json!({
+        "$schema": DIALECT,
+        "title": "objects of a SecretProviderClass with provider alibabacloud",
+        "minItems": 1,
+        "maxItems": MAX_OBJECTS,
+    });
+    joined(list(Place::Field), more)
+}
+
+/// Both objects in one.
+fn joined(mut one: Value, other: Value) -> Value {
+    if let (Value::Object(one), Value::Object(other)) = (&mut one, other) {
+        one.extend(other);
+    }
+    one
 }
 
 /// Of a whole SecretProviderClass. In it `objects` is a text, into which few editors look.
@@ -73,26 +82,21 @@ fn list(place: Place) -> Value {
 }
 
 fn mapping(place: Place) -> Value {
-    let properties: Map<String, Value> = place
-        .forms()
-        .iter()
-        .map(|(name, form, meaning)| {
-            let mut schema = value(*form, place);
-            schema["description"] = json!(meaning);
-            ((*name).to_owned(), schema)
-        })
-        .collect();
-    let mut mapping =
+    let described = |(name, form, meaning): &(&str, Form, &str)| {
+        let schema = joined(value(*form, place), json!({ "description": meaning }));
+        ((*name).to_owned(), schema)
+    };
+    let properties: Map<String, Value> = place.forms().iter().map(described).collect();
+    let mapping =
         json!({ "type": "object", "required": place.required(), "properties": properties });
-    // Kubernetes' own keys have a slash.
-    match place {
+    let others = match place {
+        // Kubernetes' own keys have a slash.
         Place::Parameter => {
-            mapping["propertyNames"] =
-                json!({ "anyOf": [{ "enum": place.known() }, { "pattern": "/" }] })
+            json!({ "propertyNames": { "anyOf": [{ "enum": place.known() }, { "pattern": "/" }] } })
         }
-        Place::Field | Place::Entry => mapping["additionalProperties"] = json!(false),
-    }
-    mapping
+        Place::Field | Place::Entry => json!({ "additionalProperties": false }),
+    };
+    joined(mapping, others)
 }
 
 /// Parameters are texts; of the fields in `objects` whatever is written counts as one.

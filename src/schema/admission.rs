@@ -15,14 +15,13 @@ pub fn validations() -> Vec<Value> {
     let known = quoted(Place::Parameter.known());
     let unread = "['providerName', 'env_auth_mode']";
     let is_known = format!("(name in {known} || name in {unread} || name.contains('/'))");
-    let mut names = validation(
-        format!("variables.parameters.all(name, {is_known})"),
-        format!("parameters has a name that is none of {}", Place::Parameter.known().join(", ")),
-    );
-    names["messageExpression"] = json!(format!(
-        "'parameters: ' + variables.parameters.filter(name, !{is_known}).join(', ') + ': known are {}'",
-        Place::Parameter.known().join(", ")
-    ));
+    let list = Place::Parameter.known().join(", ");
+    let unknown = format!("variables.parameters.filter(name, !{is_known}).join(', ')");
+    let names = json!({
+        "expression": format!("variables.parameters.all(name, {is_known})"),
+        "message": format!("parameters has a name that is none of {list}"),
+        "messageExpression": format!("'parameters: ' + {unknown} + ': known are {list}'"),
+    });
     let forms = Place::Parameter.forms().iter().filter_map(|(name, form, _)| of_form(name, *form));
     let mut all = vec![names];
     all.extend(forms);

@@ -22,7 +22,7 @@ use crate::{
     error::{Error, Errors, Reason},
     identity::{self, Identity, kubernetes::ServiceAccounts},
     login::Login,
-    policy::Policy,
+    policy::{Decision, Policy},
     request::{self, Mount, Pod, PodToken, TokenInput},
     secret::Secret,
     spc::{class::Class, mode::Mode, read::Read, source::Source},
@@ -86,7 +86,7 @@ pub(super) async fn login(
     sessions: &Sessions,
     bounds: Bounds,
 ) -> (String, login::Seen, Option<LoggedIn>) {
-    let decision = match policy.decide(&mount.spec, &mount.node_publish_keys) {
+    let decision = match decide(mount, policy) {
         Ok(decision) => decision,
         Err(errors) => return ("identity".to_owned(), login::Seen::Refused(first(errors)), None),
     };
@@ -239,9 +239,15 @@ fn statement(read: &Read, account: &str) -> String {
     statement.to_string()
 }
 
+/// As a mount decides it; without a namespace, where there is no pod, its rules are not looked at.
+fn decide(mount: &Mount, policy: &Policy) -> Result<Decision, Errors> {
+    let namespace = Some(&*mount.pod.namespace).filter(|name| !name.is_empty());
+    policy.decide(&mount.spec, &mount.node_publish_keys, namespace)
+}
+
 /// Whether the login needs STS.
 pub(super) fn needs_sts(mount: &Mount, policy: &Policy) -> bool {
-    let mode = policy.decide(&mount.spec, &mount.node_publish_keys).map(|decision| decision.mode);
+    let mode = decide(mount, policy).map(|decision| decision.mode);
     let chained = mount.spec.objects.iter().any(|object| object.read.cross_account_role.is_some());
     chained || !matches!(mode, Ok(Mode::AccessKey | Mode::EcsRole | Mode::NodePublishSecret))
 }

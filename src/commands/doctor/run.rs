@@ -347,7 +347,7 @@ async fn of_provider(address: String, ledger: &Mutex<Ledger>, say: &(dyn Fn(Line
 
 async fn of_cluster(
     limits: Bounds,
-    api: Option<ApiServer>,
+    api: Option<Arc<ApiServer>>,
     in_cluster: bool,
     given: &Given,
     needed: bool,
