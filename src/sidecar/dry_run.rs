@@ -15,13 +15,11 @@ pub(super) fn report(class: &str, mounted: &Mounted, into: Option<&str>) -> Stri
     }
     told.push('\n');
     if let Some(identity) = identity {
-        let mode = identity.mode;
-        told.push_str(&format!(
-            "read with identity {mode}, session {}",
-            shown(&identity.session_name)
-        ));
+        told.push_str(&format!("read with identity {}", identity.mode));
+        // Others have none, or one that the cloud names.
         if let Some(role) = identity.login.role() {
-            told.push_str(&format!(", role {role}"));
+            let session = shown(&identity.session_name);
+            told.push_str(&format!(", session {session}, role {role}"));
         }
         told.push('\n');
     }
