@@ -8,7 +8,7 @@ use std::{
 use emulator::{Fault, FaultEffect};
 use provider::telemetry::catalogue;
 
-use crate::{architecture::root, table::Table, world::Setup};
+use crate::{architecture::root, table::Table, world::World};
 
 #[test]
 fn every_metric_is_documented_with_its_unit_labels_and_what_to_do() {
@@ -37,11 +37,10 @@ fn line<'a>(metrics: &'a str, series: &str) -> Option<&'a str> {
     metrics.lines().find_map(|line| line.strip_prefix(&*name))
 }
 
-/// A pod that is served, one that is refused and then served, and what the sync controller asks for.
+/// A pod that is served, one of another class that is refused and then served, and what the sync controller asks for.
 #[tokio::test]
 async fn refreshes_are_told_of_by_class_and_failures_by_reason() {
-    let setup = Setup::default().flag("refresh-interval", "1s").flag("mount-timeout", "2");
-    let world = setup.start().await;
+    let world = World::start().await;
     let pod = world.pod("web", "web-1").objects("- objectName: web/plain\n");
     world.mount(&pod).await.unwrap();
     let class = "{namespace=\"shop\",secret_provider_class=\"secrets\"}";
@@ -61,14 +60,16 @@ async fn refreshes_are_told_of_by_class_and_failures_by_reason() {
     };
     let refused = Fault { service: Some("kms".to_owned()), effect, ..Fault::default() };
     let fault = world.emulator.add_fault(refused);
-    let other = world.pod("web", "web-2").objects("- objectName: web/plain\n");
+    let other = world.pod("web", "web-2").class("other").objects("- objectName: web/plain\n");
+    let of_other = behind.replace("\"secrets\"", "\"other\"");
     world.mount(&other).await.unwrap_err();
     let metrics = world.metrics().await;
-    assert_eq!(line(&metrics, &behind), Some("1"), "{metrics}");
+    assert_eq!(line(&metrics, &behind), Some("0"), "{metrics}");
+    assert_eq!(line(&metrics, &of_other), Some("1"), "{metrics}");
     assert_eq!(line(&metrics, "mount_failures_total{reason=\"denied\"}"), Some("1"), "{metrics}");
     world.emulator.clear_fault(fault);
     world.mount(&other).await.unwrap();
-    assert_eq!(line(&world.metrics().await, &behind), Some("0"));
+    assert_eq!(line(&world.metrics().await, &of_other), Some("0"));
 
     world
         .mount(&world.pod("web", "web-3").objects("- objectName: web/plain\n").by_sync_controller())
@@ -76,7 +77,7 @@ async fn refreshes_are_told_of_by_class_and_failures_by_reason() {
         .unwrap();
     let metrics = world.metrics().await;
     let series = metrics.lines().filter(|line| line.contains("class_volumes_behind{")).count();
-    assert_eq!(series, 1, "{metrics}");
+    assert_eq!(series, 2, "{metrics}");
     world.finish().await;
 }
 

@@ -107,7 +107,7 @@ impl<'a> Observed<'a> {
         self.observers.events.failed(volume, cause, message)
     }
 
-    /// Kubelet hears of it, and before 1.37 tells nobody where the pod has its files.
+    /// Where the pod has its files, the driver answers kubelet that all is well.
     fn tell(&self, volume: Digest, failing: Option<Failing>, errors: &Errors) {
         let Caller { pod: Some(pod), class: Some(class), via: Some(Via::Driver) } =
             &self.trace.caller

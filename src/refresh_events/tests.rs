@@ -109,7 +109,7 @@ async fn event_names_pod_class_time_and_cause_within_its_bounds() {
         let note = event["note"].as_str().unwrap();
         let start = format!(
             "SecretProviderClass shop/checkout: not refreshed since {}Z, 7 tries",
-            &since[..19]
+            since.get(..19).unwrap()
         );
         assert!(note.starts_with(&start) && note.len() < 900, "{note}");
         assert!(note.contains("Forbidden.NoPermission (request 0A1B2C3D-"), "{note}");
