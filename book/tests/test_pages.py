@@ -218,7 +218,14 @@ class Shown(unittest.TestCase):
             self.assertEqual(json.loads((folder / name).read_text()), document)
         self.assertEqual((folder / "ram.tf").read_text(), run("policy", *given, "--output=terraform", folder / "checkout.yaml").stdout)
 
-    def test_json_and_values_that_are_shown_parse(self):
+    def test_pictures_have_no_semicolon_which_ends_a_statement_of_mermaid(self):
+        blocks = [(page, block) for page in PAGES for block in page.blocks if block.language == "mermaid"]
+        self.assertGreater(len(blocks), 3)
+        for page, block in blocks:
+            # But for characters that are written by their number.
+            self.assertNotIn(";", re.sub(r"[#&]\w+;", "", block.text), f"{page.name}:{block.line}")
+
+    def test_json_that_is_shown_parses(self):
         for page in PAGES:
             for block in page.blocks:
                 if block.language == "json" and "..." not in block.text:
