@@ -15,8 +15,8 @@ PREFIX = "ALIBABACLOUD_PROVIDER_"
 
 
 class Option:
-    def __init__(self, flag, value, text):
-        self.flag, self.value, self.text = flag, value, text
+    def __init__(self, short, flag, value, text):
+        self.short, self.flag, self.value, self.text = short, flag, value, text
 
     @property
     def names(self):
@@ -51,7 +51,7 @@ class Help:
             elif group == "Commands" and re.match(r"^  \w", line):
                 self.commands.append(line.split()[0])
             elif found and group not in ("Examples", None):
-                option = Option(found["flag"], (found["value"] or "").strip(), found["text"] or "")
+                option = Option(found["short"] or "", found["flag"], (found["value"] or "").strip(), found["text"] or "")
                 self.groups.setdefault(group, []).append(option)
             elif option and line.startswith("      "):
                 option.text = f"{option.text} {line.strip()}".strip()
@@ -85,7 +85,8 @@ def table(options):
     for option in options:
         if option.flag not in ("--help", "--version"):
             value = option.value if option.value.startswith(("[", "=")) else f" {option.value}" if option.value else ""
-            yield f"| `{option.flag}{value}` | {cell(option.meaning)} | {cell(option.default)} |".replace(f"{value}`", value.replace("|", "\\|") + "`")
+            shown = f"{option.short}{option.flag}{value}".replace("|", "\\|")
+            yield f"| `{shown}` | {cell(option.meaning)} | {cell(option.default)} |"
 
 
 def flags(program):

@@ -99,7 +99,7 @@ class Shown(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.helps = {words: found for words, found in reference.helps(PROGRAM)}
-        cls.flags = {words: {option.flag for option in found.options} | {"-h", "-V", "-o"} for words, found in cls.helps.items()}
+        cls.flags = {words: {name for option in found.options for name in (option.flag, option.short.strip(", "))} for words, found in cls.helps.items()}
 
     def unknown(self, words):
         """Flags that the command does not have."""
