@@ -142,7 +142,9 @@ fn check(section: &str, rows: fn() -> Vec<Row>) {
     let (answers, log) = log::apart_in_json("trace", work).join().unwrap();
     let log = String::from_utf8(log.lock().unwrap().clone()).unwrap();
     let failed = log.lines().filter(|line| line.contains("mount failed"));
-    let failed: Vec<Value> = failed.filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let mut failed: Vec<Value> =
+        failed.filter_map(|line| serde_json::from_str(line).ok()).collect();
+    failed.retain(|line| line["error"].is_string());
     let mut table = Table::new("", &["situation", "input", "code", "message", "fix"]);
     for Answer { status, cells: [situation, input, message, fix] } in answers {
         let error = |line: &Value| line["error"].as_str().unwrap_or_default().to_owned();
