@@ -16,6 +16,12 @@ def publishes(cluster):
     return count, cluster.kubelet_metric("csi_operations_seconds_sum", *PUBLISH)
 
 
+def failed_mounts(cluster):
+    """How many of kubelet's mounts failed so far. It tries each again."""
+    succeeded = cluster.kubelet_metric("csi_operations_seconds_count", *PUBLISH, 'grpc_status_code="OK"')
+    return int(publishes(cluster)[0] - succeeded)
+
+
 def storm(cluster, namespace, count=60, secret_provider_class=None, timeout=300, service_account="default", check=None):
     """Applies many pods at once, with a volume of the class or plain, and says when they were Running.
 

@@ -101,13 +101,6 @@ class Release:
         return lines
 
 
-def failed_mounts(cluster):
-    """How many of kubelet's mounts failed so far. It tries each again."""
-    metrics = cluster.kubectl("get", "--raw", f"/api/v1/nodes/{node.NODE}/proxy/metrics").splitlines()
-    calls = [line for line in metrics if line.startswith("csi_operations_seconds_count") and all(label in line for label in measure.PUBLISH)]
-    return sum(int(line.rpartition(" ")[2]) for line in calls if 'grpc_status_code="OK"' not in line)
-
-
 def remove_all(cluster):
     """Whatever release has the provider or the driver, and what was kept of one."""
     cluster.remove_double()
@@ -158,7 +151,7 @@ def test_one_upgrade_replaces_the_official_provider_and_keeps_its_driver_and_bac
     def step(name, change, container, value):
         """Changes the release while pods start, and counts what pods saw of it, until all have the value of who serves."""
         calls, _ = measure.publishes(cluster)
-        failed, seen = failed_mounts(cluster), release.reads(running)
+        failed, seen = measure.failed_mounts(cluster), release.reads(running)
         said = change()
         starting = release.start(name, 5)
         release.rolled_out()
@@ -170,7 +163,7 @@ def test_one_upgrade_replaces_the_official_provider_and_keeps_its_driver_and_bac
         cluster.wait_for(lambda: {release.app.read(pod, "constant").strip() for pod in running} == {value}, 60, f"{value} in all pods")
         reads = release.reads(running) - seen
         calls = int(measure.publishes(cluster)[0] - calls)
-        tell(f"{release.version} {name}: kubelet mounted {calls} times, {failed_mounts(cluster) - failed} times in vain; 5 pods started; {dict(reads)} read by {PODS} pods")
+        tell(f"{release.version} {name}: kubelet mounted {calls} times, {measure.failed_mounts(cluster) - failed} times in vain; 5 pods started; {dict(reads)} read by {PODS} pods")
         return said
 
     said = step("upgrade", release.upgrade, "provider", STORED)
