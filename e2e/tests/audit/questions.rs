@@ -48,7 +48,7 @@ async fn record_of_a_run_answers_who_had_what_when() {
     let pod = pod.objects("- objectName: web/plain\n- objectName: web/db\n");
     let older_than_its_interval = || sleep(Duration::from_millis(1100));
     world.mount(&pod).await.unwrap();
-    world.emulator.set_secret_text("web/plain", "planted-after-the-rotation").unwrap();
+    world.emulator.rotate_secret("web/plain", "planted-after-the-rotation").unwrap();
     older_than_its_interval().await;
     world.mount(&pod).await.unwrap();
     world.emulator.add_fault(throttled());
@@ -112,7 +112,7 @@ async fn record_of_a_run_answers_who_had_what_when() {
         ("mounts", "", 6),
         ("mounts_succeeded", "", 3),
         ("mounts_denied", "", 3),
-        ("mounts_denied_by_provider", "", 1),
+        ("mounts_denied_by", "provider", 1),
         ("mounts_stale", "", 1),
         ("mounts_by_identity", "pod", 5),
         ("mounts_by_identity", "", 1),

@@ -141,7 +141,7 @@ fn session(alert: &Alert) -> String {
     let until = match (alert.is_refused(), alert.end) {
         (true, _) => String::new(),
         (false, Some(end)) => format!(" to {} UTC", short(end)),
-        (false, None) => " UTC; its end is not in the log".to_owned(),
+        (false, None) => " UTC".to_owned(),
     };
     let code = match alert.code {
         Some(code) if alert.is_refused() => format!(" UTC: refused with {code}"),
@@ -152,7 +152,11 @@ fn session(alert: &Alert) -> String {
         "{} by {} from {} into {}/{}{container}",
         alert.what, alert.user, alert.source_ip, alert.namespace, alert.pod
     );
-    format!("{}\n  {}{until}{code}", shown(&what), short(alert.start))
+    let open = match (alert.is_refused(), alert.end) {
+        (false, None) => "; its end is not in the log, and what came later left out",
+        _ => "",
+    };
+    format!("{}\n  {}{until}{code}{open}", shown(&what), short(alert.start))
 }
 
 fn of_pod(held: &Held<'_>, moment: &Moment) -> String {

@@ -88,11 +88,11 @@ fn rows(kpi: &Kpi) -> Vec<Row> {
     rows.one("mounts_failed", 1, "failed", failed, of_mounts(failed));
     rows.each("mounts_failed_with", 2, &kpi.by_outcome, str::to_owned, kpi.mounts);
     rows.one("mounts_denied", 1, "denied", kpi.denied, of_mounts(kpi.denied));
-    for (name, label, mounts) in [
-        ("mounts_denied_by_cloud", "by the cloud", kpi.denied_by_cloud),
-        ("mounts_denied_by_provider", "by the provider", kpi.denied_here),
+    for (by, label, mounts) in [
+        ("cloud", "by the cloud", kpi.denied_by_cloud),
+        ("provider", "by the provider", kpi.denied_here),
     ] {
-        rows.one(name, 2, label, mounts, of_mounts(mounts));
+        rows.add("mounts_denied_by", by, 2, label, Value::Count(mounts), of_mounts(mounts));
     }
     rows.one(
         "mounts_stale",
@@ -120,12 +120,12 @@ fn rows(kpi: &Kpi) -> Vec<Row> {
     rows.one("rotations", 0, "new versions", count(lag.rotations), None);
     rows.one("rotation_moves", 1, "taken up by pods", count(lag.moves.len()), None);
     rows.one("rotation_behind", 1, "not taken up at the last record", count(lag.behind), None);
-    for (name, label, rank) in [
-        ("rotation_lag_p50_seconds", "lag at least, median", 50),
-        ("rotation_lag_p95_seconds", "lag at least, 95 %", 95),
-        ("rotation_lag_max_seconds", "lag at least, longest", 100),
+    for (of, label, rank) in [
+        ("p50", "lag at least, median", 50),
+        ("p95", "lag at least, 95 %", 95),
+        ("max", "lag at least, longest", 100),
     ] {
-        rows.add(name, "", 1, label, Value::Time(lag.percentile(rank)), None);
+        rows.add("rotation_lag_seconds", of, 1, label, Value::Time(lag.percentile(rank)), None);
     }
 
     if let Some(unused) = &kpi.unused {
