@@ -64,7 +64,8 @@ fn of_class(objects: &str, settings: &Settings) {
     parameters.insert("objects", Secret::new(objects.to_owned()));
     let cache = Default::default();
     let spec = Spec::parse(&parameters, &settings.endpoints, FileMode::default(), &cache);
-    let decided = spec.and_then(|spec| settings.policy.decide(&spec, &NodePublishKeys::Absent, None));
+    let decided =
+        spec.and_then(|spec| settings.policy.decide(&spec, &NodePublishKeys::Absent, None));
     let by_mount: BTreeSet<String> =
         decided.err().iter().flat_map(|errors| errors.iter()).map(ToString::to_string).collect();
     for objects in forms(objects) {
