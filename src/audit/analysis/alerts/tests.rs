@@ -50,7 +50,7 @@ fn stages_of_a_session_are_one_alert_without_its_command() {
     ];
     for _ in 0..2 {
         let found = alerts(&events);
-        assert_eq!(found, [expected.clone()]);
+        assert_eq!(found, std::slice::from_ref(&expected));
         assert!(!format!("{found:?}").contains("planted"));
         events.reverse();
     }
