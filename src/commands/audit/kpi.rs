@@ -27,7 +27,9 @@ Examples:
   audit kpi --since=2026-11-01 --until=2026-12-01 node-*.log
   audit kpi --policy=policy.json --role=shop audit.log
   audit kpi --output=csv audit.log
-  audit kpi --output=json audit.log | jq '.kpi[] | select(.kpi == \"mounts_by_identity\")'";
+  audit kpi --output=json audit.log | jq '.kpi[] | select(.kpi == \"mounts_by_identity\")'
+
+A file given to --policy that is no permission policy ends with 65.";
 
 pub(super) fn command() -> Command {
     question(
