@@ -18,7 +18,7 @@ fn rows() -> Vec<Row> {
             .input("a host that accepts the request and never answers")
             .volume(|world| {
                 let volume = world.pod("web", "web-1").objects(OBJECTS);
-                crate::driver::PodVolume { timeout: Duration::from_secs(3), ..volume }
+                crate::driver::PodVolume { timeout: Duration::from_secs(8), ..volume }
             })
             .fault(Fault {
                 service: Some("kms".to_owned()),
