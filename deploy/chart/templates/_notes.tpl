@@ -30,7 +30,7 @@ The driver must look for providers in {{ $folder }}: add it to linux.additionalP
 {{- end }}
 {{- if ne $folder $before }}
 
-The folder for sockets was {{ $before }}. A driver that called the provider there goes on doing so, and all mounts fail, until it is restarted: kubectl rollout restart daemonset -n NAMESPACE DRIVER
+The folder for sockets was {{ $before }}. A driver that called the provider there waits for it there, and nothing is mounted, until it is restarted: kubectl rollout restart daemonset -n NAMESPACE DRIVER
 {{- end }}
 {{- if not (contains "/" .Values.linux.image.repository) }}
 
