@@ -129,6 +129,8 @@ def test_no_secret_byte_is_in_etcd_or_on_the_nodes_disk(provider, app, tell, tmp
     assert f"tmpfs /var/lib/kubelet/pods/{uid}/volumes/kubernetes.io~csi/secrets/mount tmpfs" in mounts
 
 
+# It waits for kubelet's two minutes.
+@pytest.mark.measurement
 def test_socket_in_another_folder_is_found_once_the_driver_is_restarted(provider, app):
     """In one that the driver looks into by itself, and in one that is added to the driver's."""
     app.secrets("shop", "- objectName: app/key\n  objectAlias: key\n")
