@@ -14,7 +14,7 @@ use http_body_util::Full;
 use hyper::Request;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::time::{Instant, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
@@ -170,6 +170,7 @@ async fn pass(cloud: &Cloud, node: &Node) -> Result<(), Fault> {
 fn go_on(driver: Driver, volume: PodVolume) -> AbortOnDropHandle<()> {
     AbortOnDropHandle::new(tokio::spawn(async move {
         let mut ticks = interval(MOUNT_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
             // Many are meant to fail.
