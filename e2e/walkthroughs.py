@@ -21,7 +21,7 @@ OBJECT_TYPE_SOURCE = '''//! Objects of type `echo`: KMS secrets of which nothing
 
 use super::{
     super::{context::Context, fields::Fields, mistakes::Mistakes},
-    Batch, Facts, Source, kms,
+    Batch, Facts, Source, Trial, kms,
 };
 use crate::{
     api::Api,
@@ -71,6 +71,10 @@ impl Facts for EchoRef {
 
     fn actions(&self) -> &'static [&'static str] {
         &["kms:Echo"]
+    }
+
+    fn trial(&self) -> Trial {
+        Trial { dry_run: false, query: vec![("Name", self.name.clone())] }
     }
 
     fn placeholder(&self) -> &'static str {

@@ -212,6 +212,7 @@ const HOLD_NONE: &[&str] = &[
     "Stale",
     "State",
     "Target",
+    "Trial",
     "Turn",
     "Untrusted",
     // Manifests and what becomes of them: a Secret among them is not read.

@@ -58,6 +58,8 @@ pub trait Facts {
     fn batch(&self) -> Option<Batch<'_>>;
     /// The permissions that reading it needs, as policies of RAM name them.
     fn actions(&self) -> &'static [&'static str];
+    /// How its operation is asked whether it may be read, without a value in the answer.
+    fn trial(&self) -> Trial;
     /// What a message puts in place of its name.
     fn placeholder(&self) -> &'static str;
     /// The same source under another name, as policies of RAM name it for `actions`: the first is the
@@ -75,6 +77,14 @@ pub struct Batch<'a> {
     pub most: usize,
     /// The permission that it needs beside `actions`, on the source itself.
     pub action: Option<&'static str>,
+}
+
+/// The parameters of a call that gives no value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trial {
+    /// Whether the service knows it as one.
+    pub dry_run: bool,
+    pub query: Vec<(&'static str, String)>,
 }
 
 impl Source {

@@ -24,7 +24,6 @@ use crate::{
     http::{self, NameError, Untrusted, dns},
     login::Caller,
     request::Mount,
-    spc::source::Source,
 };
 
 /// How long each may take: what hangs must leave time for what comes after it.
@@ -308,15 +307,11 @@ pub(super) fn all(
     needs_sts: bool,
     asks: bool,
 ) -> Vec<Host> {
-    let service_of = |source: &Source| match source {
-        Source::Kms(_) => Service::Kms,
-        Source::Oos(_) => Service::Oos,
-    };
     let objects = mount.map_or(&[][..], |mount| &mount.spec.objects);
     let reads: Vec<(Service, &Endpoint)> = objects
         .iter()
         .filter(|_| asks)
-        .map(|object| (service_of(&object.read.source), &object.read.endpoint))
+        .map(|object| (object.read.source.facts().api().service(), &object.read.endpoint))
         .collect();
     let reads_at =
         |endpoint: &Endpoint| reads.iter().any(|(_, named)| named.host() == endpoint.host());

@@ -25,7 +25,7 @@ use crate::{
     policy::{Decision, Policy},
     request::{self, Mount, Pod, PodToken, TokenInput},
     secret::Secret,
-    spc::{class::Class, mode::Mode, read::Read, source::Source},
+    spc::{class::Class, mode::Mode, read::Read},
 };
 
 /// Permissions that are asked for at once.
@@ -161,6 +161,7 @@ async fn permission(
     sessions: &Sessions,
 ) -> permission::Seen {
     let facts = read.source.facts();
+    let trial = facts.trial();
     let login = &logged_in.identity.login;
     let led = read.cross_account_role.as_ref().map(|role| logged_in.identity.assume_role(role));
     let role = read.cross_account_role.as_ref().or(login.role());
@@ -169,7 +170,7 @@ async fn permission(
         object: format!("{} {}", facts.object_type(), facts.name()),
         host: read.endpoint.host().to_owned(),
         statement: statement(read, account),
-        dry_run: matches!(read.source, Source::Kms(_)),
+        dry_run: trial.dry_run,
         took: None,
         answer: Answer::NotTried(String::new()),
     };
@@ -187,27 +188,7 @@ async fn permission(
         }
     };
     let keys = led.as_ref().unwrap_or(&logged_in.credentials).keys();
-    let version = match &read.source {
-        Source::Oos(parameter) => parameter.version.map(|version| version.to_string()),
-        Source::Kms(_) => None,
-    };
-    let query = match &read.source {
-        Source::Kms(secret) => {
-            let mut query = vec![("DryRun", "true"), ("SecretName", secret.name.as_str())];
-            query.extend(secret.version_id.as_deref().map(|id| ("VersionId", id)));
-            query.extend(secret.stage.as_deref().map(|stage| ("VersionStage", stage)));
-            query
-        }
-        Source::Oos(parameter) => {
-            let mut query = vec![
-                ("Name", parameter.name.as_str()),
-                ("RegionId", parameter.region.as_str()),
-                ("WithDecryption", "false"),
-            ];
-            query.extend(version.as_deref().map(|version| ("ParameterVersion", version)));
-            query
-        }
-    };
+    let query = trial.query.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let call = Call { keys: Some(keys), ..unsigned(facts.api(), &read.endpoint, query) };
     let probe = match reach.cloud.probe(&call, reach.bounds.call).await {
         Ok(probe) => probe,

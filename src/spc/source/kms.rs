@@ -6,7 +6,7 @@ use super::{
         fields::{Fields, Reported},
         mistakes::Mistakes,
     },
-    Batch, Facts, Source,
+    Batch, Facts, Source, Trial,
 };
 use crate::limits::{KMS_BATCH, KMS_NAME, KMS_VERSION};
 use crate::{
@@ -81,6 +81,13 @@ impl Facts for SecretRef {
 
     fn actions(&self) -> &'static [&'static str] {
         &["kms:GetSecretValue"]
+    }
+
+    fn trial(&self) -> Trial {
+        let mut query = vec![("DryRun", "true".to_owned()), ("SecretName", self.name.clone())];
+        query.extend(self.version_id.clone().map(|id| ("VersionId", id)));
+        query.extend(self.stage.clone().map(|stage| ("VersionStage", stage)));
+        Trial { dry_run: true, query }
     }
 
     fn placeholder(&self) -> &'static str {

@@ -2,7 +2,7 @@
 
 use super::{
     super::{context::Context, fields::Fields, mistakes::Mistakes},
-    Batch, Facts, Source,
+    Batch, Facts, Source, Trial,
 };
 use crate::limits::{OOS_BATCH, OOS_NAME};
 use crate::{
@@ -68,6 +68,17 @@ impl Facts for ParameterRef {
     /// OOS keeps the value in a KMS secret of the same name, and reads it as the caller.
     fn actions(&self) -> &'static [&'static str] {
         &["oos:GetSecretParameter", "kms:GetSecretValue"]
+    }
+
+    /// OOS has no dry run: without decryption the answer has no value that can be read.
+    fn trial(&self) -> Trial {
+        let mut query = vec![
+            ("Name", self.name.clone()),
+            ("RegionId", self.region.as_str().to_owned()),
+            ("WithDecryption", "false".to_owned()),
+        ];
+        query.extend(self.version().map(|version| ("ParameterVersion", version)));
+        Trial { dry_run: false, query }
     }
 
     fn placeholder(&self) -> &'static str {
