@@ -47,7 +47,8 @@ def test_the_kustomization_of_the_readme_is_taken_by_the_api_server(cluster, tmp
 def test_an_api_server_takes_every_option_of_the_chart(cluster):
     """All together but for those that need the Prometheus Operator or rule each other out."""
     apart = ("linux.hostUsers", "proxy.port", "proxy.secret")
-    together = merged(*(given for option, (given, _) in OPTIONS.items() if option not in ("serviceMonitor", *apart)))
+    operators = ("serviceMonitor", "prometheusRule.runbooks")
+    together = merged(*(given for option, (given, _) in OPTIONS.items() if option not in (*operators, *apart)))
     for values in (together, *(OPTIONS[option][0] for option in apart)):
         done = rendered(merged(BASE, values))
         assert done.returncode == 0, done.stderr
