@@ -233,14 +233,20 @@ fn object<T: DeserializeOwned>(answer: &Answer) -> Result<T, Refused> {
     if status == 200 {
         return serde_json::from_slice(body).map_err(|_| Refused::Foreign(status));
     }
-    let said = serde_json::from_slice::<Status>(body);
+    Err(refused(answer))
+}
+
+/// Why there is not what was asked for, as an answer that is no success says.
+fn refused(answer: &Answer) -> Refused {
+    let status = answer.status;
+    let said = serde_json::from_slice::<Status>(answer.body.expose());
     let own = said.is_ok_and(|said| said.kind == "Status" && said.code == status);
-    Err(match (own, status) {
+    match (own, status) {
         (true, 404) => Refused::Absent,
         // A load balancer in front of it says that it is away.
         (false, status) if !is_transient(status) => Refused::Foreign(status),
         _ => Refused::Status(status),
-    })
+    }
 }
 
 /// How the API server words each refusal.

@@ -4,8 +4,7 @@ use http_body_util::Full;
 use hyper::{Request, header::CONTENT_TYPE};
 use serde::Deserialize;
 
-use super::{ApiServer, Refused, Status};
-use crate::retry::is_transient;
+use super::{ApiServer, Refused, refused};
 
 impl ApiServer {
     /// Tries once: who asks can come back with it. `path` is made of Kubernetes names, which need no encoding.
@@ -24,13 +23,7 @@ impl ApiServer {
                 Err(_) => Err(Refused::Foreign(status)),
             };
         }
-        let said = serde_json::from_slice::<Status>(body);
-        let own = said.is_ok_and(|said| said.kind == "Status" && said.code == status);
-        Err(match (own, status) {
-            (true, 404) => Refused::Absent,
-            (false, status) if !is_transient(status) => Refused::Foreign(status),
-            _ => Refused::Status(status),
-        })
+        Err(refused(&answer))
     }
 }
 
