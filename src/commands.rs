@@ -16,7 +16,7 @@ pub mod serve;
 
 use std::{fmt, io::Write, process::ExitCode};
 
-use clap::{ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command, builder::ValueParser};
 
 /// The command line is wrong: `EX_USAGE` of sysexits.h.
 pub const USAGE: u8 = 64;
@@ -37,6 +37,17 @@ const ALL: &[Subcommand] = &[
     mount::MOUNT,
     mount::RUN_ON_CHANGE,
 ];
+
+/// The form of what a command writes.
+fn output(forms: impl Into<ValueParser>, help: &'static str) -> Arg {
+    Arg::new("output")
+        .long("output")
+        .short('o')
+        .value_name("FORMAT")
+        .value_parser(forms.into())
+        .default_value("text")
+        .help(help)
+}
 
 /// Ends a command that could not do what it was asked for.
 fn fail(what: &str, status: u8) -> ExitCode {

@@ -46,15 +46,10 @@ fn command() -> Command {
         .after_help(AFTER)
         .max_term_width(100)
         .arg(input::argument())
-        .arg(
-            Arg::new("output")
-                .long("output")
-                .short('o')
-                .value_name("FORMAT")
-                .value_parser(Format::ALL.map(Format::name))
-                .default_value("text")
-                .help("text for people, json, sarif for code scanning, github for annotations of a workflow"),
-        )
+        .arg(super::output(
+            Format::ALL.map(Format::name),
+            "text for people, json, sarif for code scanning, github for annotations of a workflow",
+        ))
         .arg(
             Arg::new("deny")
                 .long("deny")

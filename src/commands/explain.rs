@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Arg, ArgMatches, Command};
+use clap::{ArgMatches, Command};
 
 use super::{
     Subcommand, USAGE,
@@ -47,15 +47,10 @@ fn command() -> Command {
         .max_term_width(100)
         .args(arguments())
         .args(config::preview::arguments())
-        .arg(
-            Arg::new("output")
-                .long("output")
-                .short('o')
-                .value_name("FORMAT")
-                .value_parser(Format::ALL.map(Format::name))
-                .default_value("text")
-                .help("text for people, json, or a picture: mermaid for Markdown, svg"),
-        )
+        .arg(super::output(
+            Format::ALL.map(Format::name),
+            "text for people, json, or a picture: mermaid for Markdown, svg",
+        ))
 }
 
 fn run(matches: &ArgMatches) -> ExitCode {

@@ -66,13 +66,7 @@ fn command() -> Command {
         .max_term_width(100)
         .args(arguments())
         .arg(
-            Arg::new("output")
-                .long("output")
-                .short('o')
-                .value_name("FORMAT")
-                .value_parser(Format::ALL.map(Format::name))
-                .default_value("text")
-                .help("text for people, json, aliyun for a shell, terraform"),
+            super::output(Format::ALL.map(Format::name), "text for people, json, aliyun for a shell, terraform"),
         )
         .arg(
             Arg::new("check")

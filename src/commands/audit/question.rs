@@ -14,7 +14,7 @@ use super::files;
 use crate::{
     audit::{
         analysis::coverage::{Coverage, Filter},
-        output::{Format, Table, csv, json, text},
+        output::{Format, Table, count, csv, json, text},
     },
     commands::{NO_INPUT, fail},
     records::Record,
@@ -39,15 +39,10 @@ pub(super) fn question(
         .long_about(long.to_owned())
         .after_help(format!("{after}\n\n{STATUS}"))
         .max_term_width(100)
-        .arg(
-            Arg::new("output")
-                .long("output")
-                .short('o')
-                .value_name("FORMAT")
-                .value_parser(Format::ALL.map(Format::name))
-                .default_value("text")
-                .help("text for people, json, or csv: one table after RFC 4180"),
-        )
+        .arg(crate::commands::output(
+            Format::ALL.map(Format::name),
+            "text for people, json, or csv: one table after RFC 4180",
+        ))
         .arg(
             Arg::new("namespace")
                 .long("namespace")
@@ -156,7 +151,7 @@ impl Answer<'_> {
         for (file, line, what) in &coverage.broken {
             told.push_str(&format!("{file}:{line}: {what}\n"));
         }
-        let more = coverage.broken_lines - self::count(coverage.broken.len());
+        let more = coverage.broken_lines - count(coverage.broken.len());
         if more > 0 {
             told.push_str(&format!("and {more} more lines that are not understood\n"));
         }
@@ -169,10 +164,6 @@ impl Answer<'_> {
         let _ = io::stderr().write_all(told.as_bytes());
         ExitCode::from(u8::from(!coverage.is_whole() || !self.findings.is_empty()))
     }
-}
-
-fn count(of: usize) -> u64 {
-    crate::audit::output::count(of)
 }
 
 pub(super) fn end(answer: Result<ExitCode, Ended>) -> ExitCode {
