@@ -49,7 +49,7 @@ def refused(provider, app):
     provider.wait_for(lambda: len(provider.requests(**attempts)) >= 3, 60, "three attempts")
 
     def told():
-        return sum(event["count"] for event in provider.events(app.namespace, "stranger", "FailedMount"))
+        return sum(event["count"] for event in app.failure_events("stranger"))
 
     provider.wait_for(lambda: told() >= 3, 60, "three attempts in events")
     return "stranger"
@@ -65,7 +65,7 @@ def test_another_service_account_is_refused_and_one_event_says_why(provider, app
     )
     assert why in description
     # One event, which counts, and needs no other nor a log.
-    [event] = provider.events(app.namespace, refused, "FailedMount")
+    [event] = app.failure_events(refused)
     assert f"for pod {app.namespace}/{refused}" in event["message"]
     assert "AssumeRoleWithOIDC" in event["message"] and "AuthenticationFail.NoPermission" in event["message"]
     assert event["message"].endswith(why)
