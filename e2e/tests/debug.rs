@@ -227,7 +227,6 @@ const HOLD_NONE: &[&str] = &[
     // Names, places and errors without their input.
     "AdminState",
     "BindError",
-    "ClassName",
     "Context",
     "Ended",
     "HostTemplate",

@@ -16,7 +16,7 @@ use crate::{
     request::caller::{Caller, Via},
     telemetry::{
         Metrics,
-        volumes::{ClassName, Failing, Refreshed},
+        volumes::{Failing, Refreshed},
     },
 };
 
@@ -90,7 +90,7 @@ impl<'a> Observed<'a> {
         log::mounted(&self.trace, files);
         let volume = event::volume(&self.trace);
         self.observers.events.mounted(volume);
-        self.count("OK");
+        self.count("OK", volume);
         if let Some(events) = &self.observers.refresh_events {
             events.mounted(&volume);
         }
@@ -100,9 +100,9 @@ impl<'a> Observed<'a> {
     pub(super) fn failed(mut self, errors: &Errors) -> String {
         log::failed(&self.trace, errors);
         self.observers.metrics.mount_failed(errors.reason().name());
-        let failing = self.count(code_name(errors.kind().code()));
-        let message = errors.message_after(&self.trace.caller.prefix());
         let (volume, cause) = (event::volume(&self.trace), event::cause(&self.trace, errors));
+        let failing = self.count(code_name(errors.kind().code()), volume);
+        let message = errors.message_after(&self.trace.caller.prefix());
         self.tell(volume, failing, errors);
         self.observers.events.failed(volume, cause, message)
     }
@@ -121,7 +121,7 @@ impl<'a> Observed<'a> {
     }
 
     /// Since when the volume has been failing, if it does.
-    fn count(&mut self, code: &'static str) -> Option<Failing> {
+    fn count(&mut self, code: &'static str, volume: Digest) -> Option<Failing> {
         self.ended = true;
         let metrics = &self.observers.metrics;
         metrics.mount(self.trace.mode(), code, self.trace.started.elapsed());
@@ -139,10 +139,9 @@ impl<'a> Observed<'a> {
             None => Refreshed::Fresh,
         };
         // The sync controller mounts nothing, and names no class.
-        let name = self.trace.caller.class.clone()?;
+        let class = self.trace.caller.class.as_deref()?;
         let [namespace, ..] = self.trace.pod();
-        let class = ClassName { namespace: namespace.to_owned(), name };
-        metrics.volumes.ended(event::volume(&self.trace), &class, how)
+        metrics.volumes.ended(volume, (namespace, class), how)
     }
 }
 
@@ -157,7 +156,7 @@ impl Drop for Observed<'_> {
                 false => ("CALLER_GONE", "the caller went away before the answer"),
             };
             log::abandoned(&self.trace, code, reason);
-            self.count(code);
+            self.count(code, event::volume(&self.trace));
         }
         if !self.audited {
             let records = audit::abandoned(&self.trace);

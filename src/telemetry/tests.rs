@@ -17,8 +17,7 @@ fn touched() -> Metrics {
     metrics.answered("memory");
     metrics.refresh_event("written");
     metrics.audit_written(1);
-    let class = ClassName { namespace: "shop".to_owned(), name: "web".to_owned() };
-    metrics.volumes.ended([0; 32], &class, Refreshed::Failed);
+    metrics.volumes.ended([0; 32], ("shop", "web"), Refreshed::Failed);
     metrics
 }
 

@@ -23,9 +23,9 @@ const MISSED: u32 = 3;
 
 /// A SecretProviderClass.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ClassName {
-    pub namespace: String,
-    pub name: String,
+pub(super) struct ClassName {
+    pub(super) namespace: String,
+    pub(super) name: String,
 }
 
 /// How a mount left its volume.
@@ -85,8 +85,8 @@ impl Volume {
 }
 
 impl Volumes {
-    /// A mount ended. Says since when the volume has been failing, if it does.
-    pub fn ended(&self, volume: Digest, class: &ClassName, how: Refreshed) -> Option<Failing> {
+    /// A mount ended. `class`: its namespace and name. Says since when the volume has been failing, if it does.
+    pub fn ended(&self, volume: Digest, class: (&str, &str), how: Refreshed) -> Option<Failing> {
         let now = Instant::now();
         let mut followed = lock(&self.0);
         let Followed { volumes, named } = &mut *followed;
@@ -97,7 +97,7 @@ impl Volumes {
             }
         }
         let known = volumes.entry(volume).or_insert_with(|| Volume {
-            class: class.clone(),
+            class: ClassName { namespace: class.0.to_owned(), name: class.1.to_owned() },
             asked: now,
             gap: Duration::ZERO,
             fresh: now,
@@ -105,8 +105,8 @@ impl Volumes {
             has_files: false,
             failing: None,
         });
-        if named.len() < MOST_CLASSES && !named.contains(class) {
-            named.insert(class.clone());
+        if named.len() < MOST_CLASSES && !named.contains(&known.class) {
+            named.insert(known.class.clone());
         }
         known.gap = now.duration_since(known.asked);
         known.asked = now;
@@ -157,6 +157,10 @@ mod tests {
         ClassName { namespace: "shop".to_owned(), name: name.to_owned() }
     }
 
+    fn ended(volumes: &Volumes, volume: Digest, class: &str, how: Refreshed) -> Option<Failing> {
+        volumes.ended(volume, ("shop", class), how)
+    }
+
     fn volume(n: usize) -> Digest {
         let mut digest = [0; 32];
         digest[..8].copy_from_slice(&n.to_le_bytes());
@@ -169,26 +173,26 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn class_is_as_old_as_the_volume_that_waited_longest() {
-        let (volumes, c) = (Volumes::default(), class("c"));
+        let volumes = Volumes::default();
         let state = || volumes.classes().get(&Some(class("c"))).copied();
         assert_eq!(state(), None);
-        volumes.ended(volume(1), &c, Refreshed::Fresh);
-        volumes.ended(volume(2), &c, Refreshed::Fresh);
+        ended(&volumes, volume(1), "c", Refreshed::Fresh);
+        ended(&volumes, volume(2), "c", Refreshed::Fresh);
         advance(secs(60)).await;
-        volumes.ended(volume(1), &c, Refreshed::Fresh);
-        volumes.ended(volume(2), &c, Refreshed::Stale);
+        ended(&volumes, volume(1), "c", Refreshed::Fresh);
+        ended(&volumes, volume(2), "c", Refreshed::Stale);
         assert_eq!(state(), Some(ClassState { age: secs(60), behind: 1 }));
         advance(secs(60)).await;
-        volumes.ended(volume(2), &c, Refreshed::Failed);
+        ended(&volumes, volume(2), "c", Refreshed::Failed);
         assert_eq!(state(), Some(ClassState { age: secs(120), behind: 1 }));
-        volumes.ended(volume(2), &c, Refreshed::Fresh);
+        ended(&volumes, volume(2), "c", Refreshed::Fresh);
         assert_eq!(state(), Some(ClassState { age: secs(60), behind: 0 }));
     }
 
     #[tokio::test(start_paused = true)]
     async fn failures_in_a_row_are_counted_from_their_first() {
-        let (volumes, c) = (Volumes::default(), class("c"));
-        let ended = |how| volumes.ended(volume(1), &c, how);
+        let volumes = Volumes::default();
+        let ended = |how| ended(&volumes, volume(1), "c", how);
         let since = Instant::now();
         assert_eq!(
             ended(Refreshed::Failed),
@@ -208,12 +212,12 @@ mod tests {
     async fn class_goes_with_its_last_volume_and_waits_for_a_slow_driver() {
         let volumes = Volumes::default();
         let names = || volumes.classes().into_keys().flatten().map(|c| c.name).collect::<Vec<_>>();
-        volumes.ended(volume(1), &class("quick"), Refreshed::Fresh);
-        volumes.ended(volume(2), &class("slow"), Refreshed::Fresh);
+        ended(&volumes, volume(1), "quick", Refreshed::Fresh);
+        ended(&volumes, volume(2), "slow", Refreshed::Fresh);
         advance(secs(3600)).await;
-        volumes.ended(volume(1), &class("quick"), Refreshed::Fresh);
-        volumes.ended(volume(1), &class("quick"), Refreshed::Fresh);
-        volumes.ended(volume(2), &class("slow"), Refreshed::Fresh);
+        ended(&volumes, volume(1), "quick", Refreshed::Fresh);
+        ended(&volumes, volume(1), "quick", Refreshed::Fresh);
+        ended(&volumes, volume(2), "slow", Refreshed::Fresh);
         advance(GONE_AFTER).await;
         assert_eq!(names(), ["quick", "slow"]);
         advance(secs(1)).await;
@@ -226,17 +230,17 @@ mod tests {
     async fn classes_beyond_the_bound_are_one_and_take_places_that_come_free() {
         let volumes = Volumes::default();
         for n in 0..MOST_CLASSES + 2 {
-            volumes.ended(volume(n), &class(&format!("c{n}")), Refreshed::Failed);
+            ended(&volumes, volume(n), &format!("c{n}"), Refreshed::Failed);
         }
         let classes = volumes.classes();
         assert_eq!(classes.len(), MOST_CLASSES + 1);
         assert_eq!(classes.get(&None).unwrap().behind, 2);
         advance(GONE_AFTER + secs(1)).await;
         assert!(volumes.classes().is_empty());
-        volumes.ended(volume(MOST_VOLUMES), &class("late"), Refreshed::Fresh);
+        ended(&volumes, volume(MOST_VOLUMES), "late", Refreshed::Fresh);
         assert!(volumes.classes().contains_key(&Some(class("late"))));
         for n in 0..MOST_VOLUMES + 1 {
-            volumes.ended(volume(n), &class("many"), Refreshed::Failed);
+            ended(&volumes, volume(n), "many", Refreshed::Failed);
         }
         assert_eq!(lock(&volumes.0).volumes.len(), MOST_VOLUMES);
     }
