@@ -174,7 +174,7 @@ impl<'a> Written<'a> {
     pub(super) fn findings(&self, errors: &Errors) -> Vec<Finding> {
         let mut findings: Vec<_> = errors.iter().map(|error| self.finding(error)).collect();
         if let (Some(last), more @ 1..) = (findings.last_mut(), errors.more()) {
-            last.notes.push(format!("{more} more mistakes are told once these are corrected"));
+            last.notes.push(format!("{more} more mistakes are shown once these are corrected"));
         }
         findings
     }

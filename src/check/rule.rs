@@ -213,8 +213,8 @@ impl Rule {
 fn of_mount(reason: Reason) -> &'static str {
     match reason {
         Reason::UnknownName => {
-            "Correct the name. docs/secretproviderclass.md lists parameters and fields; names of other \
-             providers and tools are told with what to write here."
+            "Correct the name. docs/secretproviderclass.md lists parameters and fields; for a name of \
+             another provider or tool the message says what to write here."
         }
         Reason::DuplicateName => "Keep one of the two.",
         Reason::MissingField => "Add the field; objectName is needed in each object.",
@@ -225,7 +225,7 @@ fn of_mount(reason: Reason) -> &'static str {
         Reason::InvalidValue => "Write one of the values that the message names.",
         Reason::Contradiction => "Remove one of the two.",
         Reason::InvalidName => {
-            "Correct the name; placeholders, blanks and quotes are told with their place."
+            "Correct the name; for a placeholder, blank or quote the message has its place."
         }
         Reason::InvalidVersion => {
             "Write a version id of KMS, or a number for an OOS parameter; a label goes into objectVersionLabel."

@@ -96,7 +96,7 @@ fn command() -> Command {
             own(
                 "cloud",
                 "",
-                "Also try what the program assumes of the services, and tell which holds",
+                "Also try what the program assumes of the services, and show which holds",
             )
             .num_args(0)
             .action(ArgAction::SetTrue),

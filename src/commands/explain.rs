@@ -32,7 +32,7 @@ Examples:
   explain --service-account=shop/checkout spc.yaml
   explain --refresh-interval=1m --outage-grace=1h deploy/
 
-Exit status: 0 if all mounts could be told, 1 if a mount would refuse something (check says where), 64 if the \
+Exit status: 0 if all mounts could be explained, 1 if a mount would refuse something (check says where), 64 if the \
 command line is wrong, 66 if a file cannot be read.";
 
 const NO_INPUT: u8 = 66;

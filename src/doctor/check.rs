@@ -172,7 +172,7 @@ impl Check {
                 "kubelet",
                 "the version of Kubernetes, and what kubelet and the driver do that surprises",
                 "the API server, for the version",
-                "nothing: it only tells",
+                "nothing: it only informs",
             ),
         }
     }

@@ -153,7 +153,7 @@ fn notes(preview: &Preview, policies: &[Policies<'_>], given: &Given) -> Vec<Str
     }
     if unknown(2) {
         notes.push(
-            "* stands for the region of secrets in a KMS instance, whose host does not tell it"
+            "* stands for the region of secrets in a KMS instance, whose host does not name it"
                 .to_owned(),
         );
     }

@@ -40,7 +40,7 @@ pub(super) fn command() -> Command {
     )
     .args(stretch())
     .arg(Arg::new("policy").long("policy").value_name("POLICY").action(ArgAction::Append).help(
-        "A permission policy: a file with its JSON, or a system policy's name; tells its grants \
+        "A permission policy: a file with its JSON, or a system policy's name; lists its grants \
                      that no read used; can be given more than once",
     ))
     .arg(

@@ -25,7 +25,7 @@ pub(super) type Ended = (String, u8);
 
 pub(super) const STATUS: &str = "\
 Exit status: 0 if the answer is of all that the files should hold; 1 if lines are broken or missing, or records \
-were lost, so that it may lack something (FILE:LINE is told on standard error); 64 if the command line is wrong; \
+were lost, so that it may lack something (FILE:LINE is on standard error); 64 if the command line is wrong; \
 66 if a file cannot be read.";
 
 pub(super) fn question(
