@@ -8,7 +8,7 @@ use crate::{
     error::Reason,
     keys::Keys,
     names::{Glob, OidcProviderArn},
-    policy::DefaultMode,
+    policy::{DefaultMode, namespaces::NamespaceRules},
     request::{NodePublishKeys, Pod, PodToken, TokenInput, caller::Via},
     secret::Secret,
     spc::{
@@ -168,6 +168,22 @@ async fn the_operator_may_name_the_sessions_that_pods_share() {
     assert!(matches!(&*identity.login, Login::Assume { name, .. } if name == "node-7"));
     let identity = chosen(&mount(RequestedIdentity::Mode(Mode::Pod), ""), &policy).await.unwrap();
     assert!(matches!(&*identity.login, Login::Oidc { name, .. } if name == "shop@web@web-1"));
+}
+
+/// A role that the class names is refused before it is looked up.
+#[tokio::test]
+async fn role_that_was_looked_up_is_held_against_the_rules_of_the_namespace() {
+    let ruled = |roles: &str| {
+        let rules = format!("rules:\n- {{namespaces: [shop], roles: ['{roles}']}}");
+        let namespaces = Some(NamespaceRules::parse(&rules).unwrap());
+        Policy { namespaces, role: Some(role(ROLE)), ..policy() }
+    };
+    let mut mount = mount(RequestedIdentity::Mode(Mode::Pod), "");
+    (mount.via, mount.spec.role) = (Via::Sidecar, None);
+    let error = chosen(&mount, &ruled("acs:ram::1:role/other")).await.unwrap_err();
+    assert_eq!(error.reason, Reason::RoleNotAllowed);
+    let identity = chosen(&mount, &ruled("acs:ram::1:role/we*")).await.unwrap();
+    assert!(matches!(&*identity.login, Login::Oidc { role, .. } if role.as_str() == ROLE));
 }
 
 #[tokio::test]
