@@ -713,6 +713,18 @@ fn events_are_off_and_need_a_time_and_an_api_server() {
 }
 
 #[test]
+fn file_of_namespace_rules_is_read_up_to_what_a_config_map_holds() {
+    let (folder, rules) = (TempDir::new().unwrap(), "rules: [{namespaces: [shop]}] #");
+    let file = folder.path().join("rules.yaml");
+    let read = |length: usize| {
+        std::fs::write(&file, rules.to_owned() + &"#".repeat(length - rules.len())).unwrap();
+        namespace_rules(&file)
+    };
+    assert!(read(1_048_576).is_ok());
+    assert_eq!(read(1_048_577), Err(vec!["is longer than 1048576 bytes".to_owned()]));
+}
+
+#[test]
 fn words_of_a_setting_mean_what_they_say() {
     use sandbox::SandboxMode::{Auto, Off, Require};
     let sandbox = |text: &str| config(&[&format!("--sandbox={text}")]).process.sandbox;
