@@ -68,7 +68,7 @@ impl App {
         })
     }
 
-    /// What the admin port changes when it is told another level.
+    /// What the admin port changes when another level is asked for.
     pub fn with_log_level(self, log_level: Option<LogLevel>) -> Self {
         Self { log_level, ..self }
     }

@@ -104,7 +104,7 @@ impl Fetcher {
         }
     }
 
-    /// What can be told of it without a name or a value.
+    /// What can be shown of it without a name or a value.
     pub fn state(&self) -> FetchState {
         let Shared { cloud, sessions, values, in_flight, .. } = &*self.shared;
         let (cached_values, cached_bytes) = values.size();
@@ -165,7 +165,7 @@ impl Fetcher {
                 return Ok(ends);
             }
         }
-        // One login, told once if it fails, before many calls that need it.
+        // One login, whose failure is reported once, before many calls that need it.
         let own_values = values.can_serve_stale(&keys, false, Stale::Unanswered);
         let deadline = if own_values { patient(deadline) } else { deadline };
         let own_reads = objects.iter().any(|object| object.read.cross_account_role.is_none());

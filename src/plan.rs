@@ -1,4 +1,4 @@
-//! Plan: which calls read the objects of a mount. Pure, so that what would be called can be told without
+//! Plan: which calls read the objects of a mount. Pure, so that what would be called can be shown without
 //! a call.
 
 use std::collections::{HashMap, HashSet};
@@ -24,7 +24,7 @@ pub struct Call {
 type Group<'a> = (Api, &'a Endpoint, Option<&'a Region>, Option<&'a RoleArn>);
 
 /// Reads that can go out together do, unless `may` has something against it. Each name is in a call
-/// once: an answer is told apart by names alone.
+/// once: answers differ by names alone.
 pub fn calls<'a>(reads: &[&'a Read], may: impl Fn(usize, &Batch<'a>) -> bool) -> Vec<Call> {
     let mut calls: Vec<Call> = Vec::new();
     let mut open: HashMap<Group<'a>, (usize, HashSet<&str>)> = HashMap::new();

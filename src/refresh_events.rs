@@ -32,14 +32,14 @@ use crate::{
 const REASON: &str = "SecretRefreshFailed";
 /// A single failure may pass; kubelet tries again after half a second.
 const LEAST_FAILURES: u32 = 3;
-/// Until the same volume is told of again; twice as long each time, up to an Event's life.
+/// Until the same volume has another Event; twice as long each time, up to an Event's life.
 const FIRST_PAUSE: Duration = Duration::from_secs(600);
 /// Between two Events of this node: when the cloud is down, each of its pods has one.
 const WRITE_EVERY: Duration = Duration::from_secs(3);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 const MOST_WAITING: usize = 64;
-/// Volumes that were told of.
-const MOST_TOLD: usize = 1024;
+/// Volumes that have had an Event.
+const MOST_REPORTED: usize = 1024;
 
 /// What the operator wants.
 #[derive(Debug)]
@@ -65,14 +65,14 @@ pub struct Failure<'a> {
 pub struct RefreshEvents {
     after: Duration,
     node: String,
-    told: Mutex<HashMap<Digest, Told>>,
+    reported: Mutex<HashMap<Digest, Reported>>,
     queue: mpsc::Sender<Event>,
     metrics: Arc<Metrics>,
     _writer: AbortOnDropHandle<()>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Told {
+struct Reported {
     again_at: Instant,
     pause: Duration,
 }
@@ -90,39 +90,41 @@ impl RefreshEvents {
         metrics.refresh_events_begin();
         let (queue, waiting) = mpsc::channel(MOST_WAITING);
         let writer = tokio::spawn(write(api, waiting, metrics.clone()));
-        let told = Mutex::default();
-        Self { after, node, told, queue, metrics, _writer: AbortOnDropHandle::new(writer) }
+        let reported = Mutex::default();
+        Self { after, node, reported, queue, metrics, _writer: AbortOnDropHandle::new(writer) }
     }
 
-    /// Tells of it where it has been failing for long, and was not told of a short while ago.
+    /// Queues an Event where it has been failing for long, and had none a short while ago.
     pub fn failed(&self, volume: Digest, failing: Failing, failure: &Failure<'_>) {
         let lasts = failing.times >= LEAST_FAILURES && failing.since.elapsed() >= self.after;
         if !failing.has_files || !lasts {
             return;
         }
         let now = Instant::now();
-        let mut told = lock(&self.told);
-        let before = told.get(&volume).copied();
+        let mut reported = lock(&self.reported);
+        let before = reported.get(&volume).copied();
         if before.is_some_and(|before| now < before.again_at) {
             return;
         }
-        if told.len() >= MOST_TOLD && before.is_none() {
-            told.retain(|_, told| now < told.again_at);
+        if reported.len() >= MOST_REPORTED && before.is_none() {
+            reported.retain(|_, reported| now < reported.again_at);
         }
         let Some(event) = self.event(failing, failure) else { return };
-        // What is dropped is told of at its next try.
-        if told.len() >= MOST_TOLD && before.is_none() || self.queue.try_send(event).is_err() {
+        // What is dropped is queued again at the volume's next failure.
+        if reported.len() >= MOST_REPORTED && before.is_none()
+            || self.queue.try_send(event).is_err()
+        {
             self.metrics.refresh_event("dropped");
             return;
         }
-        let longer = |before: Told| (before.pause * 2).min(limits::EVENT_LIFETIME);
+        let longer = |before: Reported| (before.pause * 2).min(limits::EVENT_LIFETIME);
         let pause = before.map_or(FIRST_PAUSE, longer);
-        told.insert(volume, Told { again_at: now + pause, pause });
+        reported.insert(volume, Reported { again_at: now + pause, pause });
     }
 
     /// What it failed with before is over.
     pub fn mounted(&self, volume: &Digest) {
-        lock(&self.told).remove(volume);
+        lock(&self.reported).remove(volume);
     }
 
     /// `None` where the driver's names are none.

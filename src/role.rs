@@ -1,5 +1,5 @@
 //! Role: the one RAM role that a ServiceAccount's annotations and parameter `roleArn` name. Pure, so that it
-//! can be told from a manifest as well as from the API server's answer.
+//! can be read from a manifest as well as from the API server's answer.
 
 use std::collections::BTreeMap;
 

@@ -95,7 +95,7 @@ pub struct Prepared {
 /// What is done.
 #[derive(Debug)]
 enum Task {
-    /// Files may be written beside what is told.
+    /// Files may be written beside what is printed.
     Tell(Option<Folder>),
     Once(Folder),
     Watch(Folder, Watching),

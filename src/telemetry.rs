@@ -33,7 +33,7 @@ const LOGINS: [(&str, &str); 4] =
 /// The class of all that have no series of their own; they are in no namespace, so that no class is called this.
 const OTHER: &str = "other";
 
-/// Without the SecretProviderClass, which would multiply them: what is told of classes is bounded by itself.
+/// Without the SecretProviderClass, which would multiply them: metrics of classes have a bound of their own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct MountLabels {
     identity: &'static str,

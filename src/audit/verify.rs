@@ -15,7 +15,7 @@ use super::{
 };
 
 /// Findings that are listed one by one; the rest is counted.
-const MOST_TOLD: usize = 100;
+const MOST_LISTED: usize = 100;
 
 /// What verification came to.
 #[derive(Debug, Default)]
@@ -143,7 +143,7 @@ pub(crate) struct Verifier {
     runs: HashMap<String, usize>,
     /// Lines of a run passed over: the first and the last, and where that was seen.
     gaps: BTreeMap<(String, u64), Gap>,
-    /// Lines that cannot be told whose they were.
+    /// Lines of which it is not known whose they were.
     unknown: u64,
     /// Of the line before, as far as it is known.
     before: Option<Hash>,
@@ -193,7 +193,7 @@ impl Verifier {
         gaps.sort_by_key(|(_, gap)| gap.at);
         let mut removed: Vec<Finding> = Vec::new();
         for ((run, mut from), Gap { to, place, .. }) in gaps {
-            // Lines that cannot be told whose they were may be these.
+            // Lines of which it is not known whose they were may be these.
             let known = self.unknown.min((to - from).saturating_add(1));
             self.unknown -= known;
             if known > to - from {
@@ -334,7 +334,7 @@ impl Verifier {
     }
 
     fn found(&mut self, place: String, what: Wrong) {
-        if self.report.findings.len() < MOST_TOLD {
+        if self.report.findings.len() < MOST_LISTED {
             self.report.findings.push(Finding { place, what });
         } else {
             self.report.more += 1;

@@ -48,8 +48,8 @@ pub(super) struct Writer {
     tip: Tip,
     lost: Arc<AtomicU64>,
     metrics: Arc<Metrics>,
-    told: Tip,
-    told_at: Instant,
+    logged: Tip,
+    logged_at: Instant,
     failing: bool,
 }
 
@@ -57,7 +57,7 @@ pub(super) struct Writer {
 const MOST_TOGETHER: usize = 1024;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often the log says where the chain is.
-const TELL_EVERY: Duration = Duration::from_secs(300);
+const LOG_EVERY: Duration = Duration::from_secs(300);
 
 impl Writer {
     pub(super) fn new(
@@ -74,8 +74,8 @@ impl Writer {
             tip,
             lost,
             metrics,
-            told: tip,
-            told_at: Instant::now(),
+            logged: tip,
+            logged_at: Instant::now(),
             failing: false,
         })
     }
@@ -106,7 +106,7 @@ impl Writer {
             }
         }
         self.tip = tip;
-        self.tell();
+        self.log_tip();
         Ok(())
     }
 
@@ -139,8 +139,8 @@ impl Writer {
                 let _ = done.send(());
                 return;
             }
-            if self.told_at.elapsed() >= TELL_EVERY && self.told != self.tip {
-                self.tell();
+            if self.logged_at.elapsed() >= LOG_EVERY && self.logged != self.tip {
+                self.log_tip();
             }
         }
     }
@@ -232,7 +232,7 @@ impl Writer {
         }
         self.tip = tip;
         if cut_off {
-            self.tell();
+            self.log_tip();
         }
         Ok(())
     }
@@ -248,13 +248,13 @@ impl Writer {
         if lost > 0 {
             tracing::error!(lost, "audit records are lost, and no line says so");
         }
-        self.tell();
+        self.log_tip();
     }
 
     /// Logs where the chain is, for operators who keep the log apart from the records.
-    fn tell(&mut self) {
-        self.told = self.tip;
-        self.told_at = Instant::now();
+    fn log_tip(&mut self) {
+        self.logged = self.tip;
+        self.logged_at = Instant::now();
         let Tip { seq, hash } = self.tip;
         tracing::info!(run = %self.chain.run, seq, %hash, "audit record");
     }

@@ -25,7 +25,7 @@ pub struct Failure {
     pub host: Arc<str>,
     pub cause: Cause,
     /// Where the cloud answered.
-    pub told: Option<Box<Told>>,
+    pub response: Option<Box<ErrorResponse>>,
     pub retry_after: Option<Duration>,
     pub attempts: u32,
     /// The caller's time was up: with more of it the call would have gone on.
@@ -34,7 +34,7 @@ pub struct Failure {
 
 /// What an answer says, as far as it can be passed on.
 #[derive(Clone, Debug)]
-pub struct Told {
+pub struct ErrorResponse {
     pub status: u16,
     pub code: Option<String>,
     known: Option<&'static Known>,
@@ -57,7 +57,7 @@ impl Failure {
             api,
             host: endpoint.shared_host(),
             cause,
-            told: None,
+            response: None,
             retry_after: None,
             attempts: 1,
             late: false,
@@ -93,7 +93,7 @@ impl Failure {
         let code = code.filter(|_| cause != Cause::OnTheWay);
         let message = body.message.as_deref().or(body.lower_message.as_deref());
         let message = message.filter(|_| code.is_some()).unwrap_or_default();
-        let told = Told {
+        let response = ErrorResponse {
             status: answer.status,
             code: code.map(str::to_owned),
             known: code.and_then(known),
@@ -102,19 +102,19 @@ impl Failure {
             fact: fact(message),
         };
         Self {
-            told: Some(Box::new(told)),
+            response: Some(Box::new(response)),
             retry_after: retry_after(&answer.headers),
             ..Self::new(call.api, call.endpoint, cause)
         }
     }
 
     pub fn code(&self) -> Option<&str> {
-        self.told.as_ref()?.code.as_deref()
+        self.response.as_ref()?.code.as_deref()
     }
 
     /// One word of a bounded set, for metrics and logs.
     pub fn label(&self) -> &'static str {
-        let known = self.told.as_ref().and_then(|told| told.known);
+        let known = self.response.as_ref().and_then(|response| response.known);
         match (self.cause, known) {
             (Cause::Broken(Broken::Certificate(_)), _) => "untrusted_certificate",
             (Cause::Broken(Broken::Connection(_)), _) => "unreachable",
@@ -133,7 +133,8 @@ impl Failure {
     pub fn error(&self, subject: impl Into<String>, hint: impl Into<String>) -> Error {
         let own = self.hint();
         let hint = if own.is_empty() { hint.into() } else { own.into_owned() };
-        let request = self.told.as_ref().and_then(|told| told.request_id.clone().map(Into::into));
+        let request =
+            self.response.as_ref().and_then(|response| response.request_id.clone().map(Into::into));
         let (detail, code) = (self.detail().into(), self.code().map(Into::into));
         let (attempts, host) = (self.attempts, Some(self.host.clone()));
         Error {
@@ -160,11 +161,12 @@ impl Failure {
 
     /// For other calls that wait for the same host: without the id of a request that is not theirs.
     pub(super) fn for_others(&self) -> Self {
-        let told = self.told.as_deref().map(|told| {
-            let (status, code, known, fact) = (told.status, told.code.clone(), told.known, None);
-            Box::new(Told { status, code, known, request_id: None, denied: None, fact })
+        let response = self.response.as_deref().map(|response| {
+            let (status, code, known, fact) =
+                (response.status, response.code.clone(), response.known, None);
+            Box::new(ErrorResponse { status, code, known, request_id: None, denied: None, fact })
         });
-        Self { told, host: self.host.clone(), ..*self }
+        Self { response, host: self.host.clone(), ..*self }
     }
 
     /// The same, of a call that was not made since the host is down.
@@ -205,7 +207,7 @@ impl Failure {
             (Cause::OnTheWay, _) => {
                 format!("something on the way answered in place of {service}").into()
             }
-            (Cause::Throttled, None) if self.told.is_some() => {
+            (Cause::Throttled, None) if self.response.is_some() => {
                 format!("throttled by {service} or by something on the way").into()
             }
             (Cause::Throttled, _) => format!("throttled by {service}").into(),
@@ -219,21 +221,21 @@ impl Failure {
 
     fn detail(&self) -> String {
         let mut facts = Vec::new();
-        if let Some(told) = &self.told {
+        if let Some(response) = &self.response {
             // Elsewhere the code is the failure's name.
             if self.cause == Cause::Throttled {
-                facts.extend(told.code.clone());
+                facts.extend(response.code.clone());
             }
-            facts.push(format!("HTTP {}", told.status));
-            facts.extend(told.denied.clone());
+            facts.push(format!("HTTP {}", response.status));
+            facts.extend(response.denied.clone());
         }
         facts.join(", ")
     }
 
     /// What to do, where it does not depend on who asked for what.
     fn hint(&self) -> Cow<'static, str> {
-        let told = self.told.as_ref();
-        match told.and_then(|told| told.fact) {
+        let response = self.response.as_ref();
+        match response.and_then(|response| response.fact) {
             Some(Fact::NeedsDecrypt) => {
                 return "allow kms:Decrypt on the secret's encryption key".into();
             }
@@ -244,10 +246,10 @@ impl Failure {
             }
             None => {}
         }
-        let known = told.and_then(|told| told.known).map_or("", |known| known.hint);
+        let known = response.and_then(|response| response.known).map_or("", |known| known.hint);
         match self.cause {
             // What is said of a code is not said of an answer that only bears its name.
-            Cause::Throttled if told.is_some_and(|told| told.code.is_none()) => format!(
+            Cause::Throttled if response.is_some_and(|response| response.code.is_none()) => format!(
                 "a proxy or gateway between the node and {} limits calls, or the account's quota is \
                  used up: raise --refresh-interval; the mount is tried again",
                 self.host
@@ -404,9 +406,9 @@ struct Detail {
 impl Detail {
     fn shown(&self) -> Option<String> {
         let parts = [&self.auth_action, &self.no_permission_type, &self.policy_type];
-        let told: Vec<&str> =
+        let given: Vec<&str> =
             parts.into_iter().flatten().filter_map(|part| identifier(part)).collect();
-        (!told.is_empty()).then(|| told.join(" "))
+        (!given.is_empty()).then(|| given.join(" "))
     }
 }
 

@@ -111,8 +111,8 @@ impl Answer {
     }
 }
 
-pub(super) fn request_id(told: Option<&str>) -> String {
-    told.and_then(identifier).unwrap_or_default().to_owned()
+pub(super) fn request_id(given: Option<&str>) -> String {
+    given.and_then(identifier).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

@@ -301,15 +301,15 @@ impl Limiter {
             }
         }
         let most = state.most;
-        let mut told = Vec::new();
+        let mut refused = Vec::new();
         if let Some(host) = state.hosts.get_mut(&permit.host) {
             let (outcome, failure) = permit.ended.take().unwrap_or((Outcome::Unknown, None));
-            told = host.ended(permit, outcome, failure, now, most);
+            refused = host.ended(permit, outcome, failure, now, most);
         }
         let unwanted = self.serve(&mut state);
         drop(state);
         drop(unwanted);
-        for (waiter, down) in told {
+        for (waiter, down) in refused {
             let _ = waiter.give.send(Err(down));
         }
     }

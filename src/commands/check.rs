@@ -21,7 +21,7 @@ Finds what is wrong with manifests, without a cluster and without a network.
 
 Reads SecretProviderClasses, SecretSyncs, ServiceAccounts, the CSIDriver, pods and what makes pods, from \
 files, folders (*.yaml, *.yml and *.json, at any depth), or - for standard input. Other kinds are passed \
-over. What a mount would refuse is found by the code that a mount runs, and told in its words; \
+over. What a mount would refuse is found by the code that a mount runs, and shown in its words; \
 each finding has a code, which explain-code explains.";
 
 const AFTER: &str = "\

@@ -25,7 +25,7 @@ use crate::{
 };
 use bundle::NewFile;
 use given::{Cannot, Given};
-use run::{Examined, Told};
+use run::{Examined, Progress};
 
 const ABOUT: &str = "\
 Looks for what keeps mounts from working here: token, trust policy, DNS, certificates, clock, login, permission, the \
@@ -163,16 +163,16 @@ fn run(matches: &ArgMatches) -> ExitCode {
         Ok(runtime) => runtime,
         Err(what) => return fail(&what, 1),
     };
-    let tell = |told: &Told| {
+    let show = |progress: &Progress| {
         if as_text {
-            say(&match told {
-                Told::Line(line) => text::line(line),
-                Told::Fact(fact) => text::fact(fact),
-                Told::Facts(words) => format!("\n{words}\n"),
+            say(&match progress {
+                Progress::Line(line) => text::line(line),
+                Progress::Fact(fact) => text::fact(fact),
+                Progress::Facts(words) => format!("\n{words}\n"),
             });
         }
     };
-    let Examined { mut report, facts, about } = runtime.block_on(run::examine(asked, &tell));
+    let Examined { mut report, facts, about } = runtime.block_on(run::examine(asked, &show));
     // What hangs is not waited for.
     runtime.shutdown_background();
     report.sort();

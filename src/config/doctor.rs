@@ -31,7 +31,7 @@ pub(crate) struct Doctor {
     pub(crate) given: Vec<(String, String, String)>,
 }
 
-/// Taken, and told of in one sentence.
+/// Taken, and reported in one sentence.
 pub(crate) fn arguments() -> impl Iterator<Item = Arg> {
     flags().map(|flag| argument(flag).hide(true))
 }

@@ -113,7 +113,7 @@ impl Settings<'_> {
     pub(super) fn events(&mut self) -> Option<refresh_events::Options> {
         let form = "off, or one number with s, m or h, such as 5m, up to 24h";
         let after = self.parsed("events", &[], events_after, form).flatten()?;
-        // A mistake in it is told of where ServiceAccounts are looked up.
+        // A mistake in it is reported where ServiceAccounts are looked up.
         let Some(api) = self.cluster() else {
             self.wrong(
                 "--events needs the Kubernetes API: set --kubernetes-api, or run it where \

@@ -3,7 +3,7 @@
 use super::{
     World,
     class::Entry,
-    external::{self, Parts, SecretParts, Wish},
+    external::{self, Parts, SecretParts, ValueRequest},
     ledger::Ledger,
     metadata,
     store::{Family, Reference, texts},
@@ -67,7 +67,7 @@ pub(super) fn parts<'a>(
 ) -> Parts<'a> {
     let oos = texts(Some(spec), &["provider"]).is_some_and(|it| it.eq_ignore_ascii_case("oos"));
     let mut secret = SecretParts::default();
-    let (mut wishes, mut groups) = (Vec::new(), Vec::new());
+    let (mut requests, mut groups) = (Vec::new(), Vec::new());
     let mut refresh = None;
     for entry in spec.entries().unwrap_or_default() {
         let node = &entry.value;
@@ -86,25 +86,25 @@ pub(super) fn parts<'a>(
             "target" => external::target(node, &mut secret, ledger),
             "data" => {
                 for item in node.items().unwrap_or_default() {
-                    data(item, oos, &mut wishes, &mut groups, ledger);
+                    data(item, oos, &mut requests, &mut groups, ledger);
                 }
             }
             "dataProcess" => {
                 for item in node.items().unwrap_or_default() {
-                    process(item, oos, &mut wishes, &mut groups, ledger);
+                    process(item, oos, &mut requests, &mut groups, ledger);
                 }
             }
             _ => {}
         }
     }
-    Parts { root, family: Family::Ack, meta, refresh, wishes, groups, secret }
+    Parts { root, family: Family::Ack, meta, refresh, requests, groups, secret }
 }
 
 /// One secret: whole, or parts of it.
 fn data<'a>(
     item: &'a Node,
     oos: bool,
-    wishes: &mut Vec<Wish<'a>>,
+    requests: &mut Vec<ValueRequest<'a>>,
     groups: &mut Vec<&'a Node>,
     ledger: &mut Ledger,
 ) {
@@ -152,7 +152,7 @@ fn data<'a>(
         object.push(("objectType", Tree::Text("oos".to_owned())));
     }
     let name = item.get("name");
-    let wish = |node: &'a Node, path: Option<String>, key: Option<&'a Node>| Wish {
+    let request = |node: &'a Node, path: Option<String>, key: Option<&'a Node>| ValueRequest {
         key,
         entry: Entry {
             node,
@@ -189,7 +189,7 @@ fn data<'a>(
                 };
                 ledger.carried(path, "jmesPath path");
                 ledger.carried(alias, "the Secret's key");
-                wishes.push(wish(part, path.text().map(str::to_owned), Some(alias)));
+                requests.push(request(part, path.text().map(str::to_owned), Some(alias)));
             }
         }
         None => {
@@ -201,7 +201,7 @@ fn data<'a>(
             }
             let filled = |key: &str| item.get(key).filter(|key| texts(Some(key), &[]).is_some());
             let key = filled("name").or_else(|| filled("key"));
-            wishes.push(wish(item, None, key));
+            requests.push(request(item, None, key));
         }
     }
 }
@@ -210,7 +210,7 @@ fn data<'a>(
 fn process<'a>(
     item: &'a Node,
     oos: bool,
-    wishes: &mut Vec<Wish<'a>>,
+    requests: &mut Vec<ValueRequest<'a>>,
     groups: &mut Vec<&'a Node>,
     ledger: &mut Ledger,
 ) {
@@ -219,7 +219,7 @@ fn process<'a>(
         extract.and_then(|all| all.get("jmesPath")?.items()).is_some_and(|all| !all.is_empty());
     match extract {
         Some(extract) if has_paths && item.get("replaceRule").is_none() => {
-            data(extract, oos, wishes, groups, ledger);
+            data(extract, oos, requests, groups, ledger);
         }
         _ => ledger.by_hand(
             item,

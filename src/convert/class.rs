@@ -1,4 +1,4 @@
-//! Class: a SecretProviderClass while it is made. What a mount would refuse is not written, and told in the
+//! Class: a SecretProviderClass while it is made. What a mount would refuse is not written, and is in the
 //! mount's words.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,7 +3,7 @@
 use super::{
     World,
     class::{Entry, Meta},
-    external::{self, Parts, SecretParts, Wish},
+    external::{self, Parts, SecretParts, ValueRequest},
     ledger::Ledger,
     metadata,
     store::{Family, Reference, texts},
@@ -83,7 +83,7 @@ pub(super) fn parts<'a>(
     {
         (secret.labels, secret.annotations) = (vec![], vec![]);
     }
-    let mut wishes = Vec::new();
+    let mut requests = Vec::new();
     let mut refresh = None;
     for entry in spec.entries().unwrap_or_default() {
         let node = &entry.value;
@@ -100,7 +100,7 @@ pub(super) fn parts<'a>(
             "target" => of_target(node, &mut secret, ledger),
             "data" => {
                 for item in node.items().unwrap_or_default() {
-                    data(item, default, &mut wishes, ledger);
+                    data(item, default, &mut requests, ledger);
                 }
             }
             "dataFrom" => {
@@ -111,7 +111,7 @@ pub(super) fn parts<'a>(
             _ => {}
         }
     }
-    Parts { root, family: Family::Eso, meta, refresh, wishes, groups: vec![], secret }
+    Parts { root, family: Family::Eso, meta, refresh, requests, groups: vec![], secret }
 }
 
 fn reference(node: &Node) -> Option<Reference<'_>> {
@@ -156,7 +156,7 @@ fn of_target<'a>(target: &'a Node, secret: &mut SecretParts<'a>, ledger: &mut Le
 fn data<'a>(
     item: &'a Node,
     default: Option<Reference<'a>>,
-    wishes: &mut Vec<Wish<'a>>,
+    requests: &mut Vec<ValueRequest<'a>>,
     ledger: &mut Ledger,
 ) {
     let mut store = default;
@@ -246,7 +246,7 @@ fn data<'a>(
         shape,
         keys: key.and_then(Node::text).map(str::to_owned).into_iter().collect(),
     };
-    wishes.push(Wish { entry, key, store, oos: false });
+    requests.push(ValueRequest { entry, key, store, oos: false });
 }
 
 fn data_from(item: &Node, ledger: &mut Ledger) {

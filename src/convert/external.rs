@@ -20,14 +20,14 @@ pub(super) struct Parts<'a> {
     pub(super) family: Family,
     pub(super) meta: Meta,
     pub(super) refresh: Option<&'a Node>,
-    pub(super) wishes: Vec<Wish<'a>>,
-    /// What has several wishes below it, and is in the output if one of them is.
+    pub(super) requests: Vec<ValueRequest<'a>>,
+    /// What has several requests below it, and is in the output if one of them is.
     pub(super) groups: Vec<&'a Node>,
     pub(super) secret: SecretParts<'a>,
 }
 
 #[derive(Clone)]
-pub(super) struct Wish<'a> {
+pub(super) struct ValueRequest<'a> {
     pub(super) entry: Entry<'a>,
     /// The field that names the Secret's key.
     pub(super) key: Option<&'a Node>,
@@ -160,12 +160,12 @@ pub(super) fn finish<'a>(
     world: &mut World<'a>,
     ledger: &mut Ledger,
 ) {
-    let Parts { root, family, mut meta, refresh, mut wishes, groups, secret } = parts;
+    let Parts { root, family, mut meta, refresh, mut requests, groups, secret } = parts;
     let first = meta.namespace.clone().or_else(|| namespaces.first().cloned());
-    let auth = stores(root, family, first.as_deref(), &mut wishes, world, ledger);
+    let auth = stores(root, family, first.as_deref(), &mut requests, world, ledger);
     let Some(auth) = auth else { return };
-    wishes.iter_mut().for_each(|wish| keys(wish, &secret));
-    names(&mut wishes, world.options.secrets, ledger);
+    requests.iter_mut().for_each(|request| keys(request, &secret));
+    names(&mut requests, world.options.secrets, ledger);
     let mut parameters = Vec::new();
     let region = auth.region.and_then(Node::text).map(str::to_owned);
     if let Some(region) = region.clone().or_else(|| world.options.region.clone()) {
@@ -191,14 +191,14 @@ pub(super) fn finish<'a>(
         let draft = Draft {
             meta: meta.clone(),
             parameters: parameters.collect(),
-            entries: wishes.iter().map(|wish| wish.entry.clone()).collect(),
+            entries: requests.iter().map(|request| request.entry.clone()).collect(),
         };
         let Some(mut accepted) = draft.accept(ledger, &world.settings.endpoints) else {
             ledger.refused(root, NOTHING_LEFT, "see its other fields in this list");
             return;
         };
         let name = secret.name.clone().unwrap_or_else(|| meta.name.clone());
-        let account = account(&auth, &meta, &wishes, world);
+        let account = account(&auth, &meta, &requests, world);
         let mut group = Vec::new();
         let mut made = !accepted.keys.is_empty();
         match world.options.secrets {
@@ -230,8 +230,8 @@ pub(super) fn finish<'a>(
             ledger.refused(root, &why, "correct it and convert again");
             return;
         }
-        for wish in &wishes {
-            key_field(wish, &accepted, made, ledger);
+        for request in &requests {
+            key_field(request, &accepted, made, ledger);
         }
         for item in &groups {
             let parts = item.get("jmesPath").and_then(Node::items).unwrap_or_default();
@@ -263,12 +263,12 @@ pub(super) fn finish<'a>(
                 "give one role the rights of both, or use two ServiceAccounts",
             );
         }
-        for wish in &wishes {
-            let written = accepted.nodes.iter().any(|node| std::ptr::eq(*node, wish.entry.node));
-            if let (true, Some(reference)) = (written, wish.store)
+        for request in &requests {
+            let written = accepted.nodes.iter().any(|node| std::ptr::eq(*node, request.entry.node));
+            if let (true, Some(reference)) = (written, request.store)
                 && let Some(store) = world.store(family, &reference, meta.namespace.as_deref())
             {
-                let auth = if wish.oos { &mut store.oos } else { &mut store.kms };
+                let auth = if request.oos { &mut store.oos } else { &mut store.kms };
                 auth.used = true;
                 auth.named |= named_by_store;
             }
@@ -277,14 +277,17 @@ pub(super) fn finish<'a>(
 }
 
 /// Whether the key's name is a key of the Secret or the file's name, or the file has another.
-fn key_field(wish: &Wish<'_>, accepted: &Accepted<'_>, made: bool, ledger: &mut Ledger) {
-    let (Some(node), Some(file)) = (wish.key, &wish.entry.file) else { return };
-    let written = accepted.nodes.iter().any(|written| std::ptr::eq(*written, wish.entry.node));
+fn key_field(request: &ValueRequest<'_>, accepted: &Accepted<'_>, made: bool, ledger: &mut Ledger) {
+    let (Some(node), Some(file)) = (request.key, &request.entry.file) else { return };
+    let written = accepted.nodes.iter().any(|written| std::ptr::eq(*written, request.entry.node));
     let text = node.text().unwrap_or_default();
     let is_key = made && accepted.keys.iter().any(|(key, _)| key == text);
     // Without a key of its own it has the secret's name, which is in the output as such.
-    let is_name =
-        wish.entry.object.iter().any(|(_, tree)| matches!(tree, Tree::Text(name) if name == text));
+    let is_name = request
+        .entry
+        .object
+        .iter()
+        .any(|(_, tree)| matches!(tree, Tree::Text(name) if name == text));
     if written && !is_key && !is_name && file != text {
         ledger.changed(node, "objectAlias", file.clone());
     }
@@ -295,27 +298,27 @@ fn stores<'a>(
     root: &Node,
     family: Family,
     namespace: Option<&str>,
-    wishes: &mut Vec<Wish<'a>>,
+    requests: &mut Vec<ValueRequest<'a>>,
     world: &mut World<'a>,
     ledger: &mut Ledger,
 ) -> Option<Auth<'a>> {
     let mut common: Option<Auth<'a>> = None;
     let mut foreign = None;
-    wishes.retain_mut(|wish| {
+    requests.retain_mut(|request| {
         let mut auth = Auth::default();
-        if let Some(reference) = wish.store {
+        if let Some(reference) = request.store {
             match world.store(family, &reference, namespace) {
                 Some(store) => {
                     if let Some(whose) = store.foreign {
                         foreign = Some(whose.to_owned());
                         let why = format!("its store is of provider {whose}");
                         ledger.mark(
-                            wish.entry.node,
+                            request.entry.node,
                             &Fate::ByHand(why, "move the secret to KMS first".to_owned()),
                         );
                         return false;
                     }
-                    auth = if wish.oos { store.oos } else { store.kms };
+                    auth = if request.oos { store.oos } else { store.kms };
                     ledger.not_needed(reference.node, "what the store says is in the output");
                 }
                 None => ledger.by_hand(
@@ -326,12 +329,12 @@ fn stores<'a>(
             }
         }
         if let Some(remote) = auth.remote.and_then(Node::text) {
-            wish.entry.object.push(("crossAccountRoleArn", Tree::Text(remote.to_owned())));
+            request.entry.object.push(("crossAccountRoleArn", Tree::Text(remote.to_owned())));
         }
         match &common {
             Some(first) if !first.is_like(&auth) => {
                 ledger.refused(
-                    wish.entry.node,
+                    request.entry.node,
                     "its store has another region or identity than the first, and a SecretProviderClass has one",
                     "move it to an external secret of its own and convert again",
                 );
@@ -343,25 +346,25 @@ fn stores<'a>(
             }
         }
     });
-    if let Some(whose) = foreign.filter(|_| wishes.is_empty()) {
+    if let Some(whose) = foreign.filter(|_| requests.is_empty()) {
         let why = format!("its store is of provider {whose}: its secrets are not in Alibaba Cloud");
         ledger.by_hand(root, why, "leave it, or move its secrets to KMS first");
         return None;
     }
-    if wishes.is_empty() {
+    if requests.is_empty() {
         ledger.refused(root, NOTHING_LEFT, "see its other fields in this list");
     }
     common
 }
 
 /// Under which keys of the Secret it is.
-fn keys(wish: &mut Wish<'_>, secret: &SecretParts<'_>) {
+fn keys(request: &mut ValueRequest<'_>, secret: &SecretParts<'_>) {
     if let Some(template) = &secret.template {
-        let own = std::mem::take(&mut wish.entry.keys);
+        let own = std::mem::take(&mut request.entry.keys);
         let named = template.iter().filter(|(_, value)| own.contains(value));
         let named: Vec<String> = named.map(|(key, _)| key.clone()).collect();
-        wish.entry.file = wish.entry.file.take().or_else(|| own.first().cloned());
-        wish.entry.keys = match secret.merge {
+        request.entry.file = request.entry.file.take().or_else(|| own.first().cloned());
+        request.entry.keys = match secret.merge {
             true => {
                 let kept = own.into_iter().filter(|key| !secret.overridden.contains(key));
                 kept.chain(named).collect()
@@ -372,10 +375,10 @@ fn keys(wish: &mut Wish<'_>, secret: &SecretParts<'_>) {
 }
 
 /// Gives each a file of its own, named as its key as far as that is possible.
-fn names(wishes: &mut Vec<Wish<'_>>, secrets: Secrets, ledger: &mut Ledger) {
+fn names(requests: &mut Vec<ValueRequest<'_>>, secrets: Secrets, ledger: &mut Ledger) {
     let (mut files, mut keys) = (BTreeSet::new(), BTreeSet::new());
-    wishes.retain_mut(|wish| {
-        let entry = &mut wish.entry;
+    requests.retain_mut(|request| {
+        let entry = &mut request.entry;
         if entry.keys.iter().any(|key| keys.contains(key)) {
             ledger.refused(
                 entry.node,
@@ -445,8 +448,8 @@ fn refresh_interval(node: &Node, ledger: &mut Ledger) -> Option<String> {
 }
 
 /// Whose role reads the secrets.
-fn account(auth: &Auth<'_>, meta: &Meta, wishes: &[Wish<'_>], world: &World<'_>) -> Name {
-    let store = wishes.iter().find_map(|wish| wish.store).map(|reference| reference.name);
+fn account(auth: &Auth<'_>, meta: &Meta, requests: &[ValueRequest<'_>], world: &World<'_>) -> Name {
+    let store = requests.iter().find_map(|request| request.store).map(|reference| reference.name);
     let given = world.options.service_account.as_deref();
     let name = given.or(auth.account.map(|(name, _)| name)).or(store).unwrap_or(&meta.name);
     (meta.namespace.clone(), name.to_owned())

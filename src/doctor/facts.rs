@@ -199,7 +199,7 @@ pub(crate) enum Verdict {
     /// It is otherwise.
     Differs,
     /// The answer says neither, or nothing was assumed.
-    Told,
+    Noted,
     NotTried,
 }
 
@@ -212,7 +212,7 @@ impl Tried {
         match self.verdict {
             Verdict::Holds => "holds",
             Verdict::Differs => "differs",
-            Verdict::Told => "told",
+            Verdict::Noted => "noted",
             Verdict::NotTried => "not tried",
         }
     }
@@ -239,7 +239,7 @@ pub(crate) fn judge(fact: Fact, answer: &Answer) -> Tried {
     // The role may not ask: that says nothing of what it asked for.
     let denied = *status == 403;
     let (verdict, says) = match fact {
-        _ if *foreign => (Verdict::Told, "that is no answer of the service"),
+        _ if *foreign => (Verdict::Noted, "that is no answer of the service"),
         Fact::OidcInvalid => of(*status == 401 && code.starts_with("AuthenticationFail.OIDCToken")),
         Fact::TokenMalformed => of(code.starts_with("InvalidSecurityToken.")),
         Fact::SignatureMismatch => of(code == "SignatureDoesNotMatch"),
@@ -248,17 +248,17 @@ pub(crate) fn judge(fact: Fact, answer: &Answer) -> Tried {
         Fact::KmsNotFound | Fact::OosNotFound | Fact::KmsBatch | Fact::KmsForm | Fact::OosForm
             if denied =>
         {
-            (Verdict::Told, "the role may not ask for that name, so that this says nothing of it")
+            (Verdict::Noted, "the role may not ask for that name, so that this says nothing of it")
         }
         Fact::KmsNotFound => of(*status == 404 && code == "Forbidden.ResourceNotFound"),
         Fact::OosNotFound => of(*status == 404 && code == "EntityNotExists.Parameter"),
         Fact::KmsBatch if unknown_api => (Verdict::Differs, "it is not offered"),
         Fact::KmsBatch => (Verdict::Holds, "it is offered"),
         Fact::KmsForm | Fact::OosForm if is_missing => {
-            (Verdict::Told, "no: the parameter is missing there")
+            (Verdict::Noted, "no: the parameter is missing there")
         }
-        Fact::KmsForm | Fact::OosForm => (Verdict::Told, "yes: it was looked for"),
-        _ => (Verdict::Told, ""),
+        Fact::KmsForm | Fact::OosForm => (Verdict::Noted, "yes: it was looked for"),
+        _ => (Verdict::Noted, ""),
     };
     let says = if says.is_empty() { String::new() } else { format!("; {says}") };
     Tried {

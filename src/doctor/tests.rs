@@ -218,14 +218,14 @@ fn fact_is_decided_by_status_and_code() {
     };
     assert_eq!(judged(Fact::KmsNotFound, 404, "Forbidden.ResourceNotFound"), Verdict::Holds);
     assert_eq!(judged(Fact::KmsNotFound, 400, "Forbidden.ResourceNotFound"), Verdict::Differs);
-    assert_eq!(judged(Fact::KmsNotFound, 403, "Forbidden.NoPermission"), Verdict::Told);
+    assert_eq!(judged(Fact::KmsNotFound, 403, "Forbidden.NoPermission"), Verdict::Noted);
     assert_eq!(judged(Fact::KmsBatch, 404, "InvalidAction.NotFound"), Verdict::Differs);
     assert_eq!(judged(Fact::KmsBatch, 200, ""), Verdict::Holds);
-    assert_eq!(judged(Fact::KmsBatch, 403, "Forbidden.NoPermission"), Verdict::Told);
+    assert_eq!(judged(Fact::KmsBatch, 403, "Forbidden.NoPermission"), Verdict::Noted);
     assert_eq!(
         judged(Fact::OidcInvalid, 400, "AuthenticationFail.OIDCToken.Invalid"),
         Verdict::Differs
     );
     let foreign = Answer { status: 502, foreign: true, ..Answer::default() };
-    assert_eq!(facts::judge(Fact::NonceUsed, &foreign).verdict, Verdict::Told);
+    assert_eq!(facts::judge(Fact::NonceUsed, &foreign).verdict, Verdict::Noted);
 }

@@ -129,7 +129,7 @@ pub(super) struct Caller {
     pub(super) deadline: Instant,
 }
 
-/// When the cloud was asked last: a value is as old as the question, and not as the wish.
+/// When the cloud was asked last: a value is as old as the question, and not as the request for it.
 type Asked = Mutex<Instant>;
 
 impl Caller {

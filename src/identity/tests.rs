@@ -283,8 +283,8 @@ async fn an_identity_that_pods_share_is_led_on_only_where_the_operator_agreed() 
 
 #[tokio::test]
 async fn nothing_said_means_the_default_and_auto_the_first_that_is_set_up() {
-    let mode = async |wish: RequestedIdentity, policy: &Policy| {
-        let mut mount = mount(wish, "");
+    let mode = async |requested: RequestedIdentity, policy: &Policy| {
+        let mut mount = mount(requested, "");
         mount.spec.role = None;
         decided(&mount, policy).map_err(|error| error.to_string())
     };
@@ -420,8 +420,8 @@ async fn what_would_mend_the_trust_is_said_where_nothing_else_is() {
 
 #[tokio::test]
 async fn identity_says_by_whom_it_was_chosen_and_how_a_pod_can_have_its_own() {
-    let identity = async |wish: RequestedIdentity, policy: &Policy| {
-        let mut mount = mount(wish, "");
+    let identity = async |requested: RequestedIdentity, policy: &Policy| {
+        let mut mount = mount(requested, "");
         mount.spec.role = None;
         chosen(&mount, policy).await.unwrap()
     };

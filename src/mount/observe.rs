@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// Where mounts are told of.
+/// Where mounts are recorded.
 #[derive(Debug)]
 pub struct Observers {
     pub audit: Audit,
@@ -30,7 +30,7 @@ pub struct Observers {
     pub metrics: Arc<Metrics>,
 }
 
-/// One mount that is observed. A mount whose caller goes away is told of too.
+/// One mount that is observed. A mount whose caller goes away is recorded too.
 #[derive(Debug)]
 pub(super) struct Observed<'a> {
     observers: &'a Observers,
@@ -96,19 +96,19 @@ impl<'a> Observed<'a> {
         }
     }
 
-    /// What kubelet is told: the words of the first time, where this failure repeats an earlier one.
+    /// What kubelet gets: the words of the first time, where this failure repeats an earlier one.
     pub(super) fn failed(mut self, errors: &Errors) -> String {
         log::failed(&self.trace, errors);
         self.observers.metrics.mount_failed(errors.reason().name());
         let (volume, cause) = (event::volume(&self.trace), event::cause(&self.trace, errors));
         let failing = self.count(code_name(errors.kind().code()), volume);
         let message = errors.message_after(&self.trace.caller.prefix());
-        self.tell(volume, failing, errors);
+        self.refresh_failed(volume, failing, errors);
         self.observers.events.failed(volume, cause, message)
     }
 
     /// Where the pod has its files, the driver answers kubelet that all is well.
-    fn tell(&self, volume: Digest, failing: Option<Failing>, errors: &Errors) {
+    fn refresh_failed(&self, volume: Digest, failing: Option<Failing>, errors: &Errors) {
         let Caller { pod: Some(pod), class: Some(class), via: Some(Via::Driver) } =
             &self.trace.caller
         else {

@@ -1,5 +1,5 @@
 //! Mounts of the program's own pod: what a class asks for, without a driver. The steps, the time that they
-//! have and what is told of them are those of any mount.
+//! have and what is recorded of them are those of any mount.
 
 use std::{sync::Arc, time::Duration};
 

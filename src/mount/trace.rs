@@ -46,7 +46,7 @@ pub(super) struct Read {
     pub(super) error: Option<Error>,
 }
 
-/// What is told of a value.
+/// What is recorded of a value.
 #[derive(Debug)]
 pub(super) struct ValueFacts {
     pub(super) version: String,

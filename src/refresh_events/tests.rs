@@ -7,18 +7,19 @@ use crate::error::{Error, Reason};
 const AFTER: Duration = Duration::from_secs(300);
 const VOLUME: Digest = [1; 32];
 
-struct Told {
+struct OneNode {
     events: RefreshEvents,
     waiting: mpsc::Receiver<Event>,
 }
 
-impl Told {
+impl OneNode {
     fn new(room: usize) -> Self {
         let (queue, waiting) = mpsc::channel(room);
         let writer = AbortOnDropHandle::new(tokio::spawn(async {}));
-        let (told, metrics) = (Mutex::default(), Arc::default());
+        let (reported, metrics) = (Mutex::default(), Arc::default());
         let node = "node-1".to_owned();
-        let events = RefreshEvents { after: AFTER, node, told, queue, metrics, _writer: writer };
+        let events =
+            RefreshEvents { after: AFTER, node, reported, queue, metrics, _writer: writer };
         Self { events, waiting }
     }
 
@@ -51,50 +52,50 @@ fn failing(times: u32) -> Failing {
 
 #[tokio::test(start_paused = true)]
 async fn pod_is_told_of_once_its_failure_lasts_and_then_ever_more_seldom() {
-    let (mut told, web) = (Told::new(8), pod("web-1"));
+    let (mut on_node, web) = (OneNode::new(8), pod("web-1"));
     let failing = |times| Failing { times, ..failing(0) };
     let begun = failing(3);
     advance(AFTER - Duration::from_secs(1)).await;
-    assert_eq!(told.failed(VOLUME, begun, &web), None, "too soon");
+    assert_eq!(on_node.failed(VOLUME, begun, &web), None, "too soon");
     advance(Duration::from_secs(1)).await;
-    assert_eq!(told.failed(VOLUME, Failing { times: 2, ..begun }, &web), None, "too few");
+    assert_eq!(on_node.failed(VOLUME, Failing { times: 2, ..begun }, &web), None, "too few");
     let new = Failing { has_files: false, ..begun };
-    assert_eq!(told.failed(VOLUME, new, &web), None, "kubelet tells of a pod that has no files");
+    assert_eq!(on_node.failed(VOLUME, new, &web), None, "kubelet tells of a pod that has no files");
     let mut written = Vec::new();
     for minute in 0..5 * 60 {
-        if told.failed(VOLUME, begun, &web).is_some() {
+        if on_node.failed(VOLUME, begun, &web).is_some() {
             written.push(minute);
         }
         advance(Duration::from_secs(60)).await;
     }
     assert_eq!(written, [0, 10, 30, 70, 130, 190, 250]);
-    assert!(told.failed([2; 32], begun, &web).is_some(), "another volume");
-    told.events.mounted(&VOLUME);
-    assert!(told.failed(VOLUME, begun, &web).is_some(), "it begins anew");
+    assert!(on_node.failed([2; 32], begun, &web).is_some(), "another volume");
+    on_node.events.mounted(&VOLUME);
+    assert!(on_node.failed(VOLUME, begun, &web).is_some(), "it begins anew");
 }
 
 #[tokio::test(start_paused = true)]
 async fn event_that_finds_no_room_is_counted_and_written_at_the_next_failure() {
-    let (mut told, web) = (Told::new(1), pod("web-1"));
+    let (mut on_node, web) = (OneNode::new(1), pod("web-1"));
     let begun = failing(3);
     advance(AFTER).await;
-    told.events.queue.try_send(Event { path: String::new(), object: String::new() }).unwrap();
+    on_node.events.queue.try_send(Event { path: String::new(), object: String::new() }).unwrap();
     let errors = Error::new(Reason::Throttled, "KMS throttles").into();
     let failure = Failure { mount: "1", pod: &web, class: "c", errors: &errors };
-    told.events.failed(VOLUME, begun, &failure);
-    assert!(told.events.metrics.text().contains("refresh_events_total{result=\"dropped\"} 1"));
-    told.waiting.try_recv().unwrap();
-    assert!(told.failed(VOLUME, begun, &web).is_some());
+    on_node.events.failed(VOLUME, begun, &failure);
+    assert!(on_node.events.metrics.text().contains("refresh_events_total{result=\"dropped\"} 1"));
+    on_node.waiting.try_recv().unwrap();
+    assert!(on_node.failed(VOLUME, begun, &web).is_some());
 }
 
 #[tokio::test(start_paused = true)]
 async fn event_names_pod_class_time_and_cause_within_its_bounds() {
-    let mut told = Told::new(8);
+    let mut on_node = OneNode::new(8);
     let begun = failing(7);
     advance(AFTER).await;
     let long = "p".repeat(253);
     for name in ["web-1", &long] {
-        let event = told.failed([name.len() as u8; 32], begun, &pod(name)).unwrap();
+        let event = on_node.failed([name.len() as u8; 32], begun, &pod(name)).unwrap();
         assert_eq!(event["reason"], "SecretRefreshFailed");
         assert_eq!(event["type"], "Warning");
         let pod = json!({ "apiVersion": "v1", "kind": "Pod", "namespace": "shop", "name": name, "uid": "u-1" });
@@ -116,5 +117,5 @@ async fn event_names_pod_class_time_and_cause_within_its_bounds() {
     }
     // A name that the driver did not take from Kubernetes leads nowhere.
     let foreign = Pod { namespace: "shop/../x".to_owned(), ..pod("web-1") };
-    assert!(told.failed([3; 32], begun, &foreign).is_none());
+    assert!(on_node.failed([3; 32], begun, &foreign).is_none());
 }

@@ -147,7 +147,7 @@ fn named(name: &str) -> Result<Vec<Pid>, String> {
 pub(super) struct Runner {
     _child: Child,
     ask: ChildStdin,
-    told: BufReader<ChildStdout>,
+    answers: BufReader<ChildStdout>,
 }
 
 const OK: &str = "ok";
@@ -160,17 +160,17 @@ impl Runner {
             command.env_remove(key);
         }
         let mut child = command.spawn()?;
-        let (ask, told) = (child.stdin.take(), child.stdout.take());
-        let (Some(ask), Some(told)) = (ask, told) else {
+        let (ask, answers) = (child.stdin.take(), child.stdout.take());
+        let (Some(ask), Some(answers)) = (ask, answers) else {
             return Err(io::ErrorKind::BrokenPipe.into());
         };
-        Ok(Self { _child: child, ask, told: BufReader::new(told) })
+        Ok(Self { _child: child, ask, answers: BufReader::new(answers) })
     }
 
     fn run(&mut self) -> io::Result<String> {
         self.ask.write_all(b"\n")?;
         let mut line = String::new();
-        match self.told.read_line(&mut line)? {
+        match self.answers.read_line(&mut line)? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             _ => Ok(line.trim_end().to_owned()),
         }

@@ -112,7 +112,7 @@ fn parameters_that_are_none_of_those_allowed_show_the_accident() {
 #[test]
 fn identity_and_the_official_switch_are_one_wish() {
     const SWITCH: &str = "usePodServiceAccountToken";
-    let wish = |identity: &str, switch: &str| {
+    let requested = |identity: &str, switch: &str| {
         let changes = [("identity", identity), (SWITCH, switch)];
         parsed(&changes).map(|spec| spec.identity).map_err(|errors| {
             let Some(error) = errors.iter().next() else { panic!("no error") };
@@ -134,7 +134,7 @@ fn identity_and_the_official_switch_are_one_wish() {
         ("", "yes", Err("parameter usePodServiceAccountToken".to_owned())),
         ("Pod", "", Err("parameter identity".to_owned())),
     ] {
-        assert_eq!(wish(identity, switch), expected, "{identity} {switch}");
+        assert_eq!(requested(identity, switch), expected, "{identity} {switch}");
     }
 }
 

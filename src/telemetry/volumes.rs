@@ -13,7 +13,7 @@ use crate::{digest::Digest, sync::lock};
 
 /// Far beyond the volumes of a node. Those beyond are not followed.
 const MOST_VOLUMES: usize = 4096;
-/// Those beyond are told of together.
+/// Those beyond are counted together.
 const MOST_CLASSES: usize = 100;
 /// A volume that is not asked for is gone, or is not refreshed at all. Kubelet comes back to one that fails
 /// within 122 s, and to others every 72 s or at the driver's rotation interval.
@@ -47,7 +47,7 @@ pub struct Failing {
     pub has_files: bool,
 }
 
-/// What is told of a class.
+/// What metrics say of a class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct ClassState {
     /// Of the volume that has waited longest.

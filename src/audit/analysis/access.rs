@@ -65,7 +65,7 @@ pub(crate) struct Accesses {
     pub(crate) names: Names,
     pub(crate) reads: HashMap<Key, Tally>,
     pub(crate) refusals: HashMap<Refusal, Span>,
-    /// What the pod's owner was told last, and when.
+    /// The last reason that the pod's owner was given, and when.
     reasons: HashMap<Kind, (i64, String)>,
 }
 
@@ -96,10 +96,10 @@ impl Accesses {
         };
         self.refusals.entry(refusal).or_default().add(record.at);
         let kind = self.kind(&refusal);
-        let told = self.reasons.entry(kind).or_insert_with(|| (i64::MIN, String::new()));
-        if record.at >= told.0 {
-            told.0 = record.at;
-            record.reason.as_ref().clone_into(&mut told.1);
+        let last = self.reasons.entry(kind).or_insert_with(|| (i64::MIN, String::new()));
+        if record.at >= last.0 {
+            last.0 = record.at;
+            record.reason.as_ref().clone_into(&mut last.1);
         }
     }
 

@@ -20,9 +20,9 @@ pub(crate) struct Alert {
     pub(crate) container: String,
     /// When the request came in; microseconds since 1970.
     pub(crate) start: i64,
-    /// When the session was over, if that is told.
+    /// When the session was over, if the alert has it.
     pub(crate) end: Option<i64>,
-    /// The HTTP status, if it is told.
+    /// The HTTP status, if the alert has it.
     pub(crate) code: Option<u16>,
 }
 

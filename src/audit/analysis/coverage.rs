@@ -6,7 +6,7 @@ use super::Span;
 use crate::records::{Broken, Event, Record};
 
 /// Findings that are listed one by one; the rest is counted.
-const MOST_TOLD: usize = 100;
+const MOST_LISTED: usize = 100;
 
 /// Which records count.
 #[derive(Debug, Default)]
@@ -107,7 +107,7 @@ impl Coverage {
             Ok(record) => record,
             Err(broken) => {
                 self.broken_lines += 1;
-                if self.broken.len() < MOST_TOLD {
+                if self.broken.len() < MOST_LISTED {
                     self.broken.push((file.to_owned(), number, broken));
                 }
                 return None;

@@ -8,7 +8,7 @@ use super::{
     names::Number,
 };
 
-/// What is told of each secret, pod or identity.
+/// What is reported of each secret, pod or identity.
 #[derive(Debug, Default)]
 pub(crate) struct Sum {
     pub(crate) handed: Span,

@@ -23,17 +23,17 @@ enum Value {
 
 const MICROS: f64 = 1e6;
 
-#[expect(clippy::cast_precision_loss, reason = "of a share four digits are told")]
+#[expect(clippy::cast_precision_loss, reason = "a share is shown with four digits")]
 fn share(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "of a lag microseconds are told at most")]
+#[expect(clippy::cast_precision_loss, reason = "a lag is shown in microseconds at most")]
 fn seconds(micros: u64) -> f64 {
     micros as f64 / MICROS
 }
 
-/// In the order in which they are told.
+/// In the order in which they are shown.
 #[derive(Default)]
 struct Rows(Vec<Row>);
 

@@ -12,7 +12,7 @@ use crate::{
     text::{cut, shown},
 };
 
-/// What a report can be told by.
+/// What a report can be listed by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum By {
     Secret,

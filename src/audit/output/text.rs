@@ -122,9 +122,9 @@ pub(crate) fn notes(coverage: &Coverage) -> String {
             true => format!("line {} of run {}", gap.from, shown(gap.run)),
             false => format!("lines {} to {} of run {}", gap.from, gap.to, shown(gap.run)),
         };
-        let told: Vec<String> = coverage.gaps().take(MOST_GAPS).map(gap).collect();
+        let shown: Vec<String> = coverage.gaps().take(MOST_GAPS).map(gap).collect();
         let more = if coverage.gaps().nth(MOST_GAPS).is_some() { ", and more" } else { "" };
-        notes.push(format!("{} missing: {}{more}", lines(missing), told.join(", ")));
+        notes.push(format!("{} missing: {}{more}", lines(missing), shown.join(", ")));
     }
     if coverage.lost > 0 {
         let records = number(coverage.lost, "record", "records");

@@ -134,10 +134,10 @@ fn secret_object(
                 name
             }
         };
-        if let Some(told) = spec.and_then(|spec| unmatched(spec, name.text.trim())) {
-            let message = format!("{subject}: objectName {} {}", quoted(&name.text), told.0);
+        if let Some(mismatch) = spec.and_then(|spec| unmatched(spec, name.text.trim())) {
+            let message = format!("{subject}: objectName {} {}", quoted(&name.text), mismatch.0);
             let finding = Finding::new(Rule::SecretObjectUnmatched, of.place(name.at), message);
-            of.found(findings, finding.hint(told.1));
+            of.found(findings, finding.hint(mismatch.1));
         }
     }
     let most = object.data.len().saturating_mul(limits::SECRET_VALUE);

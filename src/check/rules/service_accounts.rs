@@ -29,7 +29,7 @@ pub(super) fn check(set: &Set<'_>, findings: &mut Vec<Finding>) {
         judge(of.with(account), None, policy, findings, |error| error.reason != Reason::NoRole);
     }
     // Once for all who use one.
-    let mut told: BTreeSet<*const Manifest> = BTreeSet::new();
+    let mut reported: BTreeSet<*const Manifest> = BTreeSet::new();
     let users = set.volumes().filter_map(|(of, volume)| {
         Some((of.manifest, volume.class.as_ref()?, of.body.service_account.as_ref()))
     });
@@ -53,14 +53,14 @@ pub(super) fn check(set: &Set<'_>, findings: &mut Vec<Finding>) {
             continue;
         };
         let role = spec.role.as_ref();
-        if told.contains(&std::ptr::from_ref(account.manifest)) {
+        if reported.contains(&std::ptr::from_ref(account.manifest)) {
             continue;
         }
         let before = findings.len();
         let alone = |error: &Error| error.reason == Reason::NoRole || role.is_some();
         judge(*account, role, policy, findings, alone);
         if findings.len() > before {
-            told.insert(std::ptr::from_ref(account.manifest));
+            reported.insert(std::ptr::from_ref(account.manifest));
         }
     }
 }
@@ -82,7 +82,7 @@ fn judge(
     let id = arn.and_then(account).unwrap_or("1");
     let judged = annotations.role(&of.manifest.full_name(), parameter, id, true);
     let namespace = of.manifest.namespace.as_ref().map(|name| &*name.text);
-    // What is named by parameter alone is told of the class.
+    // A finding about a role that a parameter alone names is the class's.
     let by_annotation = annotations.name_a_role() && arn.is_some();
     let allowed = judged.and_then(|role| match namespace.filter(|_| by_annotation) {
         Some(namespace) => policy.check_role(namespace, &role),

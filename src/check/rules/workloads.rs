@@ -131,7 +131,7 @@ fn overrides(
         vec![(of.index, of.file, &volume.attributes), (index, file, &class.given.body.parameters)],
         of.place(volume.at),
     );
-    // What is wrong with the class is told of the class.
+    // What is wrong with the class is the class's finding.
     let known: Vec<_> = alone.errors.iter().flat_map(|errors| errors.iter()).collect();
     for error in verdict.errors.iter().flat_map(|errors| errors.iter()) {
         if !known.contains(&error) {
@@ -164,7 +164,7 @@ fn unused(set: &Set<'_>, findings: &mut Vec<Finding>) {
     let used: BTreeSet<_> = users
         .iter()
         .filter_map(|(user, name)| match set.class(&name.text, user) {
-            // That it is elsewhere is told of who names it.
+            // That it is elsewhere is a finding of what names it.
             Named::Class(class) | Named::Elsewhere(class) => {
                 Some(std::ptr::from_ref(class.given.manifest))
             }

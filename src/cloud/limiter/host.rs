@@ -224,9 +224,9 @@ impl Host {
             _ => None,
         };
         let Some(down) = down else { return Vec::new() };
-        let mut told: Vec<_> = self.queue.drain().collect();
-        told.extend(self.callers.drain());
-        told.into_iter().map(|waiter| (waiter, down.clone())).collect()
+        let mut waiters: Vec<_> = self.queue.drain().collect();
+        waiters.extend(self.callers.drain());
+        waiters.into_iter().map(|waiter| (waiter, down.clone())).collect()
     }
 
     pub(super) fn down(&self) -> Option<&Arc<Failure>> {

@@ -303,7 +303,7 @@ async fn down_host_fails_calls_with_its_last_reason() {
         let cause = read.unwrap_err().cause;
         assert_eq!(cause, Cause::Broken(Broken::Connection(ConnectionError::Refused)));
     }
-    // One that may only wait is told why too.
+    // One that may only wait learns why too.
     let short = Duration::from_millis(300);
     let late = node.read(&own, 1, "x", Priority::default(), short).await.unwrap_err();
     assert_eq!(late.cause, Cause::Broken(Broken::Connection(ConnectionError::Refused)));

@@ -71,7 +71,7 @@ fn split(
 ) -> io::Result<()> {
     let mut line = Vec::new();
     let mut number = 0;
-    // The rest of a line that was told already.
+    // The rest of a line that was reported already.
     let mut skipping = false;
     loop {
         let found = input.fill_buf()?;
@@ -131,14 +131,14 @@ mod tests {
         let long = "x".repeat(LONGEST_LINE);
         for room in [7, 1 << 20] {
             let text = format!("a\n{long}\n{long}x\nb\n{long}{long}{long}");
-            let told = [
+            let expected = [
                 (1, Ok(1)),
                 (2, Ok(long.len())),
                 (3, Err(Broken::TooLong)),
                 (4, Ok(1)),
                 (5, Err(Broken::TooLong)),
             ];
-            assert_eq!(of(text.as_bytes(), room), told);
+            assert_eq!(of(text.as_bytes(), room), expected);
         }
     }
 }

@@ -41,7 +41,7 @@ Examples:
   audit holds 5f1c9e0e-7d43-4c5e-9a83-1f3d5d0c7a11 --at=2026-11-23T17:12:44+08:00 --output=json audit.log";
 
 /// Lines of alerts that are listed one by one.
-const MOST_TOLD: usize = 100;
+const MOST_LISTED: usize = 100;
 /// Events have the objects of requests in them, where the API server's policy says so.
 const LONGEST_EVENT: u64 = 16 << 20;
 
@@ -155,7 +155,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Ended> {
     Ok(answer.write(format(matches), &coverage))
 }
 
-/// Lines that are no events are told, and left out.
+/// Lines that are no events are reported, and left out.
 fn read_alerts(path: &Path, findings: &mut Vec<String>) -> Result<Alerts, Ended> {
     let is_stdin = path.as_os_str() == "-";
     let name = if is_stdin { "stdin".to_owned() } else { path.display().to_string() };
@@ -177,12 +177,12 @@ fn read_alerts(path: &Path, findings: &mut Vec<String>) -> Result<Alerts, Ended>
         }
         if let Err(what) = alerts.add(&line) {
             broken += 1;
-            if broken <= MOST_TOLD {
+            if broken <= MOST_LISTED {
                 findings.push(format!("{name}:{number}: {what}"));
             }
         }
     }
-    if let Some(more) = broken.checked_sub(MOST_TOLD).filter(|more| *more > 0) {
+    if let Some(more) = broken.checked_sub(MOST_LISTED).filter(|more| *more > 0) {
         findings.push(format!("{name}: and {more} more lines that are no events"));
     }
     Ok(alerts)

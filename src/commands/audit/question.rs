@@ -147,21 +147,21 @@ impl Answer<'_> {
         };
         // A reader who goes away has heard enough; the status tells the rest.
         let _ = written.and_then(|()| out.flush());
-        let mut told = String::new();
+        let mut notes = String::new();
         for (file, line, what) in &coverage.broken {
-            told.push_str(&format!("{file}:{line}: {what}\n"));
+            notes.push_str(&format!("{file}:{line}: {what}\n"));
         }
         let more = coverage.broken_lines - count(coverage.broken.len());
         if more > 0 {
-            told.push_str(&format!("and {more} more lines that are not understood\n"));
+            notes.push_str(&format!("and {more} more lines that are not understood\n"));
         }
         for finding in &self.findings {
-            told.push_str(&format!("{finding}\n"));
+            notes.push_str(&format!("{finding}\n"));
         }
         if format == Format::Csv {
-            told.push_str(&text::notes(coverage));
+            notes.push_str(&text::notes(coverage));
         }
-        let _ = io::stderr().write_all(told.as_bytes());
+        let _ = io::stderr().write_all(notes.as_bytes());
         ExitCode::from(u8::from(!coverage.is_whole() || !self.findings.is_empty()))
     }
 }

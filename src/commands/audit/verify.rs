@@ -36,7 +36,7 @@ Examples:
 What it can show: a plain chain finds every change by someone who does not calculate it anew from
 there on; anyone who can write the file can do that. With --audit-key-file only holders of the key can.
 Lines missing from the end leave a shorter chain that is whole: only a hash from elsewhere shows
-that, so give the last one that the log told with --expect. The same goes for the oldest files.
+that, so give the last one that the log shows with --expect. The same goes for the oldest files.
 
 Exit status: 0 if all is whole, 1 if not (FILE:LINE and what is wrong), 66 if a file cannot be read,
 64 if the command line is wrong.";
@@ -98,7 +98,7 @@ pub(super) fn run(matches: &ArgMatches) -> ExitCode {
         }
     }
     let report = verifier.report();
-    say(&told(&report), u8::from(!report.findings.is_empty()))
+    say(&summary(&report), u8::from(!report.findings.is_empty()))
 }
 
 /// What `audit verify` says of one input without a key, and whether it is whole.
@@ -106,10 +106,10 @@ pub fn check(name: &str, input: impl BufRead) -> io::Result<(bool, String)> {
     let mut verifier = Verifier::new(Digest::new(None), []);
     verifier.read(name, input)?;
     let report = verifier.report();
-    Ok((report.findings.is_empty(), told(&report)))
+    Ok((report.findings.is_empty(), summary(&report)))
 }
 
-fn told(report: &Report) -> String {
+fn summary(report: &Report) -> String {
     let Report { lines, files, runs, first_time, last_time, findings, .. } = report;
     let mut text = String::new();
     for finding in findings {

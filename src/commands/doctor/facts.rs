@@ -34,9 +34,9 @@ pub(super) struct Trial<'a> {
 
 impl Trial<'_> {
     /// One after the other: nobody's quota is used up by it.
-    pub(super) async fn all(&self, told: &(dyn Fn(Tried) + Sync)) {
+    pub(super) async fn all(&self, done: &(dyn Fn(Tried) + Sync)) {
         for fact in Fact::ALL {
-            told(self.one(fact).await);
+            done(self.one(fact).await);
         }
     }
 
@@ -154,18 +154,18 @@ impl Trial<'_> {
 
     fn dry_run(&self) -> Tried {
         let fact = Fact::KmsDryRun;
-        let told = self.permissions.iter().filter(|seen| seen.dry_run).find_map(|seen| match &seen
-            .answer
-        {
-            // What may not be read, or is not there, answers otherwise.
-            Permission::Told { status, code, request, denied: false, .. }
-                if code.as_deref() == Some(permission::WOULD_SUCCEED) || *status == 200 =>
-            {
-                Some((*status, code.clone(), request.clone()))
+        let answered = self.permissions.iter().filter(|seen| seen.dry_run).find_map(|seen| {
+            match &seen.answer {
+                // What may not be read, or is not there, answers otherwise.
+                Permission::Received { status, code, request, denied: false, .. }
+                    if code.as_deref() == Some(permission::WOULD_SUCCEED) || *status == 200 =>
+                {
+                    Some((*status, code.clone(), request.clone()))
+                }
+                _ => None,
             }
-            _ => None,
         });
-        match told {
+        match answered {
             Some((status, code, request)) => {
                 let code = code.unwrap_or_default();
                 judge(fact, &Answer { status, code, request, foreign: false })
@@ -249,7 +249,7 @@ impl Trial<'_> {
             Some((sent, version)) => Tried {
                 fact,
                 answer: format!("it sends {sent} certificates, its own included, by {version}"),
-                verdict: Verdict::Told,
+                verdict: Verdict::Noted,
                 request: None,
             },
         }

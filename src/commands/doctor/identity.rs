@@ -199,7 +199,7 @@ async fn permission(
     };
     seen.took = Some(probe.took);
     let failure = probe.failure.as_ref();
-    seen.answer = Answer::Told {
+    seen.answer = Answer::Received {
         status: probe.status,
         code: probe.code.clone(),
         request: probe.request_id.clone(),

@@ -65,8 +65,8 @@ pub(super) struct Asked {
     pub(super) time: Duration,
 }
 
-/// What is told while it goes on.
-pub(super) enum Told {
+/// What is shown while it goes on.
+pub(super) enum Progress {
     Line(Line),
     /// What the facts begin with.
     Facts(&'static str),
@@ -82,7 +82,7 @@ pub(super) struct Examined {
 const ABOUT_FACTS: &str = "Facts that were tried against the endpoints above, whatever these are: of an emulator they \
     say nothing of the cloud.";
 
-/// What has been told so far.
+/// What has been shown so far.
 #[derive(Default)]
 struct Ledger {
     lines: Vec<Line>,
@@ -90,16 +90,16 @@ struct Ledger {
     about: About,
 }
 
-pub(super) async fn examine(asked: Asked, tell: &(dyn Fn(&Told) + Sync)) -> Examined {
+pub(super) async fn examine(asked: Asked, show: &(dyn Fn(&Progress) + Sync)) -> Examined {
     let end = Instant::now() + asked.time;
     let seconds = asked.time.as_secs();
     let ledger = Mutex::new(Ledger::default());
     let say = |line: Line| {
         lock(&ledger).lines.push(line.clone());
-        tell(&Told::Line(line));
+        show(&Progress::Line(line));
     };
     let (ledger, say) = (&ledger, &say as &(dyn Fn(Line) + Sync));
-    let all = work(asked, ledger, say, tell);
+    let all = work(asked, ledger, say, show);
     tokio::select! {
         () = all => {}
         () = sleep_until(end) => {
@@ -126,7 +126,7 @@ async fn work(
     asked: Asked,
     ledger: &Mutex<Ledger>,
     say: &(dyn Fn(Line) + Sync),
-    tell: &(dyn Fn(&Told) + Sync),
+    show: &(dyn Fn(&Progress) + Sync),
 ) {
     let Asked { settings, given, from, cloud, time } = asked;
     let limits = Bounds::within(time);
@@ -186,15 +186,15 @@ async fn work(
         no_hosts(say);
     }
     if cloud {
-        tell(&Told::Facts(ABOUT_FACTS));
+        show(&Progress::Facts(ABOUT_FACTS));
         lock(ledger).facts = Some(Vec::new());
-        let told = |tried: Tried| {
+        let done = |tried: Tried| {
             if let Some(facts) = &mut lock(ledger).facts {
                 facts.push(tried.clone());
             }
-            tell(&Told::Fact(tried));
+            show(&Progress::Fact(tried));
         };
-        try_facts(found.as_ref(), &told).await;
+        try_facts(found.as_ref(), &done).await;
     }
 }
 
@@ -211,15 +211,15 @@ fn no_hosts(say: &(dyn Fn(Line) + Sync)) {
     }
 }
 
-async fn try_facts(found: Option<&Found>, told: &(dyn Fn(Tried) + Sync)) {
+async fn try_facts(found: Option<&Found>, done: &(dyn Fn(Tried) + Sync)) {
     let Some(Found { reach, endpoints, sts, logged_in, permissions, learned, dated }) = found
     else {
-        Fact::ALL.into_iter().map(|fact| Tried::not(fact, "no host can be called")).for_each(told);
+        Fact::ALL.into_iter().map(|fact| Tried::not(fact, "no host can be called")).for_each(done);
         return;
     };
     let logged_in = logged_in.as_ref();
     let dated = *dated;
-    facts::Trial { reach, endpoints, sts, logged_in, permissions, learned, dated }.all(told).await;
+    facts::Trial { reach, endpoints, sts, logged_in, permissions, learned, dated }.all(done).await;
 }
 
 /// How the cloud is called.
@@ -393,8 +393,8 @@ async fn of_metadata(
         _ => None,
     };
     let asked = asked.map(|asked| asked.map_err(|error| error.message.to_string()));
-    let told = asked.as_ref().and_then(|asked| asked.as_ref().ok());
-    let told = told.and_then(|text| Region::parse(text));
+    let given = asked.as_ref().and_then(|asked| asked.as_ref().ok());
+    let given = given.and_then(|text| Region::parse(text));
     let seen = metadata::Seen {
         host: options.host.clone(),
         region: asked,
@@ -402,5 +402,5 @@ async fn of_metadata(
         identity: policy.allowed.contains(&Mode::EcsRole),
     };
     say(metadata::judge(&seen));
-    region.cloned().or(told)
+    region.cloned().or(given)
 }

@@ -10,7 +10,7 @@ use crate::{
     text::shown,
 };
 
-/// Lines of a list that are the same but for the path are told once.
+/// Lines of a list that are the same but for the path are written once.
 const MOST_PATHS: usize = 4;
 
 pub fn render(conversion: &Conversion) -> String {

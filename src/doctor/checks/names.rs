@@ -95,7 +95,8 @@ pub(crate) fn judge(host: &str, way: &Way) -> Line {
         let fix = "set dnsPolicy or dnsConfig of the pod, or the node's resolver";
         return Line::broken(CHECK, host, "/etc/resolv.conf names no server", fix);
     }
-    let told = |line: Line| servers.iter().fold(line, |line, server| line.note(server.shown()));
+    let with_servers =
+        |line: Line| servers.iter().fold(line, |line, server| line.note(server.shown()));
     let gave = |is: fn(&Gave) -> bool| servers.iter().any(|one| is(&one.v4.0) || is(&one.v6.0));
     if !servers.iter().any(Server::finds) {
         let (what, fix) = if servers.iter().all(|one| one.v4.0.is_failure()) {
@@ -115,24 +116,24 @@ pub(crate) fn judge(host: &str, way: &Way) -> Line {
         } else {
             ("the host name has neither A nor AAAA", unknown(host))
         };
-        return told(Line::broken(CHECK, host, what, fix));
+        return with_servers(Line::broken(CHECK, host, what, fix));
     }
     if let Some(other) = servers.iter().find(|server| !server.finds()) {
         let what = format!("{} does not know it, and another server does", other.address);
-        return told(Line::warn(CHECK, host, what, "remove or correct that name server"));
+        return with_servers(Line::warn(CHECK, host, what, "remove or correct that name server"));
     }
     let failing = |server: &&Server| server.v4.0.is_failure() || server.v6.0.is_failure();
     if let Some(server) = servers.iter().find(failing) {
         let family = if server.v6.0.is_failure() { "AAAA" } else { "A" };
         let what = format!("{} gives no answer for {family}", server.address);
         let fix = "have the name server answer both families; the provider goes on with the other, 50 ms later";
-        return told(Line::warn(CHECK, host, what, fix));
+        return with_servers(Line::warn(CHECK, host, what, fix));
     }
     if let Some(server) = servers.iter().find(|one| one.v4.1.max(one.v6.1) > SLOW) {
         let what = format!("{} takes more than a second", server.address);
-        return told(Line::warn(CHECK, host, what, "look for what delays the name server"));
+        return with_servers(Line::warn(CHECK, host, what, "look for what delays the name server"));
     }
-    told(Line::ok(CHECK, host, "all name servers know it"))
+    with_servers(Line::ok(CHECK, host, "all name servers know it"))
 }
 
 fn unknown(host: &str) -> String {

@@ -1,4 +1,4 @@
-//! Permission: whether an object may be read, told without reading it.
+//! Permission: whether an object may be read, found out without reading it.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub(crate) enum Answer {
     NotTried(String),
     /// There was none.
     Failed(Error),
-    Told {
+    Received {
         status: u16,
         code: Option<String>,
         request: Option<String>,
@@ -46,7 +46,7 @@ pub(crate) fn judge(seen: &Seen) -> Line {
     let line = match &seen.answer {
         Answer::NotTried(why) => Line::skipped(CHECK, object, why),
         Answer::Failed(error) => Line::of_error(CHECK, object, error),
-        Answer::Told { status, code, request, error, denied } => {
+        Answer::Received { status, code, request, error, denied } => {
             let code = code.as_deref().unwrap_or_default();
             let allow = || format!("allow it in a policy of the role: {statement}");
             let line = match (code, error) {
