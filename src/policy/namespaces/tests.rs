@@ -157,7 +157,7 @@ fn roles_that_a_class_names_are_checked_before_any_look_up() {
 }
 
 #[test]
-fn every_mistake_of_the_file_is_told_with_its_place() {
+fn every_mistake_of_the_file_is_reported_with_its_place() {
     let mistakes = |text: &str| NamespaceRules::parse(text).unwrap_err();
     let text = "\
 rules:
@@ -194,6 +194,8 @@ rules:
         ("", "the file is not a mapping with rules (line 1, column 1)"),
         ("rules: []", "has no rules: no namespace could mount anything (line 1, column 1)"),
         ("rule: []", "\"rule\" is none of rules (line 1, column 1)"),
+        ("rules: [{namespaces: ['']}]", "namespaces: an entry is not a text (line 1, column 23)"),
+        ("rules: [{namespaces: [~]}]", "namespaces: an entry is not a text (line 1, column 23)"),
     ] {
         assert_eq!(mistakes(text)[0], expected, "{text}");
     }
