@@ -261,7 +261,7 @@ const HOLD_NONE: &[&str] = &[
     // are searched where they are written.
     "Failure",
     "Record",
-    "Told",
+    "ErrorResponse",
     // As much as what is waited for: values and sessions, which are shown.
     "Leader",
     "Mounted",
