@@ -29,8 +29,7 @@ fn shares(call: &Call, row: Row) -> usize {
     }
 }
 
-/// Worlds at once: what two cores do in as little time as if all ran, with mounts that wait for each
-/// other no longer than they are allowed.
+/// Worlds at once: if all ran, their mounts would wait for each other on few cores, and be late by that.
 static WORLDS: Semaphore = Semaphore::const_new(36);
 /// For what makes many mounts at once: all worlds together would take each other's time.
 static CROWD: Semaphore = Semaphore::const_new(3);
